@@ -31,10 +31,10 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, NoReturn, Protocol
+from typing import IO, Any, NoReturn
 
 import jmespath.exceptions
 import jmespath.functions
@@ -46,195 +46,73 @@ __version__ = "0.1.0"
 
 Json = Any  # what json.loads returns
 HERE = Path(__file__).resolve().parent
-# In a wheel the data lies in a folder of its own, in a checkout and in a copied script beside this file.
+# In a wheel the data lies in a folder of its own; in a checkout, and where the script was copied, beside this file.
 DATA = HERE / "rollout_status_data" if (HERE / "rollout_status_data").is_dir() else HERE
-DEMO = DATA / "fixtures" / "deployment-crash-loop"
 
 
 class RolloutError(Exception):
-    """Ends the run without a verdict of the rules; `code` is one of rules/codes.yaml, `exit` overrides its exit code."""
+    """Ends the run without a verdict of the rules. `code` is one of rules/codes.yaml, `exit` overrides its exit code."""
 
     def __init__(self, code: str, message: str, *, hint: str = "", rule: str = "", exit: int | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.hint, self.rule, self.exit = code, message, hint, rule, exit
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """The end of an error's sentence: ", did you mean X?", or all that there is when nothing is close."""
+def nearest(word: Json, words: Iterable[str]) -> str:
+    """The end of an error's sentence: "; did you mean X?", or all that there is when nothing is close."""
     known = sorted(words)
-    close = difflib.get_close_matches(word, known, 1, 0.6)
-    return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known) or 'none'}"
+    close = difflib.get_close_matches(str(word), known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}"
 
 
 # ---------------------------------------------------------------------------------------------------------- arguments
 
+
+class Unreadable(argparse.ArgumentTypeError, ValueError):
+    """A text is not of the type it should be; argparse passes its sentence on."""
+
+
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-DURATION = re.compile(r"([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
-BOOLEANS = {word: value for value in (True, False) for word in (("1", "t", "true") if value else ("0", "f", "false"))}
+LENGTH = re.compile(r"(\d{1,9}\.?\d{0,9}|\.\d{1,9})(ns|us|µs|μs|ms|s|m|h)")
 
 
-def duration(text: str) -> float:
-    """The seconds in a Go duration (`1m30s`, `500ms`), or in a plain number of seconds; ValueError otherwise."""
-    if re.fullmatch(r"[+-]?\d{1,9}", text):
-        return float(text)
-    match = DURATION.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is no duration: write 90s, 1m30s or 2h")
-    parts = re.findall(r"([\d.]+)([a-zµμ]+)", match[2])
-    return float(f"{match[1]}1") * sum(float(number) * UNITS[unit] for number, unit in parts)
+def duration(text: str, least: float | None = None) -> float:
+    """The seconds in a Go duration (`1m30s`, `500ms`) or in a plain number of seconds; Unreadable otherwise."""
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    lengths = LENGTH.findall(digits + "s" if digits.isdecimal() else digits)
+    if not lengths or "".join(map("".join, lengths)) not in (digits, digits + "s"):
+        raise Unreadable(f"{text!r} is no duration: write 90s, 1m30s or 2h")
+    seconds = sign * sum(float(number) * UNITS[unit] for number, unit in lengths)
+    if least is not None and seconds < least:
+        raise Unreadable(f"{text!r} is too short a time")
+    return seconds
 
 
 def boolean(text: str) -> bool:
-    """True or False, in the words of Go's flag package; ValueError otherwise."""
-    if text.lower() not in BOOLEANS:
-        raise ValueError(f"{text!r} is neither true nor false")
-    return BOOLEANS[text.lower()]
+    """True or False, in the words of Go's flag package; Unreadable otherwise."""
+    if text.lower() not in ("1", "t", "true", "0", "f", "false"):
+        raise Unreadable(f"{text!r} is neither true nor false")
+    return text.lower() in ("1", "t", "true")
 
 
 def integer(text: str) -> int:
-    """A whole number; ValueError otherwise."""
-    if not re.fullmatch(r"[+-]?\d{1,9}", text):
-        raise ValueError(f"{text!r} is no whole number: write 6, or -1 for no limit")
+    """A whole number; Unreadable otherwise."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+        raise Unreadable(f"{text!r} is no whole number: write 6, or -1 for no limit")
     return int(text)
 
 
-def not_negative(text: str) -> float:
-    """The seconds in a duration that may not be below zero; ValueError otherwise."""
-    seconds = duration(text)
-    if seconds < 0:
-        raise ValueError(f"{text!r} is below zero")
-    return seconds
-
-
-def positive(text: str) -> float:
-    """The seconds in a duration above zero; ValueError otherwise."""
-    seconds = duration(text)
-    if seconds <= 0:
-        raise ValueError(f"{text!r} is not above zero")
-    return seconds
-
-
-def setting(text: str) -> tuple[str, str]:
-    """Name and value of `--set NAME=VALUE`, the name with underscores; ValueError otherwise."""
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise ValueError(f"{text!r} is not NAME=VALUE")
-    return name.replace("-", "_"), value
-
-
-def named(text: str) -> tuple[str, str]:
-    """Kind and name of `KIND/NAME`; ValueError otherwise."""
-    kind, slash, name = text.partition("/")
-    if not (kind and slash and name) or "/" in name:
-        raise ValueError(f"{text!r} is not KIND/NAME: write for example deployment/web")
-    return kind, name
-
-
-def explained(convert: Callable[[str], Any]) -> Callable[[str], Any]:
-    """`convert` for argparse, which passes the sentence of this error on and swallows that of a ValueError."""
-
-    def converter(text: str) -> Any:
-        try:
-            return convert(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return converter
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, with Go's way of writing flags and with errors that are raised."""
-
-    def error(self, message: str) -> NoReturn:
-        raise RolloutError("usage", message, hint="rollout-status --help")
-
-    def go_style(self, argv: Iterable[str]) -> Iterator[str]:
-        """The arguments as argparse wants them: one dash or two, `-flag value`, `-flag=value`, a boolean only with `=`."""
-        flags = {name.lstrip("-"): (name, action) for name, action in self._option_string_actions.items()}
-        tokens = iter(argv)
-        for token in tokens:
-            name, equals, value = token.lstrip("-").partition("=")
-            option, action = flags.get(name, ("", None)) if token.startswith("-") else ("", None)
-            if action is None:
-                yield token
-            elif action.nargs == 0:
-                if not equals or explained_boolean(option, value):
-                    yield option
-            elif (value := value if equals else next(tokens, None)) is None:
-                self.error(f"{token} needs a value")
-            else:
-                yield f"{option}={value}"
-
-    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """The arguments by name; RolloutError `usage`, with the flag that may have been meant, when one is unknown."""
-        options, unknown = self.parse_known_intermixed_args(list(self.go_style(argv)))
-        if unknown:
-            word = unknown[0].partition("=")[0]
-            flags = [name for name in self._option_string_actions if name.startswith("--")]
-            self.error(f"unknown flag {word}{nearest('--' + word.lstrip('-'), flags)}")
-        return options
-
-
-def explained_boolean(option: str, value: str) -> bool:
-    """`boolean`, with the flag in its error."""
-    try:
-        return boolean(value)
-    except ValueError as error:
-        raise RolloutError("usage", f"argument {option}: {error}", hint="rollout-status --help") from None
-
-
-def parser() -> Parser:
-    """The command line."""
-    arguments = Parser(
-        prog="rollout-status",
-        usage="rollout-status [KIND/NAME ...] [flags]\n       rollout-status demo",
-        description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
-        epilog="exit codes: 0 success, 1 failed, 2 wrong input, 3 time was up, 4 cluster or kubectl could not be asked, "
-        "70 a bug, 130/143 interrupted. Every flag may be written with one dash or two, `-flag value` or `-flag=value`.",
-        allow_abbrev=False,
-    )
-    add = arguments.add_argument
-    add("names", nargs="*", type=explained(named), metavar="KIND/NAME", help="the workloads to judge")
-    what = arguments.add_argument_group("what to judge")
-    what.add_argument("-n", "-namespace", "--namespace", action="append", default=[], help="repeatable; default: the context's")
-    what.add_argument("-l", "-selector", "--selector", default="", help="label selector of the workloads")
-    what.add_argument("--kinds", "-kind-filter", "--kind-filter", action="append", default=[], help="comma-separated; default deployment,statefulset,daemonset,job")
-    rules = arguments.add_argument_group("what counts as failure")
-    rules.add_argument("-retry-limit", "--retry-limit", metavar="N", help="restarts tolerated; -1 = for ever (6)")
-    rules.add_argument("-pending-deadline", "--pending-deadline", metavar="TIME", help="how long a pod may be unschedulable; -1 = for ever (180s)")
-    rules.add_argument("-ignore-secret-not-found", "--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
-    rules.add_argument("--set", action="append", default=[], type=explained(setting), metavar="NAME=VALUE", help="any parameter of the rules")
-    when = arguments.add_argument_group("how long")
-    when.add_argument("-interval", "--interval", default=5.0, type=explained(positive), metavar="TIME", help="longest time between polls (5s)")
-    when.add_argument("--timeout", default=0.0, type=explained(not_negative), metavar="TIME", help="overall limit; 0 = none (0)")
-    when.add_argument("--once", action="store_true", help="judge what is there now and do not wait")
-    where = arguments.add_argument_group("where from")
-    where.add_argument("--context", "-kubecontext", "--kubecontext", default="", help="passed on to kubectl")
-    where.add_argument("-kubeconfig", "--kubeconfig", default="", help="passed on to kubectl")
-    where.add_argument("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl")
-    where.add_argument("--request-timeout", default=30.0, type=explained(positive), metavar="TIME", help="longest time for one kubectl call (30s)")
-    where.add_argument("--replay", default="", metavar="PATH", help="a recording, or a file that `kubectl get ... -o json` printed")
-    where.add_argument("--now", type=explained(timestamp), metavar="TIME", help="the moment at which such a file was taken")
-    out = arguments.add_argument_group("output")
-    out.add_argument("-o", "--output", default="json", choices=["json", "text"], help="what stdout gets (json)")
-    out.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    out.add_argument("--version", action="version", version=f"rollout-status {__version__}")
-    return arguments
-
-
-# --------------------------------------------------------------------------------------------------------------- time
-
-TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @functools.lru_cache(4096)
 def timestamp(text: str) -> float:
-    """The seconds since 1970 of an RFC 3339 timestamp, as Kubernetes writes them; ValueError otherwise."""
-    match = TIMESTAMP.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is no timestamp: write 2026-11-23T06:45:38Z")
-    moment = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00"))
-    return moment.timestamp() + float(match[2] or 0)
+    """The seconds since 1970 of an RFC 3339 timestamp, as Kubernetes writes them; Unreadable otherwise."""
+    try:
+        moment, fraction, zone = TIMESTAMP.fullmatch(text).groups()  # type: ignore[union-attr]
+        return datetime.fromisoformat(moment + zone.replace("Z", "+00:00")).timestamp() + float(fraction or 0)
+    except (AttributeError, ValueError):
+        raise Unreadable(f"{text!r} is no timestamp: write 2026-11-23T06:45:38Z") from None
 
 
 def written(moment: float) -> str:
@@ -242,7 +120,104 @@ def written(moment: float) -> str:
     return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def setting(text: str) -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`, the name with underscores; Unreadable otherwise."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise Unreadable(f"{text!r} is not NAME=VALUE")
+    return name.replace("-", "_"), value
+
+
+def kind_and_name(text: str) -> tuple[str, str]:
+    """Kind and name of `KIND/NAME`; Unreadable otherwise."""
+    kind, _, name = text.partition("/")
+    if not (kind and name) or "/" in name:
+        raise Unreadable(f"{text!r} is not KIND/NAME: write for example deployment/web")
+    return kind, name
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with Go's way of writing flags, and with errors that are raised."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RolloutError("usage", message, hint="rollout-status --help")
+
+    def go_style(self, argv: Iterable[str]) -> Iterator[str]:
+        """The arguments as argparse wants them: one dash or two, `-flag value` or `-flag=value`, a boolean only with `=`."""
+        flags = {name.lstrip("-"): (name, action) for name, action in self._option_string_actions.items()}
+        tokens = iter(argv)
+        for token in tokens:
+            name, equals, value = token.lstrip("-").partition("=")
+            if not token.startswith("-") or name not in flags:
+                yield token
+            elif flags[name][1].nargs == 0:
+                yield from [flags[name][0]] if not equals or boolean(value) else []
+            else:
+                given = value if equals else next(tokens, None)
+                if given is None:
+                    self.error(f"{token} needs a value")
+                yield f"{flags[name][0]}={given}"
+
+    def parse(self, argv: Iterable[str]) -> argparse.Namespace:
+        """The arguments by name; RolloutError `usage`, with the flag that may have been meant, when one is unknown."""
+        try:
+            options, unknown = self.parse_known_intermixed_args(list(self.go_style(argv)))
+        except Unreadable as error:
+            self.error(str(error))
+        if unknown:
+            word = "--" + unknown[0].partition("=")[0].lstrip("-")
+            flags = [name for name in self._option_string_actions if name.startswith("--")]
+            self.error(f"unknown flag {unknown[0]}{nearest(word, flags)}")
+        return options
+
+
+def parser() -> Parser:
+    """The command line."""
+    seconds, some_seconds = functools.partial(duration, least=0), functools.partial(duration, least=0.001)
+    flags = Parser(
+        prog="rollout-status",
+        usage="rollout-status [KIND/NAME ...] [flags]\n       rollout-status demo",
+        description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
+        epilog="Flags take one dash or two, `-flag value` or `-flag=value`, and times like 90s or 1m30s. Exit codes: 0 success, "
+        "1 failed, 2 wrong input, 3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",
+        allow_abbrev=False,
+    )
+    flags.add_argument("names", nargs="*", type=kind_and_name, metavar="KIND/NAME", help="the workloads to judge; default: all")
+    add = flags.add_argument_group("what to judge").add_argument
+    add("-n", "--namespace", action="append", default=[], metavar="NAME", help="repeatable; default: the context's")
+    add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
+    add("--kinds", "--kind-filter", action="append", default=[], metavar="KIND,...", help="default: deployment,statefulset,daemonset,job")
+    add = flags.add_argument_group("what counts as failure").add_argument
+    add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1 = for ever (6)")
+    add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1 = for ever (180s)")
+    add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
+    add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
+    add = flags.add_argument_group("how long").add_argument
+    add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
+    add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0 = none (0)")
+    add("--once", action="store_true", help="judge what is there now and do not wait")
+    add = flags.add_argument_group("where from").add_argument
+    add("--context", "--kubecontext", default="", metavar="NAME", help="passed on to kubectl")
+    add("--kubeconfig", default="", metavar="FILE", help="passed on to kubectl")
+    add("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl on PATH")
+    add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="longest time for one kubectl call (30s)")
+    add("--replay", default="", metavar="PATH", help="a recording, or a file that `kubectl get ... -o json` printed")
+    add("--now", type=timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
+    add = flags.add_argument_group("output").add_argument
+    add("-o", "--output", default="json", choices=["json", "text"], help="what goes to stdout (json)")
+    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--version", action="version", version=f"rollout-status {__version__}")
+    return flags
+
+
 # -------------------------------------------------------------------------------------------------------- expressions
+
+
+def field_of(owner: Json, *path: str) -> Json:
+    """The value at a path of keys; null where there is none."""
+    for name in path:
+        owner = owner.get(name) if isinstance(owner, dict) else None
+    return owner
 
 
 def truth(value: Json) -> bool:
@@ -253,64 +228,71 @@ def truth(value: Json) -> bool:
 class Grammar(jmespath.parser.Parser):
     """JMESPath, where `!` binds the whole path that follows it: jmespath 1.1.0 reads `!a.b` as `(!a).b`, which is null."""
 
-    BINDING_POWER = {**jmespath.parser.Parser.BINDING_POWER, "not": 8}
-    _CACHE: dict[str, Any] = {}
+    BINDING_POWER = {**jmespath.parser.Parser.BINDING_POWER, "not": 8}  # noqa: RUF012, below `[]`, above `==`
+    _CACHE: dict[str, Any] = {}  # noqa: RUF012, not the one of the parser that binds otherwise
+
+
+TEXT, NUMBER, ANY = {"types": ["string", "null"]}, {"types": ["number", "null"]}, {"types": []}
+function = jmespath.functions.signature
 
 
 class Functions(jmespath.functions.Functions):
-    """JMESPath's functions and ours. All take null: what each then gives is in its docstring."""
+    """JMESPath's functions and ours. All of these take null; what each then gives is in its docstring."""
 
     def __init__(self, now: float) -> None:
         self.now = now
 
-    @jmespath.functions.signature({"types": ["string", "null"]})
+    @function(TEXT)
     def _func_age(self, moment: str | None) -> float | None:
         """The seconds since a timestamp; null for null."""
-        if moment is None:
-            return None
         try:
-            return round(self.now - timestamp(moment), 3)
-        except ValueError as error:
+            return None if moment is None else round(self.now - timestamp(moment), 3)
+        except Unreadable as error:
             raise jmespath.exceptions.JMESPathError(str(error)) from None
 
-    @jmespath.functions.signature({"types": ["number", "null"]}, {"types": ["number", "null"]})
+    @function(NUMBER, NUMBER)
     def _func_exceeds(self, value: float | None, limit: float | None) -> bool:
         """value > limit; false when either is null or the limit is negative, which stands for none."""
         return value is not None and limit is not None and limit >= 0 and value > limit
 
-    @jmespath.functions.signature({"types": ["object", "null"]}, {"types": ["string"]})
+    @function(NUMBER, NUMBER)
+    def _func_reached(self, value: float | None, limit: float | None) -> bool:
+        """value >= limit; false when either is null or the limit is negative, which stands for none."""
+        return value is not None and limit is not None and 0 <= limit <= value
+
+    @function(ANY, {"types": ["string"]})
     def _func_condition(self, owner: Json, name: str) -> Json:
         """The condition of that type in status.conditions; null when there is none."""
-        conditions = field_of(field_of(owner, "status"), "conditions")
-        known = [c for c in conditions if field_of(c, "type") == name] if isinstance(conditions, list) else []
+        conditions = field_of(owner, "status", "conditions")
+        known = [each for each in conditions if field_of(each, "type") == name] if isinstance(conditions, list) else []
         return known[0] if known else None
 
-    @jmespath.functions.signature({"types": ["number", "null"]}, {"types": ["number", "null"]})
+    @function(NUMBER, NUMBER)
     def _func_subtract(self, left: float | None, right: float | None) -> float | None:
         """left - right; null when either is null."""
         return None if left is None or right is None else left - right
 
-    @jmespath.functions.signature({"types": ["string", "null"]}, {"types": ["array-string"]})
+    @function(TEXT, {"types": ["array-string"]})
     def _func_mentions(self, text: str | None, words: list[str]) -> bool:
         """Whether the text has one of the words in it, in any case; false for null."""
         return text is not None and any(word.lower() in text.lower() for word in words)
 
-    @jmespath.functions.signature({"types": ["array", "string", "null"]}, {"types": []})
+    @function({"types": ["array", "string", "null"]}, ANY)
     def _func_contains(self, subject: Json, search: Json) -> bool:
         """Whether the array or the string has it; false for null."""
-        return subject is not None and (not isinstance(subject, str) or isinstance(search, str)) and search in subject
+        return search in subject if isinstance(subject, list) or isinstance(search, str) and subject else False
 
-    @jmespath.functions.signature({"types": ["string", "array", "object", "null"]})
+    @function({"types": ["string", "array", "object", "null"]})
     def _func_length(self, value: Json) -> int:
         """How many; 0 for null."""
         return 0 if value is None else len(value)
 
-    @jmespath.functions.signature({"types": ["string", "null"]}, {"types": ["string"]})
+    @function(TEXT, {"types": ["string"]})
     def _func_starts_with(self, text: str | None, start: str) -> bool:
         """Whether the text begins so; false for null."""
         return text is not None and text.startswith(start)
 
-    @jmespath.functions.signature({"types": ["string", "null"]}, {"types": ["string"]})
+    @function(TEXT, {"types": ["string"]})
     def _func_ends_with(self, text: str | None, end: str) -> bool:
         """Whether the text ends so; false for null."""
         return text is not None and text.endswith(end)
@@ -323,26 +305,14 @@ class Interpreter(jmespath.visitor.TreeInterpreter):
         super().__init__(jmespath.visitor.Options(custom_functions=Functions(now)))
 
     def visit_comparator(self, node: Json, value: Json) -> Json:
-        if node["value"] in self._EQUALITY_OPS:
+        if node["value"] in ("eq", "ne"):
             return super().visit_comparator(node, value)
-        left, right = (self.visit(child, value) for child in node["children"])
-        if not any(all(is_a(side) for side in (left, right)) for is_a in (is_number, is_string)):
-            paths = " and ".join(f"{path_of(c)} = {json.dumps(v)}" for c, v in zip(node["children"], (left, right), strict=True))
-            raise jmespath.exceptions.JMESPathError(f"{node['value']} needs two numbers or two strings, not {paths}")
-        return self.COMPARATOR_FUNC[node["value"]](left, right)
-
-
-def is_number(value: Json) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def is_string(value: Json) -> bool:
-    return isinstance(value, str)
-
-
-def field_of(owner: Json, name: str) -> Json:
-    """The field of an object; null for what is no object or has no such field."""
-    return owner.get(name) if isinstance(owner, dict) else None
+        sides = [self.visit(child, value) for child in node["children"]]
+        types = {bool if isinstance(side, bool) else str if isinstance(side, str) else type(side) for side in sides}
+        if types <= {int, float} or types == {str}:
+            return self.COMPARATOR_FUNC[node["value"]](*sides)
+        paths = [f"{path_of(child)} = {json.dumps(side)}" for child, side in zip(node["children"], sides, strict=True)]
+        raise jmespath.exceptions.JMESPathError(f"two numbers or two texts can be ordered, not {' and '.join(paths)}")
 
 
 def path_of(node: Json) -> str:
@@ -365,7 +335,7 @@ def nodes(node: Json) -> Iterator[Json]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
-    """A JMESPath expression; `where` is file:line and rule, for its errors."""
+    """A JMESPath expression; `where` is file, line and rule, for its errors."""
 
     text: str
     where: str
@@ -377,11 +347,11 @@ class Expression:
         try:
             tree = Grammar().parse(text).parsed
         except jmespath.exceptions.JMESPathError as error:
-            reason = " ".join(str(error).split())
-            raise RolloutError("invalid-rules", f"{where}: {reason}") from None
-        for node in nodes(tree):
-            if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
-                raise RolloutError("invalid-rules", f"{where}: no function {node['value']}(){nearest(node['value'], Functions.FUNCTION_TABLE)}")
+            raise RolloutError("invalid-rules", f"{where}: {' '.join(str(error).split())}") from None
+        known = Functions.FUNCTION_TABLE
+        for name in (node["value"] for node in nodes(tree) if node["type"] == "function_expression"):
+            if name not in known:
+                raise RolloutError("invalid-rules", f"{where}: no function {name}(){nearest(name, known)} (in: {text})")
         return Expression(text, where, tree)
 
     def value(self, scope: Json, interpreter: Interpreter) -> Json:
@@ -400,110 +370,143 @@ class Template:
 
     @staticmethod
     def parse(text: str, where: str) -> Template:
+        """The template; RolloutError `invalid-rules` when one of its expressions is wrong."""
         parts: list[str | Expression] = []
-        start = 0
-        while (brace := text.find("{", start)) >= 0:
-            parts.append(text[start:brace])
-            if text.startswith("{{", brace):
-                parts.append("{")
-                start = brace + 2
+        rest = text
+        while "{" in rest:
+            before, _, rest = rest.partition("{")
+            if rest.startswith("{"):
+                parts, rest = [*parts, before + "{"], rest[1:]
             else:
-                expression, start = Template.placeholder(text, brace, where)
-                parts.append(expression)
-        return Template((*parts, text[start:]))
+                expression, rest = Template.first_expression(rest, where)
+                parts += [before, expression]
+        return Template((*parts, rest))
 
     @staticmethod
-    def placeholder(text: str, brace: int, where: str) -> tuple[Expression, int]:
-        """The expression that begins after this brace, and where the text goes on: the first `}` that makes it whole."""
-        problem = RolloutError("invalid-rules", f"{where}: {{ without }} in {text!r}; write {{{{ for a brace")
-        end = brace
-        while (end := text.find("}", end + 1)) >= 0:
+    def first_expression(text: str, where: str) -> tuple[Expression, str]:
+        """The expression that a text begins with, and what follows its brace: the first one that makes it whole."""
+        problem = RolloutError("invalid-rules", f"{where}: a {{ has no }} after it; write {{{{ for a brace")
+        for brace in re.finditer("}", text):
             try:
-                return Expression.parse(text[brace + 1 : end], where), end + 1
+                return Expression.parse(text[: brace.start()], where), text[brace.end() :]
             except RolloutError as error:
                 problem = error
         raise problem
 
     def fill(self, value: Callable[[Expression], Json]) -> str:
+        """The text, with what `value` gives for each expression."""
         return "".join(part if isinstance(part, str) else printed(value(part)) for part in self.parts)
 
 
 def printed(value: Json) -> str:
-    """A value as a message shows it: null as nothing, 10.0 as 10, what is no string as JSON."""
+    """A value as a message shows it: null and false as nothing, 10.0 as 10, what is no text as JSON."""
     if value is None or value is False:
         return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, float):
+        return f"{value:g}" if value < 1e6 else str(round(value))
     return value if isinstance(value, str) else json.dumps(value)
 
 
 # -------------------------------------------------------------------------------------------------------------- rules
 
-SCALARS: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
-    (re.compile(r"true|false"), lambda text: text == "true"),
-    (re.compile(r"null|~|"), lambda text: None),
-    (re.compile(r"[-+]?(0|[1-9]\d{0,15})"), int),
-    (re.compile(r"[-+]?\d+\.\d+"), float),
-)
-PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in "str int float bool null map seq timestamp merge value".split()}
+Path_ = tuple[str | int, ...]  # of a field in a YAML file: ("rules", 3, "when")
+SCALARS: dict[str, Callable[[str], Json]] = {
+    r"true|false": lambda text: text == "true",
+    r"null|~|": lambda text: None,
+    r"[-+]?[0-9]{1,15}": int,
+    r"[-+]?[0-9]{1,15}\.[0-9]+": float,
+}
+PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
 
 
-@dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML file's content, and the line of each of its fields by path: ("rules", 3, "when")."""
+    """A YAML file, read strictly: no key stands twice, there are no tags and no aliases, and only true, false, null and
+    numbers are not texts. What is wrong with it ends the run with `code`, file and line."""
 
-    path: Path
-    content: Json
-    lines: Mapping[tuple[str | int, ...], int]
+    def __init__(self, path: Path, code: str) -> None:
+        self.path, self.code = path, code
+        self.lines: dict[Path_, int] = {(): 1}
+        try:
+            text = path.read_text(encoding="utf-8")
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, loader)):
+                self.refuse((), "aliases (*name) are not allowed: write it out")
+            node = yaml.compose(text, loader)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            self.refuse((), f"cannot be read: {' '.join(str(error).split())}")
+        self.content = {} if node is None else self.read(node, ())
 
-    def where(self, *path: str | int) -> str:
-        """`file:line` of the field at this path, or of the nearest field around it."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return f"{self.path}:{self.lines.get(path, 1)}"
+    def refuse(self, at: Path_, problem: str) -> NoReturn:
+        raise RolloutError(self.code, f"{self.where(at)}: {problem}")
 
+    def where(self, at: Path_) -> str:
+        """File and line of a field, or of the nearest one around it; for a rule's fields its id too."""
+        while at not in self.lines:
+            at = at[:-1]
+        rule = f": {self.get((*at[:2], 'id'))}" if at[:1] == ("rules",) and len(at) > 1 and hasattr(self, "content") else ""
+        return f"{self.path}:{self.lines[at]}{rule}"
 
-def read_yaml(path: Path, code: str) -> Document:
-    """A YAML file read strictly: no duplicate keys, no tags, no aliases, and only true, false, null and numbers
-    are not strings. RolloutError with this code, naming file and line, when it is wrong or cannot be read."""
-    lines: dict[tuple[str | int, ...], int] = {}
-
-    def refuse(node: yaml.Node, problem: str) -> NoReturn:
-        raise RolloutError(code, f"{path}:{node.start_mark.line + 1}: {problem}")
-
-    def convert(node: yaml.Node, at: tuple[str | int, ...]) -> Json:
-        lines.setdefault(at, node.start_mark.line + 1)
+    def read(self, node: yaml.Node, at: Path_) -> Json:
+        """The content of a node; notes the line of each field."""
+        self.lines.setdefault(at, node.start_mark.line + 1)
         if node.tag not in PLAIN_TAGS:
-            refuse(node, f"tag {node.tag} is not allowed; put an expression that begins with ! in quotes")
+            self.refuse(at, f"tag {node.tag} is not allowed; an expression that begins with ! needs quotes")
         if isinstance(node, yaml.SequenceNode):
-            return [convert(child, (*at, index)) for index, child in enumerate(node.value)]
+            return [self.read(child, (*at, index)) for index, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
-            return mapping(node, at)
-        plain = not node.style
-        return next((to(node.value) for pattern, to in SCALARS if plain and pattern.fullmatch(node.value)), node.value)
+            return dict(self.read_pair(key, value, at) for key, value in node.value)
+        plain = isinstance(node, yaml.ScalarNode) and not node.style
+        return next((to(node.value) for pattern, to in SCALARS.items() if plain and re.fullmatch(pattern, node.value)), node.value)
 
-    def mapping(node: yaml.MappingNode, at: tuple[str | int, ...]) -> Json:
-        content: dict[str, Json] = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                refuse(key, "a key must be a word")
-            if key.value in content:
-                refuse(key, f"{key.value} stands twice, first in line {lines[(*at, key.value)]}")
-            lines[(*at, key.value)] = key.start_mark.line + 1
-            content[key.value] = convert(value, (*at, key.value))
+    def read_pair(self, key: yaml.Node, value: yaml.Node, at: Path_) -> tuple[str, Json]:
+        path = (*at, str(key.value))
+        if path in self.lines:
+            self.refuse((*at, f"line {key.start_mark.line + 1}"), f"{key.value} stands twice, first in line {self.lines[path]}")
+        self.lines[path] = key.start_mark.line + 1
+        return str(key.value), self.read(value, path)
+
+    def get(self, at: Path_, default: Json = None) -> Json:
+        """The field at this path, or the default."""
+        content = self.content
+        for step in at:
+            if not (isinstance(content, dict) and step in content or isinstance(content, list) and isinstance(step, int)):
+                return default
+            content = content[step]
         return content
 
-    try:
-        text = path.read_text(encoding="utf-8")
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, loader)):
-            raise RolloutError(code, f"{path}: aliases (*name) are not allowed; write it out")
-        node = yaml.compose(text, loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RolloutError(code, f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise RolloutError(code, f"{path}: is no YAML: {' '.join(str(error).split())}") from None
-    return Document(path, convert(node, ()) if node else None, lines)
+    def mapping(self, at: Path_, known: Collection[str] = (), needed: Collection[str] = ()) -> dict[str, Json]:
+        """The mapping at this path, with no key that is not known and all that are needed."""
+        content = self.get(at, {})
+        if not isinstance(content, dict):
+            self.refuse(at, f"this must be a mapping{' with ' + ', '.join(known) if known else ''}")
+        for key in content:
+            if known and key not in known:
+                self.refuse((*at, key), f"unknown key {key}{nearest(key, known)}")
+        for key in needed:
+            if key not in content:
+                self.refuse(at, f"{key} is missing")
+        return content
+
+    def entries(self, at: Path_) -> list[Path_]:
+        """The paths of the members of the list at this path."""
+        content = self.get(at, [])
+        if not isinstance(content, list):
+            self.refuse(at, "this must be a list")
+        return [(*at, index) for index in range(len(content))]
+
+    def texts(self, at: Path_) -> tuple[str, ...]:
+        """The texts in the list at this path; one text alone is such a list too."""
+        content = self.get(at, [])
+        return tuple(map(str, content if isinstance(content, list) else [content]))
+
+    def expression(self, at: Path_) -> Expression | None:
+        return None if self.get(at) is None else Expression.parse(str(self.get(at)), f"{self.where(at)}: {at[-1]}")
+
+    def some_expression(self, at: Path_) -> Expression:
+        return self.expression(at) or self.refuse(at, f"{at[-1]} is missing")
+
+    def template(self, at: Path_) -> Template | None:
+        return None if self.get(at) is None else Template.parse(str(self.get(at)), f"{self.where(at)}: {at[-1]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,32 +521,33 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number or a word that rules read as `params.name`; durations are seconds."""
+    """What rules read as `params.name`; a duration in seconds."""
 
     name: str
     type: str
     default: Json
     choices: tuple[str, ...]
 
-    def convert(self, text: str) -> Json:
-        """The value that a text stands for; ValueError when it is none of the parameter's type."""
+    def value(self, text: str) -> Json:
+        """The value that a text stands for; Unreadable when it is none of the parameter's type."""
         if self.choices and text not in self.choices:
-            raise ValueError(f"{text!r} is none of {', '.join(self.choices)}")
-        return {"duration": duration, "integer": integer, "boolean": boolean, "string": str}[self.type](text)
+            raise Unreadable(f"{text!r} is none of {', '.join(self.choices)}")
+        return {"duration": duration, "integer": integer, "boolean": boolean, "text": str}[self.type](text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Current:
-    """How the children of the current revision are found: child's and parent's value at these paths are equal."""
+    """One way to tell the children of the current revision: child's and parent's value at these paths are equal."""
 
     child: str
-    compare: tuple[Expression, Expression]
+    of_child: Expression
+    of_parent: Expression
     without: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A list inside an object whose members are subjects: the specs, the statuses with the same name, fields to add."""
+    """A list in an object whose members are subjects: their specs, their statuses (of the same name), fields to add."""
 
     spec: Expression
     status: Expression
@@ -552,307 +556,223 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """A kind of subject. `name` is its root in expressions; what has a `resource` can be asked for, the rest are parts."""
+    """A kind of subject. `name` is its root in expressions; what has a `resource` is an object, the others are parts."""
 
     name: str
-    resource: str = ""
-    short: tuple[str, ...] = ()
-    watched: bool = False
-    waits: bool = True
-    finishes: bool = False
-    owns: tuple[str, ...] = ()
-    current: tuple[Current, ...] = ()
-    progress: tuple[Expression, ...] = ()
-    zero: tuple[tuple[str, ...], ...] = ()
-    part_of: str = ""
-    parts: tuple[Part, ...] = ()
-    previous_log: Expression | None = None
+    resource: str
+    short: tuple[str, ...]
+    watched: bool  # without --kinds
+    waits: bool
+    finishes: bool  # its success is final: deleted after it, it has still succeeded
+    owns: tuple[str, ...]
+    current: tuple[Current, ...]
+    progress: tuple[Expression, ...]
+    zero: tuple[tuple[str, ...], ...]
+    part_of: str
+    parts: tuple[Part, ...]
+    previous_log: Expression | None  # whether the run of a part that failed is no longer its last one
 
-    @property
-    def group(self) -> str:
-        return self.resource.partition(".")[2]
+    def is_called(self, word: str) -> bool:
+        """Whether KIND/NAME or --kinds means it: deployment, Deployments, deploy, deployment.apps, deployment.v1.apps."""
+        plural, _, group = self.resource.partition(".")
+        name, _, rest = word.lower().partition(".")
+        return name in (self.name, plural, *self.short) and rest in ("", group, f"v1.{group}", f"v1beta1.{group}")
 
     @property
     def plural(self) -> str:
         return self.resource.partition(".")[0]
 
-    def is_called(self, word: str) -> bool:
-        """Whether KIND/NAME or --kinds means it: deployment, Deployments, deploy, deployment.apps, deployment.v1.apps."""
-        name, _, group = word.lower().partition(".")
-        version, _, rest = group.partition(".")
-        known = name in (self.name, self.plural, *self.short)
-        return known and (not group or group == self.group or (rest == self.group and version.startswith("v")))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One statement about one kind of subject; the fields are those of the rule file."""
+    """A statement about the subjects of some kinds; the fields are those of the rule file."""
 
     id: str
-    subjects: tuple[str, ...]
     where: str
+    subjects: tuple[str, ...]
     when: Expression
     unless: Expression | None
     verdict: str
     fail_when: Expression | None
     fail_after: Expression | float | None
     since: Expression | None
-    lets: Mapping[str, Expression]
+    let: Mapping[str, Expression]
     code: Template | None
-    message: Template
+    message: Template | None
     hint: Template | None
     logs: bool
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """All that the rule files say."""
-
-    kinds: Mapping[str, Kind]
-    rules: Mapping[str, tuple[Rule, ...]]  # by subject
-    parameters: Mapping[str, Parameter]
-    codes: Mapping[str, Code]
-
-    def kind_called(self, word: str) -> Kind:
-        """The kind that a word of the command line means; RolloutError `usage` with the nearest name otherwise."""
-        found = [kind for kind in self.kinds.values() if kind.resource and kind.is_called(word)]
-        if not found:
-            known = [name for kind in self.kinds.values() if kind.resource for name in (kind.name, *kind.short)]
-            raise RolloutError("usage", f"no rule file declares the kind {word}{nearest(word, known)}")
-        return found[0]
-
-    def kind_of(self, resource: Json) -> Kind | None:
-        """The declared kind of an object, told by API group and kind; None when no file declares it."""
-        group = str(field_of(resource, "apiVersion") or "").rpartition("/")[0]
-        kind = self.kinds.get(str(field_of(resource, "kind")).lower())
-        return kind if kind and kind.resource and kind.group == group else None
-
-    def values(self, settings: Iterable[tuple[str, str]]) -> dict[str, Json]:
-        """The value of each parameter; RolloutError `usage` for an unknown name or a value of another type."""
-        values = {name: parameter.default for name, parameter in self.parameters.items()}
-        for name, text in settings:
-            if name not in values:
-                raise RolloutError("usage", f"no rule has a parameter {name}{nearest(name, values)}")
-            try:
-                values[name] = self.parameters[name].convert(text)
-            except ValueError as error:
-                raise RolloutError("usage", f"{name}: {error}") from None
-        return values
+    def expressions(self) -> Iterator[Expression]:
+        """All its expressions."""
+        for each in (self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
+            yield from [each] if isinstance(each, Expression) else []
+        for template in (self.code, self.message, self.hint):
+            yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))
 
 
-FILE_KEYS = ("version", "kinds", "params", "let", "rules", "codes")
-KIND_KEYS = "name resource short watched waits finishes owns current progress zero part_of parts previous_log".split()
-RULE_KEYS = "id subject when unless verdict fail_when fail_after since let code message hint logs docs".split()
+KIND_KEYS = [*Kind.__slots__, "current", "progress", "zero"]
+RULE_KEYS = "id subject when unless verdict fail_when fail_after since let code message hint logs docs".split(" ")
 VERDICTS = ("fail", "wait", "hold", "ignore", "note")
 
 
-def load_rules(folder: Path) -> Rules:
-    """The rules of all files in a folder; RolloutError `invalid-rules`, naming file and line, when one is wrong."""
-    files = sorted(folder.glob("*.yaml"))
-    if not files:
-        raise RolloutError("invalid-rules", f"{folder} has no rule files: rules/ and schema.json belong beside {Path(__file__).name}")
-    documents = [read_yaml(path, "invalid-rules") for path in files]
-    kinds: dict[str, Kind] = {}
-    parameters: dict[str, Parameter] = {}
-    codes: dict[str, Code] = {}
-    for document in documents:
-        check_keys(document, (), FILE_KEYS)
-        for name in section(document, "codes", list):
-            codes[name["code"]] = Code(name["code"], len(codes), name["type"], name["exit"])
-        for index, _ in enumerate(section(document, "kinds", list)):
-            unique(kinds, load_kind(document, index), document.where("kinds", index))
-        for name in section(document, "params", dict):
-            unique(parameters, load_parameter(document, name), document.where("params", name))
-    by_id: dict[str, Rule] = {}
-    for document in documents:
-        for index, _ in enumerate(section(document, "rules", list)):
-            rule = load_rule(document, index, kinds, codes)
-            if rule.id in by_id:
-                raise RolloutError("invalid-rules", f"{rule.where}: this id stands twice, first in {by_id[rule.id].where}")
-            by_id[rule.id] = rule
-    check_parameters(by_id.values(), parameters)
-    by_subject = {name: tuple(rule for rule in by_id.values() if name in rule.subjects) for name in kinds}
-    return Rules(kinds, by_subject, parameters, codes)
+class Rules:
+    """All that the rule files of a folder say; RolloutError `invalid-rules`, with file and line, when one is wrong."""
 
+    def __init__(self, folder: Path) -> None:
+        self.kinds: dict[str, Kind] = {}
+        self.params: dict[str, Parameter] = {}
+        self.codes: dict[str, Code] = {}
+        self.rules: dict[str, Rule] = {}
+        documents = [Document(path, "invalid-rules") for path in sorted(folder.glob("*.yaml"))]
+        if not documents:
+            raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
+        for document in documents:
+            document.mapping((), ("version", "codes", "kinds", "params", "let", "rules"))
+            self.load_declarations(document)
+        for document in documents:
+            for at in document.entries(("rules",)):
+                self.add(self.rules, self.load_rule(document, at), document, at)
+        self.check_params()
+        self.of = {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in self.kinds}
 
-def unique(known: dict[str, Any], entry: Any, where: str) -> None:
-    """Adds a kind or a parameter; RolloutError when its name is taken."""
-    if entry.name in known:
-        raise RolloutError("invalid-rules", f"{where}: {entry.name} is declared twice")
-    known[entry.name] = entry
+    def add(self, known: dict[str, Any], entry: Any, document: Document, at: Path_) -> None:
+        """Adds a code, a kind, a parameter or a rule, whose name must be new."""
+        name = getattr(entry, "name", None) or entry.id
+        if name in known:
+            document.refuse(at, f"{name} stands twice{', first in ' + entry.where if hasattr(entry, 'where') else ''}")
+        known[name] = entry
 
+    def load_declarations(self, document: Document) -> None:
+        for at in document.entries(("codes",)):
+            keys = ("code", "type", "exit", "text")
+            entry = document.mapping(at, keys, keys)
+            self.add(self.codes, Code(entry["code"], len(self.codes), entry["type"], entry["exit"]), document, at)
+        for at in document.entries(("kinds",)):
+            self.add(self.kinds, self.load_kind(document, at), document, at)
+        for name in document.mapping(("params",)):
+            self.add(self.params, self.load_param(document, ("params", name)), document, ("params", name))
 
-def section(document: Document, name: str, kind: type) -> Any:
-    """A top-level part of a rule file, empty when it is not there."""
-    content = document.content.get(name)
-    if not isinstance(content, (kind, type(None))):
-        raise RolloutError("invalid-rules", f"{document.where(name)}: {name} must be a {'list' if kind is list else 'mapping'}")
-    return content or kind()
+    def load_param(self, document: Document, at: Path_) -> Parameter:
+        entry = document.mapping(at, ("type", "default", "choices", "doc"), ("type", "default"))
+        types = ("duration", "integer", "boolean", "text")
+        if entry["type"] not in types:
+            document.refuse((*at, "type"), f"no type {entry['type']}{nearest(entry['type'], types)}")
+        param = Parameter(str(at[-1]), entry["type"], None, document.texts((*at, "choices")))
+        try:
+            return replace(param, default=param.value(str(entry["default"])))
+        except Unreadable as error:
+            document.refuse((*at, "default"), str(error))
 
-
-def check_keys(document: Document, path: tuple[str | int, ...], known: Collection[str]) -> dict[str, Json]:
-    """The mapping at this path; RolloutError when it is none, or has a key that is not known."""
-    entry = document.content
-    for step in path:
-        entry = entry[step]
-    if not isinstance(entry, dict):
-        raise RolloutError("invalid-rules", f"{document.where(*path)}: this must be a mapping with {', '.join(known)}")
-    for key in entry:
-        if key not in known:
-            raise RolloutError("invalid-rules", f"{document.where(*path, key)}: unknown key {key}{nearest(key, known)}")
-    return entry
-
-
-def load_parameter(document: Document, name: str) -> Parameter:
-    entry = check_keys(document, ("params", name), ("type", "default", "doc", "choices"))
-    where = document.where("params", name)
-    parameter = Parameter(name, entry.get("type", "string"), None, tuple(entry.get("choices", ())))
-    try:
-        default = entry["default"]
-        return replace(parameter, default=parameter.convert(str(default).lower() if isinstance(default, bool) else str(default)))
-    except KeyError as error:
-        raise RolloutError("invalid-rules", f"{where}: parameter {name}: {error} is missing or none of duration, integer, boolean, string") from None
-    except ValueError as error:
-        raise RolloutError("invalid-rules", f"{where}: parameter {name}: {error}") from None
-
-
-def load_kind(document: Document, index: int) -> Kind:
-    entry = check_keys(document, ("kinds", index), KIND_KEYS)
-    where = f"{document.where('kinds', index)}: kind {entry.get('name')}"
-
-    def expression(text: Json) -> Expression:
-        return Expression.parse(str(text), where)
-
-    def current(rule: Json) -> Current:
-        child, parent = rule["compare"]
-        return Current(rule["child"], (expression(child), expression(parent)), steps(rule.get("except", "")))
-
-    def part(entry: Json) -> Part:
-        return Part(expression(entry["spec"]), expression(entry["status"]), {name: expression(text) for name, text in entry["add"].items()})
-
-    try:
+    def load_kind(self, document: Document, at: Path_) -> Kind:
+        entry = document.mapping(at, KIND_KEYS, ("name",))
+        current = []
+        for each in document.entries((*at, "current")):
+            document.mapping(each, ("child", "compare", "except"), ("child", "compare"))
+            sides = [document.some_expression((*each, "compare", index)) for index in (0, 1)]
+            current.append(Current(document.get((*each, "child")), sides[0], sides[1], steps(document.get((*each, "except"), ""))))
+        parts = []
+        for each in document.entries((*at, "parts")):
+            names = document.mapping((*each, "add"))
+            add = {name: document.some_expression((*each, "add", name)) for name in names}
+            parts.append(Part(document.some_expression((*each, "spec")), document.some_expression((*each, "status")), add))
         return Kind(
             name=entry["name"],
             resource=entry.get("resource", ""),
-            short=tuple(entry.get("short", ())),
+            short=document.texts((*at, "short")),
             watched=entry.get("watched", False),
             waits=entry.get("waits", True),
             finishes=entry.get("finishes", False),
-            owns=tuple(entry.get("owns", ())),
-            current=tuple(map(current, entry.get("current", ()))),
-            progress=tuple(map(expression, entry.get("progress", ()))),
-            zero=tuple(map(steps, entry.get("zero", ()))),
+            owns=document.texts((*at, "owns")),
+            current=tuple(current),
+            progress=tuple(document.some_expression(each) for each in document.entries((*at, "progress"))),
+            zero=tuple(map(steps, document.texts((*at, "zero")))),
             part_of=entry.get("part_of", ""),
-            parts=tuple(map(part, entry.get("parts", ()))),
-            previous_log=expression(entry["previous_log"]) if "previous_log" in entry else None,
+            parts=tuple(parts),
+            previous_log=document.expression((*at, "previous_log")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RolloutError("invalid-rules", f"{where}: {type(error).__name__}: {error}") from None
+
+    def load_rule(self, document: Document, at: Path_) -> Rule:
+        entry = document.mapping(at, RULE_KEYS, ("id", "subject", "when"))
+        if len({"verdict", "fail_when", "fail_after"} & entry.keys()) != 1:
+            document.refuse(at, "write one of verdict, fail_when and fail_after")
+        for key, word, known in (("verdict", entry.get("verdict", "wait"), VERDICTS), *(("subject", name, self.kinds) for name in document.texts((*at, "subject")))):
+            if word not in known:
+                document.refuse((*at, key), f"no {key} {word}{nearest(word, known)}")
+        self.check_code(document, (*at, "code"), entry)
+        lets = [path for path in (("let",), (*at, "let")) for path in [(*path, name) for name in document.mapping(path)]]
+        return Rule(
+            id=str(entry["id"]),
+            where=document.where(at),
+            subjects=document.texts((*at, "subject")),
+            when=document.some_expression((*at, "when")),
+            unless=document.expression((*at, "unless")),
+            verdict=entry.get("verdict", "wait"),
+            fail_when=document.expression((*at, "fail_when")),
+            fail_after=self.load_limit(document, (*at, "fail_after")),
+            since=document.expression((*at, "since")),
+            let={str(path[-1]): document.some_expression(path) for path in lets},
+            code=document.template((*at, "code")),
+            message=document.template((*at, "message")),
+            hint=document.template((*at, "hint")),
+            logs=entry.get("logs") is True,
+        )
+
+    def check_code(self, document: Document, at: Path_, entry: dict[str, Json]) -> None:
+        """Refuses a rule that can fail without a code, or has an unknown one; what is computed is checked when it is used."""
+        code = entry.get("code")
+        if code is None and entry.get("verdict", "fail") == "fail":
+            document.refuse(at, "code is missing: this rule can fail")
+        if code is not None and "{" not in str(code) and code not in self.codes:
+            document.refuse(at, f"no code {code}{nearest(code, self.codes)}")
+
+    def load_limit(self, document: Document, at: Path_) -> Expression | float | None:
+        """The seconds of fail_after, or the expression of the parameter that has them."""
+        limit = str(document.get(at, ""))
+        if not limit or limit.startswith("params."):
+            return document.expression(at)
+        try:
+            return duration(limit)
+        except Unreadable as error:
+            document.refuse(at, f"{error}, or params.NAME")
+
+    def check_params(self) -> None:
+        """Refuses `params.x` where no file declares x: it would be null and never match."""
+        for expression in (each for rule in self.rules.values() for each in rule.expressions()):
+            for node in nodes(expression.tree):
+                names = [child.get("value") for child in node["children"][:2]] if node["type"] == "subexpression" else []
+                if names[:1] == ["params"] and names[1] not in self.params:
+                    raise RolloutError("invalid-rules", f"{expression.where}: no parameter {names[1]}{nearest(names[1], self.params)}")
+
+    def kind_called(self, word: str) -> Kind:
+        """The kind that a word of the command line means; RolloutError `usage`, with the nearest one, for an unknown one."""
+        kinds = [kind for kind in self.kinds.values() if kind.resource]
+        for kind in kinds:
+            if kind.is_called(word):
+                return kind
+        raise RolloutError("usage", f"no rule file declares the kind {word}{nearest(word, [kind.name for kind in kinds])}")
+
+    def kind_of(self, resource: Json) -> Kind | None:
+        """The declared kind of an object or of an owner reference, told by API group and kind; None for any other."""
+        kind = self.kinds.get(str(field_of(resource, "kind")).lower())
+        group = str(field_of(resource, "apiVersion")).rpartition("/")[0]
+        return kind if kind and kind.resource and kind.resource.partition(".")[2] == group else None
+
+    def values(self, settings: Iterable[tuple[str, str]]) -> dict[str, Json]:
+        """The value of each parameter; RolloutError `usage` for an unknown name, or a value that is none of its type."""
+        values = {name: param.default for name, param in self.params.items()}
+        for name, text in settings:
+            if name not in self.params:
+                raise RolloutError("usage", f"no rule has a parameter {name}{nearest(name, self.params)}")
+            try:
+                values[name] = self.params[name].value(text)
+            except Unreadable as error:
+                raise RolloutError("usage", f"{name.replace('_', '-')}: {error}") from None
+        return values
 
 
 def steps(path: str) -> tuple[str, ...]:
     """The keys of a path like metadata.labels."pod-template-hash"."""
     return tuple(quoted or word for quoted, word in re.findall(r'"([^"]*)"|([^."]+)', path))
-
-
-def load_rule(document: Document, index: int, kinds: Collection[str], codes: Collection[str]) -> Rule:
-    """One rule; RolloutError `invalid-rules` with file, line, id and what to write instead when it is wrong."""
-    at = ("rules", index)
-    entry = check_keys(document, at, RULE_KEYS)
-    name = entry.get("id")
-
-    def where(key: str = "id") -> str:
-        return f"{document.where(*at, key)}: {name}"
-
-    def refuse(key: str, problem: str) -> NoReturn:
-        raise RolloutError("invalid-rules", f"{where(key)}: {problem}")
-
-    def expression(key: str) -> Expression | None:
-        return Expression.parse(str(entry[key]), f"{where(key)}: {key}") if key in entry else None
-
-    def template(key: str) -> Template | None:
-        return Template.parse(str(entry[key]), f"{where(key)}: {key}") if key in entry else None
-
-    subjects = entry.get("subject", [])
-    subjects = tuple(subjects) if isinstance(subjects, list) else (subjects,)
-    for key in ("id", "subject", "when"):
-        if key not in entry:
-            refuse(key, f"{key} is missing")
-    for subject in subjects:
-        if subject not in kinds:
-            refuse("subject", f"no kind {subject}{nearest(str(subject), kinds)}")
-    kind_of_verdict = [key for key in ("verdict", "fail_when", "fail_after") if key in entry]
-    if len(kind_of_verdict) != 1:
-        refuse("verdict", "write one of verdict, fail_when and fail_after")
-    if entry.get("verdict", "wait") not in VERDICTS:
-        refuse("verdict", f"no verdict {entry['verdict']}{nearest(str(entry['verdict']), VERDICTS)}")
-    if "verdict" not in entry or entry["verdict"] == "fail":
-        check_code(entry.get("code"), codes, lambda problem: refuse("code", problem))
-    when = expression("when")
-    assert when  # is among the keys that must be there
-    return Rule(
-        id=str(name),
-        subjects=subjects,
-        where=where(),
-        when=when,
-        unless=expression("unless"),
-        verdict=entry.get("verdict", "wait"),
-        fail_when=expression("fail_when"),
-        fail_after=load_limit(entry.get("fail_after"), f"{where('fail_after')}: fail_after"),
-        since=expression("since"),
-        lets=load_lets(document, at),
-        code=template("code"),
-        message=template("message") or Template((str(name),)),
-        hint=template("hint"),
-        logs=entry.get("logs", False) is True,
-    )
-
-
-def check_code(code: Json, codes: Collection[str], refuse: Callable[[str], NoReturn]) -> None:
-    """Refuses a code that is missing or unknown; one that is computed is checked when it is used."""
-    if code is None:
-        refuse("code is missing: a rule that can fail needs one")
-    if "{" not in code and code not in codes:
-        refuse(f"no code {code}{nearest(code, codes)}")
-
-
-def load_limit(limit: Json, where: str) -> Expression | float | None:
-    """The seconds of `fail_after`, the parameter that has them, or None when there is no such field."""
-    if limit is None or str(limit).startswith("params."):
-        return None if limit is None else Expression.parse(str(limit), where)
-    try:
-        return duration(str(limit))
-    except ValueError as error:
-        raise RolloutError("invalid-rules", f"{where}: {error}, or params.NAME") from None
-
-
-def load_lets(document: Document, at: tuple[str | int, ...]) -> dict[str, Expression]:
-    """The named expressions that a rule can use: those at the top of its file and its own."""
-    rule = document.content["rules"][at[1]]
-    lets: dict[str, Expression] = {}
-    for path, entries in ((("let",), document.content.get("let")), ((*at, "let"), rule.get("let"))):
-        for name, text in (entries or {}).items():
-            lets[name] = Expression.parse(str(text), f"{document.where(*path, name)}: {rule.get('id')}: let {name}")
-    return lets
-
-
-def expressions(rule: Rule) -> Iterator[Expression]:
-    """All expressions of a rule."""
-    for entry in (rule.when, rule.unless, rule.fail_when, rule.fail_after, rule.since, *rule.lets.values()):
-        if isinstance(entry, Expression):
-            yield entry
-    for template in (rule.code, rule.message, rule.hint):
-        yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))
-
-
-def check_parameters(rules: Iterable[Rule], parameters: Collection[str]) -> None:
-    """RolloutError `invalid-rules` for `params.x` where no file declares x: it would be null, and never match."""
-    for expression in (expression for rule in rules for expression in expressions(rule)):
-        for node in nodes(expression.tree):
-            first, second = (*node["children"], None, None)[:2] if node["type"] == "subexpression" else (None, None)
-            if first and first.get("value") == "params" and second and second.get("value") not in parameters:
-                name = second.get("value")
-                raise RolloutError("invalid-rules", f"{expression.where}: no parameter {name}{nearest(str(name), parameters)}")
 
 
 # ----------------------------------------------------------------------------------------------------------- snapshot
@@ -864,60 +784,56 @@ class Snapshot:
 
     at: float  # seconds since 1970
     objects: tuple[Json, ...]  # as `kubectl get -o json` shows them
-    selected: frozenset[str] | None  # identities of those that the selector chose; None: it is not known, so all
-    events: Callable[[str], list[Json] | None]  # those of a namespace; None: they could not be read
-
-
-def identity(resource: Json) -> str:
-    """What tells one object from another, also from one of the same name that was there before it."""
-    metadata = field_of(resource, "metadata")
-    return str(field_of(metadata, "uid") or "/".join((str(field_of(resource, "kind")), namespace_of(resource), name_of(resource))))
-
-
-def namespace_of(resource: Json) -> str:
-    return str(field_of(field_of(resource, "metadata"), "namespace") or "default")
+    chosen: frozenset[str] | None  # identities of those that the selector matches; None: nobody knows, so all
+    events: Callable[[str], list[Json] | None]  # those of a namespace; None: they cannot be read
 
 
 def name_of(resource: Json) -> str:
-    return str(field_of(field_of(resource, "metadata"), "name") or "")
+    return str(field_of(resource, "metadata", "name") or "")
+
+
+def namespace_of(resource: Json) -> str:
+    return str(field_of(resource, "metadata", "namespace") or "default")
 
 
 def created(resource: Json) -> str:
-    return str(field_of(field_of(resource, "metadata"), "creationTimestamp") or "")
+    return str(field_of(resource, "metadata", "creationTimestamp") or "")
+
+
+def identity(resource: Json) -> str:
+    """What tells an object from all others, also from one of the same name that was there before it."""
+    names = (str(field_of(resource, "kind")), namespace_of(resource), name_of(resource))
+    return str(field_of(resource, "metadata", "uid") or "/".join(names))
 
 
 def controller_of(resource: Json) -> Json:
     """The owner reference of the object that controls this one; null when none does."""
-    references = field_of(field_of(resource, "metadata"), "ownerReferences")
+    references = field_of(resource, "metadata", "ownerReferences")
     known = references if isinstance(references, list) else []
     return next((reference for reference in known if field_of(reference, "controller") is True), None)
 
 
-def with_zeros(resource: Json, paths: Iterable[tuple[str, ...]]) -> Json:
-    """The object with 0 at each path whose parent is there: Kubernetes leaves counters that are zero out of its JSON."""
-    for path in paths:
-        resource = with_zero(resource, path)
-    return resource
-
-
-def with_zero(resource: Json, path: tuple[str, ...]) -> Json:
-    if not isinstance(resource, dict):
-        return resource
-    first, *rest = path
-    if not rest:
-        return resource if first in resource else {**resource, first: 0}
-    return {**resource, first: with_zero(resource[first], tuple(rest))} if first in resource else resource
+def with_zero(value: Json, path: tuple[str, ...]) -> Json:
+    """The object with 0 at a path whose parent is there: Kubernetes leaves counters that are zero out of its JSON."""
+    first, rest = path[0], path[1:]
+    if not isinstance(value, dict) or (first in value) != bool(rest):
+        return value
+    return {**value, first: with_zero(value[first], rest) if rest else 0}
 
 
 def without(value: Json, path: tuple[str, ...]) -> Json:
-    """The value without the field at this path, and without anything that is empty: to the API these are the same."""
-    if isinstance(value, dict):
-        rest = {key: without(entry, path[1:] if path[:1] == (key,) else ()) for key, entry in value.items() if path != (key,)}
-        return {key: entry for key, entry in rest.items() if entry not in (None, {}, [])}
-    return [without(entry, ()) for entry in value] if isinstance(value, list) else value
+    """The value without the field at a path, and without all that is empty, which to the API server is not there either."""
+    if isinstance(value, list):
+        return [without(entry, ()) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    rest = {key: without(entry, path[1:] if path[:1] == (key,) else ()) for key, entry in value.items() if path != (key,)}
+    return {key: entry for key, entry in rest.items() if entry not in (None, {}, [])}
 
 
 # --------------------------------------------------------------------------------------------------- tree of subjects
+
+Lineage = tuple[tuple[str, Json], ...]  # kind's name and value of each owner, from the workload down
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -926,8 +842,8 @@ class Subject:
 
     kind: Kind
     value: Json
-    key: str  # tells it from all other subjects, in this snapshot and the next
-    lineage: tuple[tuple[str, Json], ...]  # name of the kind and value, from the workload down to itself
+    key: str  # tells it from all other subjects, in this snapshot and in the next
+    lineage: Lineage  # itself included
     owned: tuple[Json, ...]  # directly, of the current revision
     old: tuple[Json, ...]  # all that is below it and of other revisions
     children: tuple[Subject, ...]
@@ -941,97 +857,99 @@ class Subject:
         """The object itself, or the one that it is a part of."""
         return self.lineage[-2][1] if self.kind.part_of else self.value
 
+    @property
+    def part(self) -> dict[str, str]:
+        """Kind and name of a part: {"container": "main"}; empty for an object."""
+        return {self.kind.name: str(field_of(self.value, "name"))} if self.kind.part_of else {}
+
 
 class Tree:
     """Builds the subjects of a snapshot: each workload with what it owns in its current revision."""
 
-    def __init__(self, rules: Rules, snapshot: Snapshot) -> None:
-        self.kinds = rules.kinds
-        self.interpreter = Interpreter(snapshot.at)
+    def __init__(self, rules: Rules, snapshot: Snapshot, interpreter: Interpreter) -> None:
+        self.kinds, self.interpreter = rules.kinds, interpreter
         self.owned: dict[str, list[tuple[Kind, Json]]] = {}
         for resource in sorted(snapshot.objects, key=lambda resource: (created(resource), name_of(resource))):
             kind, controller = rules.kind_of(resource), controller_of(resource)
             if kind and controller:
                 self.owned.setdefault(str(field_of(controller, "uid")), []).append((kind, resource))
 
-    def grow(self, kind: Kind, resource: Json, above: tuple[tuple[str, Json], ...] = ()) -> Subject:
-        """The subject with all below it; `above` is the lineage of its owner."""
-        value = with_zeros(resource, kind.zero)
+    def grow(self, kind: Kind, resource: Json, above: Lineage = ()) -> Subject:
+        """The subject with all below it. An object that owns itself, as only one written by hand does, is not below itself."""
+        value = functools.reduce(with_zero, kind.zero, resource)
         lineage = (*above, (kind.name, value))
         current, others = self.revisions(kind, value)
-        children = [self.grow(child, entry, lineage) for child, entry in current if not is_among(entry, lineage)]
-        old = [entry for other in others for entry in self.all_below(other)]
+        owners = {identity(owner) for _, owner in lineage}
+        children = [self.grow(child, entry, lineage) for child, entry in current if identity(entry) not in owners]
+        old = [entry for other in others for entry in self.all_below(other, owners)]
         owned = tuple(child.value for child in children)
         return Subject(kind, value, identity(value), lineage, owned, tuple(old), (*self.parts(kind, value, lineage), *children))
 
     def revisions(self, kind: Kind, value: Json) -> tuple[list[tuple[Kind, Json]], list[Json]]:
-        """What the object owns directly: that of its current revision, with the kinds, and that of others."""
+        """What an object owns directly: that of its current revision, with the kinds, and that of other revisions."""
         children = [(child, entry) for child, entry in self.owned.get(identity(value), ()) if child.name in kind.owns]
-        for rule in kind.current:
-            child_path, parent_path = rule.compare
-            wanted = without(parent_path.value(value, self.interpreter), rule.without)
+        for way in kind.current:
+            wanted = without(way.of_parent.value(value, self.interpreter), way.without)
             if wanted not in (None, {}):
-                of_kind = [(child, entry) for child, entry in children if child.name == rule.child]
-                same = [pair for pair in of_kind if without(child_path.value(pair[1], self.interpreter), rule.without) == wanted]
-                current = same[:1] if self.kinds[rule.child].owns else same  # of controllers the oldest, as the API server's
-                return current, [entry for _, entry in children if not any(entry is chosen for _, chosen in current)]
+                same = [(child, entry) for child, entry in children if child.name == way.child and self.is_same(way, entry, wanted)]
+                current = same[:1] if self.kinds[way.child].owns else same  # of equal controllers the oldest, as the API does
+                return current, [entry for _, entry in children if all(entry is not chosen for _, chosen in current)]
         return ([], [entry for _, entry in children]) if kind.current else (children, [])
 
-    def all_below(self, value: Json) -> Iterator[Json]:
-        """The object and all that is below it, of any revision."""
-        yield value
-        for _, entry in self.owned.get(identity(value), ()):
-            yield from self.all_below(entry)
+    def is_same(self, way: Current, child: Json, wanted: Json) -> bool:
+        return bool(without(way.of_child.value(child, self.interpreter), way.without) == wanted)
 
-    def parts(self, kind: Kind, value: Json, lineage: tuple[tuple[str, Json], ...]) -> Iterator[Subject]:
-        """The parts of an object: their specs with their statuses beside them; the spec's fields win."""
-        for part_kind in (entry for entry in self.kinds.values() if entry.part_of == kind.name):
+    def all_below(self, value: Json, seen: set[str]) -> Iterator[Json]:
+        """The object and all below it, of any revision."""
+        if identity(value) not in seen:
+            yield value
+            for _, entry in self.owned.get(identity(value), ()):
+                yield from self.all_below(entry, {*seen, identity(value)})
+
+    def parts(self, kind: Kind, value: Json, lineage: Lineage) -> Iterator[Subject]:
+        """The parts of an object: their specs with their statuses beside them; of equal fields the spec's."""
+        for part_kind in (each for each in self.kinds.values() if each.part_of == kind.name):
             for part in part_kind.parts:
-                statuses = part.status.value(value, self.interpreter)
-                by_name = {field_of(status, "name"): status for status in statuses or () if isinstance(status, dict)}
-                for spec in part.spec.value(value, self.interpreter) or ():
+                statuses = self.members(part.status, value)
+                for spec in self.members(part.spec, value):
+                    status = next((each for each in statuses if each.get("name") == spec.get("name")), {})
                     added = {name: expression.value(spec, self.interpreter) for name, expression in part.add.items()}
-                    whole = {**by_name.get(field_of(spec, "name"), {}), **spec, **added}
+                    whole = {**status, **spec, **added}
                     key = f"{identity(value)}/{whole.get('name')}"
                     yield Subject(part_kind, whole, key, (*lineage, (part_kind.name, whole)), (), (), ())
 
-
-def is_among(resource: Json, lineage: Iterable[tuple[str, Json]]) -> bool:
-    """Whether an object is its own owner, which objects written by hand can be."""
-    return identity(resource) in {identity(value) for _, value in lineage}
+    def members(self, path: Expression, value: Json) -> list[dict[str, Json]]:
+        """The objects in the list at a path; none when there is no such list."""
+        found = path.value(value, self.interpreter)
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 # ----------------------------------------------------------------------------------------------------------- findings
 
 
 class Scope:
-    """What an expression of a rule sees of a subject: the names at its root."""
+    """What the expressions of a rule see of a subject: the names at their root."""
 
-    __slots__ = ("events_of", "interpreter", "lets", "present", "roots", "used_events")
+    __slots__ = ("events_of", "interpreter", "lets", "roots", "seen_events")
 
-    def __init__(self, roots: Mapping[str, Json], rule: Rule, interpreter: Interpreter, events_of: Callable[[], Json]) -> None:
-        self.roots, self.lets, self.interpreter, self.events_of = roots, dict(rule.lets), interpreter, events_of
-        self.present = False  # whether the rule's state has been found present, and events may be asked for
-        self.used_events: Json = None
+    def __init__(self, roots: dict[str, Json], rule: Rule, interpreter: Interpreter) -> None:
+        self.roots, self.lets, self.interpreter = roots, dict(rule.let), interpreter
+        self.events_of: Callable[[], Json] | None = None  # set once the rule's state is present: it makes them worth fetching
+        self.seen_events: Json = None
 
     def get(self, name: str) -> Json:
-        """The value of a root, as JMESPath asks for it; RolloutError `invalid-rules` when there is no such root."""
-        if name in self.lets:
-            expression = self.lets.pop(name)  # so that one which names itself means the root behind it
-            value = self.value(expression)
-            self.lets[name] = Expression(expression.text, expression.where, {"type": "literal", "value": value, "children": []})
-            return value
-        if name == "events":
-            return self.events()
-        if name not in self.roots:
-            raise jmespath.exceptions.JMESPathError(f"no root {name}{nearest(name, [*self.roots, *self.lets, 'events'])}")
+        """The value of a name, as JMESPath's interpreter asks for it; an unknown one is an error, never null."""
+        if name in self.lets:  # out of the way while it is evaluated: one that names itself means the root behind it
+            value = self.value(self.lets.pop(name))
+            self.roots = {**self.roots, name: value}
+        elif name == "events" and name not in self.roots:
+            if self.events_of is None:
+                raise jmespath.exceptions.JMESPathError("`when` cannot use events: it decides whether they are fetched")
+            self.seen_events = self.events_of()
+            self.roots = {**self.roots, name: self.seen_events}
+        elif name not in self.roots:
+            raise jmespath.exceptions.JMESPathError(f"no root {name}{nearest(name, [*self.roots, *self.lets])}")
         return self.roots[name]
-
-    def events(self) -> Json:
-        if not self.present:
-            raise jmespath.exceptions.JMESPathError("events cannot be used in `when`: it decides whether they are fetched")
-        self.used_events = self.events_of()
-        return self.used_events
 
     def value(self, expression: Expression) -> Json:
         return expression.value(self, self.interpreter)
@@ -1040,50 +958,43 @@ class Scope:
         """Whether the expression is there and true."""
         return expression is not None and truth(self.value(expression))
 
+    def filled(self, template: Template | None) -> str:
+        return template.fill(self.value) if template else ""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """A rule that holds for a subject. `verdict` is fail, wait, hold, ignore or note."""
+    """A rule that holds for a subject; `verdict` is fail, wait, hold, ignore or note."""
 
     rule: Rule
     subject: Subject
     verdict: str
     scope: Scope
-    in_state: float  # seconds
 
     @property
     def message(self) -> str:
-        return self.rule.message.fill(self.scope.value)
-
-    @property
-    def hint(self) -> str:
-        return self.rule.hint.fill(self.scope.value) if self.rule.hint else ""
+        return self.scope.filled(self.rule.message) or self.rule.id
 
     def code(self, codes: Mapping[str, Code]) -> Code | None:
-        """The rule's code, None when it has none; RolloutError `invalid-rules` when a computed one is unknown."""
-        name = self.rule.code.fill(self.scope.value) if self.rule.code else ""
+        """The rule's code, None when it has none; RolloutError `invalid-rules` when it computes an unknown one."""
+        name = self.scope.filled(self.rule.code)
         if name and name not in codes:
             raise RolloutError("invalid-rules", f"{self.rule.where}: no code {name}{nearest(name, codes)}")
-        return codes[name] if name else None
+        return codes.get(name)
 
     def order(self, codes: Mapping[str, Code]) -> tuple[Json, ...]:
         """Causes before symptoms, then from the containers up to the workload, init containers first."""
-        code = self.code(codes)
-        depth = len(self.subject.lineage)
+        code, depth = self.code(codes), len(self.subject.lineage)
         return (code.rank if code else len(codes), -depth if depth > 1 else 0, not field_of(self.subject.value, "init"))
 
-    def group(self) -> tuple[Json, ...]:
-        """What makes findings one entry of a result: rule, workload and the part's name."""
-        return (self.rule.id, identity(self.subject.workload), self.subject.kind.part_of and name_in(self.subject.value))
-
-
-def name_in(part: Json) -> str:
-    return str(field_of(part, "name"))
+    def group(self) -> tuple[str, ...]:
+        """Failures with the same group are one entry of a result: rule, workload and name of the part."""
+        return (self.rule.id, identity(self.subject.workload), *self.subject.part.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workload:
-    """A workload as judged: `status` is ready, waiting, failed or ignored; its findings are in order."""
+    """A workload as judged; `status` is ready, waiting, failed or ignored, and its findings are in order."""
 
     kind: Kind
     value: Json
@@ -1091,8 +1002,17 @@ class Workload:
     findings: tuple[Finding, ...]
 
     @property
-    def named(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str]:
         return (self.kind.name, namespace_of(self.value), name_of(self.value))
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind.name}/{name_of(self.value)}"
+
+    @property
+    def sentence(self) -> str:
+        """The first of its findings, or what it is."""
+        return self.findings[0].message if self.findings else "successfully rolled out" if self.status == "ready" else self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -1101,9 +1021,14 @@ class Judgement:
 
     at: float
     workloads: tuple[Workload, ...]
-    failures: tuple[tuple[Finding, ...], ...]  # those that are one entry of the result together, in order
-    missing: tuple[str, ...]  # a sentence for each thing that should be there and is not
+    failures: tuple[tuple[Finding, ...], ...]  # each entry of the result with all its findings, in order
+    missing: tuple[str, ...]  # a sentence for each workload that should be there and is not
     notes: tuple[str, ...]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to judge."""
+        return not self.missing and all(workload.status == "ignored" for workload in self.workloads)
 
     @property
     def decided(self) -> bool:
@@ -1112,7 +1037,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which workloads are judged; no namespace stands for the context's, no names for all of the kinds."""
+    """Which workloads are judged; no namespace stands for the context's, no name for all workloads of the kinds."""
 
     kinds: tuple[Kind, ...]
     names: tuple[tuple[Kind, str], ...]
@@ -1120,404 +1045,333 @@ class Selection:
     selector: str
     by_default: bool  # nobody asked for these kinds
 
-    def wants(self, kind: Kind | None, resource: Json, owner: Kind | None) -> bool:
+    def wants(self, kind: Kind, resource: Json, owner: Kind | None) -> bool:
         """Whether an object is a workload to judge: what a declared kind owns is none, unless it is named."""
         if self.names:
-            return any(kind is wanted and name_of(resource) == name for wanted, name in self.names)
+            return (kind, name_of(resource)) in self.names
         return kind in self.kinds and owner is None
 
-    def sentence(self, namespace: str) -> str:
-        """What to say when nothing was found."""
+    def nothing_found(self, namespace: str) -> str:
+        """What to say when there is nothing to judge."""
         *most, last = [kind.plural for kind in self.kinds]
         kinds = f"{', '.join(most)} or {last}" if most else last
-        where = " or ".join(f'"{name}"' for name in self.namespaces) or f'"{namespace}"'
+        where = " or ".join(f'"{name}"' for name in self.namespaces or (namespace,))
         if self.selector:
             return f'Selector "{self.selector}" did not match any {kinds} in namespace {where}'
-        return f"There are no {kinds} in namespace {where}"
+        return f"There are no {kinds} to judge in namespace {where}"
 
 
 class Judge:
-    """Judges snapshots in the order of their time. It remembers since when each state has held without a break.
+    """Judges snapshots in the order of their time, and remembers since when each state has held without a break.
 
-    The time in which polls fail does not count: neither could the cluster move, nor could it be seen.
+    The time in which polls fail does not count: the cluster could not be seen, and may not have been able to move.
     """
 
     def __init__(self, rules: Rules, selection: Selection, params: Mapping[str, Json]) -> None:
         self.rules, self.selection, self.params = rules, selection, params
-        self.started: float | None = None
-        self.states: dict[tuple[str, str], float] = {}  # rule and subject -> the lived second at which it was first seen
-        self.progress: dict[str, tuple[Json, float, float]] = {}  # workload -> values, lived second and moment of their change
+        self.started = self.failing_since = -1.0  # moments; -1: not yet, not at all
+        self.outage = 0.0  # seconds in which polls failed
+        self.since: dict[tuple[str, str], float] = {}  # rule and subject -> when its state began
+        self.progress: dict[str, tuple[Json, float, float]] = {}  # workload -> values, when they were new, and changed
         self.seen: dict[tuple[str, str, str], Workload] = {}
-        self.failing_since: float | None = None
-        self.failures: dict[str, int] = {}  # resource -> failed calls in a row
-        self.outage = 0.0
+        self.failed_calls: dict[str, int] = {}  # resource -> in a row
 
     def judge(self, snapshot: Snapshot) -> Judgement:
         """The judgement of a snapshot that is not older than the last one."""
-        self.arrive(snapshot.at)
-        if self.failing_since is not None:
+        if self.failing_since >= 0:
             self.outage += snapshot.at - self.failing_since
-            self.failing_since, self.failures = None, {}
-        moment = Moment(self, snapshot, Interpreter(snapshot.at))
-        tree = Tree(self.rules, snapshot)
-        workloads = [moment.workload(tree.grow(kind, resource)) for kind, resource in self.roots(snapshot)]
-        self.states = moment.states
-        kept, missing = self.vanished({workload.named for workload in workloads})
-        workloads = sorted([*workloads, *kept], key=lambda w: (self.selection.kinds.index(w.kind), created(w.value), name_of(w.value)))
-        self.seen |= {workload.named: workload for workload in workloads}
-        return Judgement(snapshot.at, tuple(workloads), self.failed(workloads), tuple(missing), tuple(dict.fromkeys(moment.notes)))
+            self.failing_since, self.failed_calls = -1.0, {}
+        self.begin(snapshot)
+        tree = Tree(self.rules, snapshot, self.interpreter)
+        workloads = [self.workload(tree.grow(kind, resource)) for kind, resource in self.roots(snapshot)]
+        self.since = self.present
+        kept, missing = self.vanished({workload.key for workload in workloads})
+        workloads = sorted([*workloads, *kept], key=lambda each: (self.selection.kinds.index(each.kind), created(each.value), each.key))
+        self.seen |= {workload.key: workload for workload in workloads}
+        return Judgement(snapshot.at, tuple(workloads), self.failures(workloads), tuple(missing), tuple(dict.fromkeys(self.notes)))
 
-    def arrive(self, at: float) -> None:
-        """Takes the time of a poll."""
-        self.started = at if self.started is None else self.started
+    def begin(self, snapshot: Snapshot) -> None:
+        """Prepares for judging a moment. Durations are of a clock that stands still while polls fail."""
+        self.snapshot, self.interpreter = snapshot, Interpreter(snapshot.at)
+        self.now = snapshot.at - self.outage
+        self.present: dict[tuple[str, str], float] = {}
+        self.notes: list[str] = []
+        if self.started < 0:
+            self.started = snapshot.at
 
     def roots(self, snapshot: Snapshot) -> Iterator[tuple[Kind, Json]]:
         """The workloads to judge, each with its kind."""
         for resource in snapshot.objects:
             kind = self.rules.kind_of(resource)
-            chosen = snapshot.selected is None or identity(resource) in snapshot.selected
-            if kind and chosen and self.selection.wants(kind, resource, self.rules.kind_of(controller_of(resource))):
-                yield kind, resource
-
-    def vanished(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str]]:
-        """Of the workloads that were there and are gone: those whose end was seen, and a sentence for each other."""
-        gone = [workload for named, workload in self.seen.items() if named not in present]
-        kept = [workload for workload in gone if workload.kind.finishes and workload.status == "ready"]
-        lost = [workload for workload in gone if workload not in kept]
-        missing = [f'{field_of(w.value, "kind")} "{name_of(w.value)}" was deleted while it was watched' for w in lost]
-        for kind, name in self.selection.names:
-            if not any(named[0] == kind.name and named[2] == name for named in (*present, *self.seen)):
-                missing.append(f'{kind.resource} "{name}" not found')
-        return kept, missing
-
-    def failed(self, workloads: Iterable[Workload]) -> tuple[tuple[Finding, ...], ...]:
-        """The failures of all workloads: one entry for those of the same rule, workload and container, in order."""
-        found = [finding for workload in workloads for finding in workload.findings if finding.verdict == "fail"]
-        groups: dict[tuple[Json, ...], list[Finding]] = {}
-        for finding in sorted(found, key=lambda finding: finding.order(self.rules.codes)):
-            groups.setdefault(finding.group(), []).append(finding)
-        return tuple(tuple(group) for group in groups.values())
-
-    def lived(self, at: float) -> float:
-        """The seconds until a moment, without those in which polls failed."""
-        return at - self.outage
-
-    def call_failed(self, call: Json, at: float, fresh: bool) -> Finding:
-        """What rules/kubectl.yaml says of a failed call."""
-        self.arrive(at)
-        self.failing_since = at if self.failing_since is None else self.failing_since
-        resource = str(field_of(call, "resource"))
-        self.failures[resource] = self.failures.get(resource, 0) + fresh
-        value = {"failures": self.failures[resource], **call}
-        subject = Subject(self.rules.kinds["call"], value, "call", (("call", value),), (), (), ())
-        snapshot = Snapshot(at, (), None, lambda namespace: None)
-        moment = Moment(self, snapshot, Interpreter(at))
-        moment.in_state_of = lambda key: at - (self.failing_since or at)
-        found = list(moment.subject(subject))
-        if not found:
-            raise RolloutError("internal", f"no rule of kubectl.yaml takes this: {call}")
-        return max(found, key=lambda finding: finding.verdict == "fail")
-
-
-class Moment:
-    """The judging of one snapshot."""
-
-    def __init__(self, judge: Judge, snapshot: Snapshot, interpreter: Interpreter) -> None:
-        self.judge, self.snapshot, self.interpreter = judge, snapshot, interpreter
-        self.now = judge.lived(snapshot.at)
-        self.states: dict[tuple[str, str], float] = {}
-        self.notes: list[str] = []
-        self.in_state_of: Callable[[tuple[str, str]], float] = self.in_state
+            if kind and (snapshot.chosen is None or identity(resource) in snapshot.chosen):
+                if self.selection.wants(kind, resource, self.rules.kind_of(controller_of(resource))):
+                    yield kind, resource
 
     def workload(self, root: Subject) -> Workload:
         """A workload with all that holds for it and for what it owns."""
-        self.note_progress(root)
-        found = list(self.subject(root))
-        self.notes += [finding.message for finding in found if finding.verdict == "note"]
-        verdicts = {finding.verdict for finding in found}
+        values = [expression.value(root.value, self.interpreter) for expression in root.kind.progress]
+        known = self.progress.get(root.key)
+        if known is None or known[0] != values:
+            self.progress[root.key] = (values, self.now, self.snapshot.at if known else 0.0)
+        found = list(self.findings(root))
         if any(finding.verdict == "ignore" and finding.subject is root for finding in found):
             return Workload(root.kind, root.value, "ignored", ())
-        status = "failed" if "fail" in verdicts else "waiting" if verdicts & {"wait", "hold"} else "ready"
+        self.notes += [finding.message for finding in found if finding.verdict == "note"]
         telling = [finding for finding in found if finding.verdict in ("fail", "wait", "hold")]
-        telling.sort(key=lambda finding: (finding.verdict != "fail", *finding.order(self.judge.rules.codes)))
+        telling.sort(key=lambda finding: (finding.verdict != "fail", *finding.order(self.rules.codes), finding.rule.id))
+        status = "ready" if not telling else "failed" if telling[0].verdict == "fail" else "waiting"
         return Workload(root.kind, root.value, status, tuple(telling))
 
-    def subject(self, subject: Subject) -> Iterator[Finding]:
-        """The findings of a subject and of all below it. One that is ignored or held is judged no further."""
-        rules = self.judge.rules.rules.get(subject.kind.name, ())
-        roots = self.roots(subject)
+    def findings(self, subject: Subject) -> Iterator[Finding]:
+        """The findings about a subject and all below it; one that is ignored or held is judged no further."""
+        rules, roots = self.rules.of[subject.kind.name], self.roots_of(subject)
         for verdict in ("ignore", "hold"):
-            found = [finding for rule in rules if rule.verdict == verdict if (finding := self.apply(rule, subject, roots))]
+            found = [finding for rule in rules if rule.verdict == verdict for finding in self.apply(rule, subject, roots)]
             if found:
                 yield from found
                 return
         for rule in rules:
-            if rule.verdict not in ("ignore", "hold") and (finding := self.apply(rule, subject, roots)):
-                yield finding
+            if rule.verdict not in ("ignore", "hold"):
+                yield from self.apply(rule, subject, roots)
         for child in subject.children:
-            yield from self.subject(child)
+            yield from self.findings(child)
 
-    def roots(self, subject: Subject) -> dict[str, Json]:
-        """The roots of expressions about a subject, without the time in its states."""
-        changed = self.judge.progress.get(identity(subject.workload), (None, self.now, 0.0))[1]
-        started = self.snapshot.at if self.judge.started is None else self.judge.started
-        seconds = {"watched": round(self.snapshot.at - started, 3), "idle": round(self.now - changed, 3)}
+    def roots_of(self, subject: Subject) -> dict[str, Json]:
+        """The names at the root of expressions about a subject; `time.in_state` comes once a rule's state is present."""
+        changed = self.progress.get(identity(subject.workload), (None, self.now, 0.0))[1]
+        controllers = [way.child for way in subject.kind.current if self.rules.kinds[way.child].owns]
         return {
-            **dict.fromkeys((*self.judge.rules.kinds, "null")),  # JMESPath knows null only as a field that is not there
-            **{rule.child: next(iter(subject.owned), None) for rule in subject.kind.current if self.judge.rules.kinds[rule.child].owns},
+            **dict.fromkeys((*self.rules.kinds, "null")),  # JMESPath knows null only as a field that is not there
+            **dict.fromkeys(controllers, next(iter(subject.owned), None)),
             **dict(subject.lineage),
             "workload": subject.workload,
             "self": subject.value,
             "owned": list(subject.owned),
             "old": list(subject.old),
-            "params": self.judge.params,
-            "time": {"now": written(self.snapshot.at), **seconds},
+            "params": self.params,
+            "time": {
+                "now": written(self.snapshot.at),
+                "watched": round(self.snapshot.at - self.started, 3),
+                "idle": round(self.now - changed, 3),
+            },
         }
 
-    def apply(self, rule: Rule, subject: Subject, roots: dict[str, Json]) -> Finding | None:
-        """The finding of a rule about a subject; None when its state is not present."""
-        scope = Scope(roots, rule, self.interpreter, lambda: self.events(subject))
+    def apply(self, rule: Rule, subject: Subject, roots: dict[str, Json]) -> Iterator[Finding]:
+        """The finding of a rule about a subject, if its state is present."""
+        scope = Scope(roots, rule, self.interpreter)
         if not scope.holds(rule.when):
-            return None
-        scope.present = True
+            return
+        scope.events_of = lambda: self.events(subject)
         if scope.holds(rule.unless):
-            return None
-        in_state = self.in_state_of((rule.id, subject.key))
-        scope.roots = {**roots, "time": {**roots["time"], "in_state": in_state}}
-        failed = scope.holds(rule.fail_when) or self.is_over(rule, scope, in_state)
-        return Finding(rule, subject, "fail" if failed else rule.verdict, scope, in_state)
+            return
+        began = self.present[rule.id, subject.key] = self.since.get((rule.id, subject.key), self.now)
+        in_state = round(self.now - began, 3)
+        scope.roots = {**scope.roots, "time": {**roots["time"], "in_state": in_state}}
+        is_over = scope.holds(rule.fail_when) or self.is_late(rule, scope, in_state)
+        yield Finding(rule, subject, "fail" if is_over else rule.verdict, scope)
 
-    def in_state(self, key: tuple[str, str]) -> float:
-        """For how many seconds a rule's state has held for a subject without a break; it holds now."""
-        self.states[key] = self.judge.states.get(key, self.now)
-        return round(self.now - self.states[key], 3)
-
-    def is_over(self, rule: Rule, scope: Scope, in_state: float) -> bool:
+    def is_late(self, rule: Rule, scope: Scope, in_state: float) -> bool:
         """Whether the time that `fail_after` gives is over; a negative one never is."""
-        if rule.fail_after is None:
-            return False
         limit = scope.value(rule.fail_after) if isinstance(rule.fail_after, Expression) else rule.fail_after
         since = scope.value(rule.since) if rule.since else None
-        elapsed = in_state if since is None else self.interpreter._functions.call_function("age", [since])
-        return bool(0 <= limit <= elapsed)
+        return limit is not None and 0 <= limit <= (in_state if since is None else self.snapshot.at - timestamp(since))
 
-    def note_progress(self, root: Subject) -> None:
-        """Remembers when the values that the kind calls its progress last changed."""
-        values = [expression.value(root.value, self.interpreter) for expression in root.kind.progress]
-        known = self.judge.progress.get(root.key)
-        if known is None or known[0] != values:
-            self.judge.progress[root.key] = (values, self.now, self.snapshot.at if known else 0.0)
+    def vanished(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str]]:
+        """Of the workloads that are not there: those that had finished, and a sentence for each other one."""
+        gone = [workload for key, workload in self.seen.items() if key not in present]
+        kept = [workload for workload in gone if workload.kind.finishes and workload.status == "ready"]
+        kinds = [field_of(workload.value, "kind") for workload in gone]
+        missing = [f'{kind} "{each.key[2]}" was deleted while it was watched' for kind, each in zip(kinds, gone, strict=True) if each not in kept]
+        for kind, name in self.selection.names:
+            if all((key[0], key[2]) != (kind.name, name) for key in (*present, *self.seen)):
+                missing.append(f'{kind.resource} "{name}" not found')
+        return kept, missing
+
+    def failures(self, workloads: Iterable[Workload]) -> tuple[tuple[Finding, ...], ...]:
+        """The failures of all workloads in order, those of the same rule, workload and part as one entry."""
+        found = [finding for workload in workloads for finding in workload.findings if finding.verdict == "fail"]
+        entries: dict[tuple[str, ...], list[Finding]] = {}
+        for finding in sorted(found, key=lambda finding: finding.order(self.rules.codes)):
+            entries.setdefault(finding.group(), []).append(finding)
+        return tuple(map(tuple, entries.values()))
 
     def events(self, subject: Subject) -> list[Json] | None:
         """The events about a subject since its workload's last progress, newest first; None when they cannot be read."""
         events = self.snapshot.events(namespace_of(subject.holder))
         if events is None:
             return None
-        since = self.judge.progress.get(identity(subject.workload), (None, 0.0, 0.0))[2]
+        since = self.progress.get(identity(subject.workload), (None, 0.0, 0.0))[2]
         about = [event_of(event) for event in events if is_about(event, subject)]
-        known = [event for event in about if event["lastSeen"] and timestamp(event["lastSeen"]) >= since]
-        return sorted(known, key=lambda event: timestamp(event["lastSeen"]), reverse=True)
+        return sorted((each for each in about if timestamp(each["lastSeen"]) >= since), key=lambda each: -timestamp(each["lastSeen"]))
+
+    def call_failed(self, call: Json, at: float, *, again: bool) -> Finding:
+        """What rules/kubectl.yaml says of a call that failed; `again` when the poll it belongs to has been told before."""
+        self.begin(Snapshot(at, (), None, lambda _: None))
+        self.failing_since = at if self.failing_since < 0 else self.failing_since
+        resource = str(call["resource"])
+        self.failed_calls[resource] = self.failed_calls.get(resource, 0) + (not again)
+        value = {"failures": self.failed_calls[resource], **call}
+        found = list(self.findings(Subject(self.rules.kinds["call"], value, "call", (("call", value),), (), (), ())))
+        self.since |= self.present
+        if not found:
+            raise RolloutError("internal", f"no rule of kubectl.yaml speaks of {json.dumps(call)}")
+        return max(found, key=lambda finding: finding.verdict == "fail")
 
 
 def is_about(event: Json, subject: Subject) -> bool:
-    """Whether an event is about the subject; a part's events name it in their field path."""
-    about = field_of(event, "involvedObject")
-    path = str(field_of(about, "fieldPath") or "")
-    part = not subject.kind.part_of or path.endswith("{" + name_in(subject.value) + "}")
-    return part and field_of(about, "uid") == field_of(field_of(subject.holder, "metadata"), "uid")
+    """Whether an event is about the subject; one about a part names it in its field path."""
+    path = str(field_of(event, "involvedObject", "fieldPath"))
+    return field_of(event, "involvedObject", "uid") == field_of(subject.holder, "metadata", "uid") and all(
+        path.endswith(f"{{{name}}}") for name in subject.part.values()
+    )
 
 
 def event_of(event: Json) -> Json:
     """An event as rules see it: {type, reason, message, count, firstSeen, lastSeen}."""
-    series = field_of(event, "series")
     first = field_of(event, "firstTimestamp") or field_of(event, "eventTime") or created(event)
     return {
-        "type": field_of(event, "type"),
-        "reason": field_of(event, "reason"),
-        "message": field_of(event, "message"),
-        "count": field_of(series, "count") or field_of(event, "count") or 1,
+        **{key: field_of(event, key) for key in ("type", "reason", "message")},
+        "count": field_of(event, "series", "count") or field_of(event, "count") or 1,
         "firstSeen": first,
-        "lastSeen": field_of(series, "lastObservedTime") or field_of(event, "lastTimestamp") or first,
+        "lastSeen": field_of(event, "series", "lastObservedTime") or field_of(event, "lastTimestamp") or first,
     }
 
 
 # ------------------------------------------------------------------------------------------------------------- source
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Poll:
-    """A snapshot, or the calls that failed instead: {verb, resource, namespace, exit, stderr, optional} each."""
+    """A snapshot, or the calls that failed: {verb, resource, namespace, exit, stderr, optional} each."""
 
     at: float
     snapshot: Snapshot | None
     calls: tuple[Json, ...] = ()
-    fresh: bool = True  # False: the same once more, as time has passed
+    again: bool = False  # the poll before once more, as time has passed
 
 
-class Source(Protocol):
-    """Where polls come from."""
-
-    def polls(self) -> Iterator[Poll]:
-        """The polls in the order of their time; it ends with a recording."""
-
-    def drop(self, call: Json) -> bool:
-        """Stops asking for what a failed call asked for; False when nothing would be left."""
-
-    def log(self, namespace: str, pod: str, container: str, previous: bool) -> str:
-        """The end of a container's log; RolloutError when it cannot be read."""
-
-    def namespace(self) -> str:
-        """The namespace that is meant when none is named."""
-
-    @property
-    def notes(self) -> list[str]:
-        """What could not be read and did not matter enough to fail."""
-
-
-def read_list(text: str, where: str) -> tuple[Json, ...]:
-    """The objects in what `kubectl get -o json` printed, a List or one object; ValueError, naming `where`, otherwise."""
+def objects_in(text: str, origin: str) -> tuple[Json, ...]:
+    """The objects that `kubectl get -o json` printed, as a List or as one object; Unreadable, naming the origin, otherwise."""
     try:
         content = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{where} is no complete JSON ({error}); it begins with {text[:60]!r}") from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{origin} is no complete JSON ({error}); it begins with {text[:60]!r}") from None
     items = content["items"] if isinstance(content, dict) and isinstance(content.get("items"), list) else [content]
     for index, item in enumerate(items):
         if not (isinstance(field_of(item, "kind"), str) and isinstance(field_of(item, "metadata"), dict)):
-            raise ValueError(f"{where} is not what `kubectl get ... -o json` prints: item {index} has no kind and metadata")
+            raise Unreadable(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks kind or metadata")
     return tuple(items)
 
 
-# The times in an object that say when it was seen at the earliest; others (a deletion, a certificate's end) may lie ahead.
-STATUS_TIMES = {"lastTransitionTime", "lastUpdateTime", "lastProbeTime", "startedAt", "finishedAt", "startTime", "completionTime"}
-EVENT_TIMES = {"firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime"}
-
-
-def times_in(value: Json, names: Collection[str]) -> Iterator[float]:
-    """The timestamps under these names, at any depth."""
-    for key, entry in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        if isinstance(entry, (dict, list)):
-            yield from times_in(entry, names)
-        elif key in names and isinstance(entry, str) and TIMESTAMP.fullmatch(entry):
-            yield timestamp(entry)
+# The times that an object cannot have been seen before; others (a deletion, the end of a certificate) may lie ahead.
+TIMES = ("lastTransitionTime", "lastUpdateTime", "startedAt", "finishedAt", "startTime", "completionTime")
+EVENT_TIMES = ("firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime")
 
 
 def newest_time(objects: Iterable[Json]) -> float:
     """The newest creation, condition, container or event time in the objects; 0 when there is none."""
-    times = [0.0]
+
+    def times(value: Json, names: Collection[str]) -> Iterator[float]:
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+            if key in names and isinstance(entry, str) and TIMESTAMP.fullmatch(entry):
+                yield timestamp(entry)
+            yield from times(entry, names)
+
+    moments = [0.0]
     for resource in objects:
-        times += times_in({"creationTimestamp": created(resource)}, {"creationTimestamp"})
-        times += times_in(field_of(resource, "status"), STATUS_TIMES)
-        times += times_in({key: value for key, value in resource.items() if key in EVENT_TIMES or key == "series"}, EVENT_TIMES)
-    return max(times)
+        own = {"created": created(resource), **{key: value for key, value in resource.items() if key in (*EVENT_TIMES, "series")}}
+        moments += [*times(own, ("created", *EVENT_TIMES)), *times(resource.get("status"), TIMES)]
+    return max(moments)
 
 
 class Replay:
-    """The polls of a recording, a folder or a file that `kubectl get ... -o json` printed. Its clock jumps."""
+    """The polls of a recording, or of a file that `kubectl get ... -o json` printed. Its clock jumps."""
 
-    STEP = 1.0  # seconds after which a snapshot that still stands is judged again
+    STEP = 1.0  # seconds after which a snapshot that stands is judged again
 
     def __init__(self, path: Path, now: float | None, selection: Selection) -> None:
-        self.notes: list[str] = []
         self.selection = selection
-        self.logs: Mapping[str, str] = {}
-        self.recorded: list[Poll] = []
+        self.notes: list[str] = []
+        self.logs: Mapping[str, Json] = {}
+        if path.is_dir() and now is not None:
+            raise RolloutError("usage", "--now goes with a single file: a recording has its own times")
         if path.is_dir():
-            if now is not None:
-                raise RolloutError("usage", "--now goes with a single file; a recording has its own times")
-            self.until = self.load(path)
+            self.load(Document(path / "recording.yaml", "usage"))
         else:
             objects = self.objects(path)
             self.until = newest_time(objects) if now is None else now
-            self.recorded.append(Poll(self.until, self.snapshot(self.until, objects)))
+            self.recorded = [Poll(self.until, self.snapshot(self.until, objects))]
 
-    def load(self, folder: Path) -> float:
-        """Reads recording.yaml and its snapshots, and gives the moment at which the recording ends."""
-        document = read_yaml(folder / "recording.yaml", "usage")
-        entry = check_recording(document, (), ("polls", "until", "logs"))
-        self.logs = entry.get("logs") or {}
-        for index, _ in enumerate(entry["polls"]):
-            poll = check_recording(document, ("polls", index), ("at", "objects", "error"))
-            at = recorded_time(document, ("polls", index, "at"), poll.get("at"))
-            if self.recorded and at < self.recorded[-1].at:
-                raise RolloutError("usage", f"{document.where('polls', index)}: this poll is older than the one before it")
-            if "error" in poll:
-                call = check_recording(document, ("polls", index, "error"), ("verb", "resource", "namespace", "exit", "stderr", "optional", "failures"))
-                self.recorded.append(Poll(at, None, ({"verb": "get", "resource": "objects", "namespace": None, "optional": False, **call},)))
-            else:
-                self.recorded.append(Poll(at, self.snapshot(at, self.objects(folder / str(poll.get("objects"))))))
-        last = self.recorded[-1].at
-        return max(last, recorded_time(document, ("until",), entry["until"]) if "until" in entry else last)
+    def load(self, document: Document) -> None:
+        """Reads a recording's polls and logs, and when it ends."""
+        document.mapping((), ("polls", "until", "logs"), ("polls",))
+        self.logs = document.mapping(("logs",))
+        self.recorded = [self.load_poll(document, at) for at in document.entries(("polls",))]
+        moments = [poll.at for poll in self.recorded]
+        if not moments or moments != sorted(moments):
+            document.refuse(("polls",), "there must be polls, in the order of their time: - {at: TIME, objects: 001.json}")
+        self.until = max(moments[-1], self.moment(document, ("until",))) if document.get(("until",)) else moments[-1]
+
+    def load_poll(self, document: Document, at: Path_) -> Poll:
+        entry = document.mapping(at, ("at", "objects", "error"), ("at",))
+        if ("objects" in entry) == ("error" in entry):
+            document.refuse(at, "write one of objects and error")
+        moment = self.moment(document, (*at, "at"))
+        if "objects" in entry:
+            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / str(entry["objects"]))))
+        keys = ("verb", "resource", "namespace", "exit", "stderr", "optional", "failures")
+        call = document.mapping((*at, "error"), keys, ("exit", "stderr"))
+        return Poll(moment, None, ({"verb": "get", "resource": "objects", "namespace": None, "optional": False, **call},))
+
+    def moment(self, document: Document, at: Path_) -> float:
+        try:
+            return timestamp(str(document.get(at)))
+        except Unreadable as error:
+            document.refuse(at, str(error))
 
     def objects(self, path: Path) -> tuple[Json, ...]:
-        """The objects of the namespaces that were asked for, in a file."""
+        """The objects in a file, of the namespaces that were asked for."""
         try:
-            objects = read_list(path.read_text(encoding="utf-8"), str(path))
+            objects = objects_in(path.read_text(encoding="utf-8"), str(path))
         except (OSError, ValueError) as error:
             raise RolloutError("usage", str(error), hint="kubectl get deployments,replicasets,pods,events -o json > 001.json") from None
-        wanted = self.selection.namespaces
-        return tuple(entry for entry in objects if not wanted or namespace_of(entry) in wanted)
+        return tuple(each for each in objects if not self.selection.namespaces or namespace_of(each) in self.selection.namespaces)
 
     def snapshot(self, at: float, objects: tuple[Json, ...]) -> Snapshot:
-        events = [entry for entry in objects if field_of(entry, "kind") == "Event"]
+        events = [each for each in objects if each["kind"] == "Event"]
         return Snapshot(at, objects, None, lambda namespace: [event for event in events if namespace_of(event) == namespace])
 
     def polls(self) -> Iterator[Poll]:
-        ends = [*(poll.at for poll in self.recorded[1:]), self.until]
-        for poll, end in zip(self.recorded, ends, strict=True):
+        """Each poll, and again each second until the next one is due; the last one until the recording ends."""
+        for poll, due in zip(self.recorded, [*(poll.at for poll in self.recorded[1:]), None], strict=True):
             yield poll
-            for at in self.moments(poll.at, end, poll is self.recorded[-1]):
-                yield replace(poll, at=at, fresh=False, snapshot=poll.snapshot and replace(poll.snapshot, at=at))
+            moment = poll.at + self.STEP
+            while moment < (self.until if due is None else due):
+                yield self.later(poll, moment)
+                moment += self.STEP
+            if due is None and poll.at < self.until:
+                yield self.later(poll, self.until)
 
-    def moments(self, start: float, end: float, last: bool) -> Iterator[float]:
-        """Each second after the start and before the end; the end itself only for the last poll."""
-        count = 1
-        while (at := start + count * self.STEP) < end:
-            yield at
-            count += 1
-        if last and end > start:
-            yield end
+    def later(self, poll: Poll, at: float) -> Poll:
+        return replace(poll, at=at, again=True, snapshot=poll.snapshot and replace(poll.snapshot, at=at))
 
     def drop(self, call: Json) -> bool:
-        return True
+        """Nothing is asked here that could be dropped."""
+        return bool(call)
 
-    def log(self, namespace: str, pod: str, container: str, previous: bool) -> str:
+    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """A container's log; Unreadable when the recording has none."""
         name = f"{pod}/{container}{'/previous' if previous else ''}"
         if name not in self.logs:
-            raise RolloutError("usage", f"the recording has no log of {name}")
-        return self.logs[name]
+            raise Unreadable(f"the recording has no log {name} of namespace {namespace}")
+        return str(self.logs[name])
 
     def namespace(self) -> str:
-        return next(iter(self.selection.namespaces), "default")
+        """The namespace that is meant when none is named."""
+        return "default"
 
 
-def check_recording(document: Document, path: tuple[str | int, ...], known: Collection[str]) -> dict[str, Json]:
-    """The mapping at this path of a recording.yaml; RolloutError `usage` when it is none or has an unknown key."""
-    try:
-        entry = check_keys(document, path, known)
-    except RolloutError as error:
-        raise RolloutError("usage", error.message) from None
-    if not path and not (isinstance(entry.get("polls"), list) and entry["polls"]):
-        raise RolloutError("usage", f"{document.path}: polls must be a list with at least one poll: - {{at: TIME, objects: 001.json}}")
-    return entry
-
-
-def recorded_time(document: Document, path: tuple[str | int, ...], text: Json) -> float:
-    try:
-        return timestamp(str(text))
-    except ValueError as error:
-        raise RolloutError("usage", f"{document.where(*path)}: {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a kubectl call gave: its exit code, below zero for a signal, and what it printed."""
-
-    exit: int
-    stdout: str
-    stderr: str
-
-
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818, it is no error
     """A signal that ends the run."""
 
     def __init__(self, signum: int) -> None:
@@ -1526,19 +1380,21 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into `Interrupted`, but not while a process is being started, which would be lost."""
+    """Turns a signal into `Interrupted`, but not while a process is being started, which would be lost."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
-        self.held = False
-        self.pending = 0
+        self.held, self.pending = False, 0
 
     def listen(self) -> None:
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        self.held, self.pending = False, 0
+        for signum in self.SIGNALS:
             signal.signal(signum, self.arrived)
 
-    def arrived(self, signum: int, frame: object) -> None:
-        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(name, signal.SIG_IGN)
+    def arrived(self, signum: int, _: object) -> None:
+        for each in self.SIGNALS:
+            signal.signal(each, signal.SIG_IGN)  # one is enough: the end must not be interrupted
         self.pending = signum
         if not self.held:
             raise Interrupted(signum)
@@ -1557,23 +1413,32 @@ class Interrupts:
 INTERRUPTS = Interrupts()
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a kubectl call gave; its exit code is negative when a signal ended it."""
+
+    exit: int
+    stdout: str
+    stderr: str
+
+
 class Kubectl:
-    """Runs kubectl: no stdin, a session of its own, killed with all it has started when its time is up."""
+    """Runs kubectl: without stdin, in a session of its own, and killed with all its processes when its time is up."""
 
     EXTRA = 5.0  # seconds beyond --request-timeout, which does not bound a credential plugin
 
     def __init__(self, options: argparse.Namespace) -> None:
-        import sh  # only here: it costs 70 ms, and a replay does without
+        import sh  # noqa: PLC0415, only here: it takes 70 ms, and a replay does without it
 
         try:
             self.command = sh.Command(options.kubectl)
         except sh.CommandNotFound:
-            hint = "install kubectl, or say where it is with --kubectl PATH"
-            raise RolloutError("kubectl-not-found", f"there is no program {options.kubectl}", hint=hint) from None
+            hint = "install kubectl, or say where it is: --kubectl PATH"
+            raise RolloutError("kubectl-not-found", f"There is no program {options.kubectl}", hint=hint) from None
         self.limit = options.request_timeout
-        flags = {"--context": options.context, "--kubeconfig": options.kubeconfig, "--request-timeout": f"{self.limit:g}s"}
-        self.flags = [f"{flag}={value}" for flag, value in flags.items() if value]
-        self.failed_to_start = (sh.ForkException, OSError)
+        flags = {"context": options.context, "kubeconfig": options.kubeconfig, "request-timeout": f"{self.limit:g}s"}
+        self.flags = [f"--{flag}={value}" for flag, value in flags.items() if value]
+        self.not_started = (sh.ForkException, OSError)
 
     def run(self, *calls: Sequence[str]) -> list[Answer]:
         """The answers to calls that run at the same time, in their order."""
@@ -1594,50 +1459,48 @@ class Running:
     def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
         self.out, self.err = io.BytesIO(), io.BytesIO()
         self.limit = kubectl.limit + Kubectl.EXTRA
-        self.killed = self.ended = False
+        self.process: Any = None
         self.problem = ""
-        with open(os.devnull, "rb") as nothing:
-            try:
-                self.process = kubectl.command(
-                    *kubectl.flags, *arguments, _in=nothing, _out=self.out, _err=self.err, _tty_out=False, _out_bufsize=1 << 20,
-                    _err_bufsize=1 << 16, _bg=True, _bg_exc=False, _new_session=True, _ok_code=range(-128, 256), _encoding="utf-8",
-                )  # fmt: skip
-            except kubectl.failed_to_start as error:
-                self.problem, self.ended = str(error).strip().splitlines()[-1], True
+        options: dict[str, Any] = {"_out": self.out, "_err": self.err, "_out_bufsize": 1 << 20, "_err_bufsize": 1 << 16}
+        options |= {"_tty_out": False, "_bg": True, "_bg_exc": False, "_new_session": True, "_encoding": "utf-8"}
+        try:
+            with Path(os.devnull).open("rb") as nothing:
+                self.process = kubectl.command(*kubectl.flags, *arguments, _in=nothing, _ok_code=range(-128, 256), **options)
+        except kubectl.not_started as error:
+            self.problem = f"kubectl could not be started: {str(error).strip().splitlines()[-1]}"
 
     def answer(self) -> Answer:
-        """What it gave, once it has ended or has been killed."""
-        if self.problem:
-            return Answer(127, "", f"kubectl could not be started: {self.problem}")
+        """What it gave, once it has ended or was killed."""
+        if not self.process:
+            return Answer(127, "", self.problem)
         timer = threading.Timer(self.limit, self.time_is_up)
         timer.daemon = True
         timer.start()
         try:
-            exit_code = self.process.wait().exit_code
+            process, self.process = self.process.wait(), None
         finally:
             timer.cancel()
-        self.ended = True
-        stderr = self.err.getvalue().decode("utf-8", "replace").strip()
-        if self.killed:
-            stderr = f"no answer within {self.limit:g}s, so it was killed (does a credential plugin ask for something?) {stderr}".strip()
-        return Answer(exit_code, self.out.getvalue().decode("utf-8", "replace"), stderr)
+        stderr = f"{self.problem} {self.err.getvalue().decode('utf-8', 'replace').strip()}".strip()
+        return Answer(process.exit_code, self.out.getvalue().decode("utf-8", "replace"), stderr)
 
     def time_is_up(self) -> None:
-        self.killed = True
+        self.problem = f"no answer within {self.limit:g}s, so it was killed (does a credential plugin wait for an input?)"
         self.kill()
 
     def kill(self) -> None:
-        """Ends it, with all processes of its session's group, if it has not ended."""
-        if not self.ended:
+        """Ends it with all processes that it has started, unless it has ended."""
+        if self.process:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
-class Live:
-    """The polls of a cluster. They start close together and slow down to the interval while nothing changes."""
+Request = tuple[bool, tuple[str, ...], tuple[str, ...]]  # whether for workloads, the resources, further arguments
 
-    FIRST_PAUSE = 0.5  # seconds
-    SLOWER = 1.5
+
+class Live:
+    """The polls of a cluster. They start close together, and slow down to the interval while nothing changes."""
+
+    FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds, and how much longer each further pause is
 
     def __init__(self, options: argparse.Namespace, rules: Rules, selection: Selection) -> None:
         self.options, self.selection = options, selection
@@ -1645,105 +1508,101 @@ class Live:
         self.notes: list[str] = []
         self.namespaces = selection.namespaces or ("",)
         self.wanted = {(kind.resource, namespace) for kind in selection.kinds for namespace in self.namespaces}
-        self.below = tuple(dict.fromkeys(rules.kinds[name].resource for kind in selection.kinds for name in all_owned(rules, kind)))
+        self.below = tuple(dict.fromkeys(rules.kinds[name].resource for kind in selection.kinds for name in kind.owns))
 
     def polls(self) -> Iterator[Poll]:
-        started, pause, before = time.time(), self.FIRST_PAUSE, None
+        """A poll after each pause, the last one when --timeout is up."""
+        start, pause, before = time.time(), 0.0, None
         while True:
             poll = self.poll()
-            seen = poll.snapshot and {(identity(entry), field_of(entry["metadata"], "resourceVersion")) for entry in poll.snapshot.objects}
-            pause = min(pause * self.SLOWER, self.options.interval) if seen == before else min(self.FIRST_PAUSE, self.options.interval)
-            before = seen
             yield poll
-            left = started + self.options.timeout - time.time() if self.options.timeout else pause
+            versions = {(identity(each), field_of(each, "metadata", "resourceVersion")) for each in poll.snapshot.objects} if poll.snapshot else None
+            pause = pause * self.SLOWER if versions == before and pause else self.FIRST_PAUSE
+            pause, before = min(pause, self.options.interval), versions
+            left = start + self.options.timeout - time.time() if self.options.timeout else pause
             time.sleep(max(0.0, min(pause, left)))
 
     def poll(self) -> Poll:
-        """What the cluster shows now, or the calls that failed. The time is that before it was asked."""
+        """What the cluster shows, or the calls that failed. Its time is that before it was asked: never too late."""
         at = time.time()
-        chosen, failed = self.lists([request for namespace in self.namespaces for request in self.requests(namespace)])
+        lists, failed = self.lists([request for namespace in self.namespaces for request in self.requests(namespace)])
         if failed:
             return Poll(at, None, tuple(failed))
-        objects = {identity(entry): entry for _, entries in chosen for entry in entries}
-        selected = frozenset(identity(entry) for is_root, entries in chosen if is_root for entry in entries)
-        return Poll(at, Snapshot(at, tuple(objects.values()), selected, functools.cache(self.events)))
+        objects = {identity(each): each for _, found in lists for each in found}
+        chosen = frozenset(identity(each) for for_workloads, found in lists if for_workloads for each in found)
+        return Poll(at, Snapshot(at, tuple(objects.values()), chosen, functools.cache(self.events)))
 
-    def requests(self, namespace: str) -> Iterator[tuple[bool, tuple[str, ...], tuple[str, ...]]]:
-        """The lists to ask for in a namespace: whether they hold the workloads, their resources, further arguments."""
+    def requests(self, namespace: str) -> Iterator[Request]:
+        """What to ask for in a namespace: the workloads that are wanted, and all that such can own."""
         where = ("-n", namespace) if namespace else ()
-        roots = tuple(kind.resource for kind in self.selection.kinds if (kind.resource, namespace) in self.wanted)
-        names = self.selection.names
         selector = ("-l", self.selection.selector) if self.selection.selector else ()
-        only = ("--field-selector", f"metadata.name={names[0][1]}") if len(names) == 1 else ()
-        if roots:
-            yield True, roots, (*where, *selector, *only)
-        if self.below:
-            yield False, self.below, where
+        names = [name for _, name in self.selection.names]
+        only = ("--field-selector", f"metadata.name={names[0]}") if len(names) == 1 else ()
+        resources = tuple(kind.resource for kind in self.selection.kinds if (kind.resource, namespace) in self.wanted)
+        yield from [(True, resources, (*where, *selector, *only))] if resources else []
+        yield from [(False, self.below, where)] if self.below else []
 
-    def lists(self, requests: list[tuple[bool, tuple[str, ...], tuple[str, ...]]]) -> tuple[list[tuple[bool, tuple[Json, ...]]], list[Json]]:
-        """The objects that were asked for, and the calls that failed. What fails for several resources is asked one by one."""
+    def lists(self, requests: list[Request]) -> tuple[list[tuple[bool, tuple[Json, ...]]], list[Json]]:
+        """The objects asked for, and the calls that failed. What fails for several resources is asked for one by one."""
         answers = self.kubectl.run(*(("get", ",".join(resources), *rest, "-o", "json") for _, resources, rest in requests))
         lists: list[tuple[bool, tuple[Json, ...]]] = []
         failed: list[Json] = []
-        for (is_root, resources, rest), answer in zip(requests, answers, strict=True):
+        for (for_workloads, resources, rest), answer in zip(requests, answers, strict=True):
             try:
-                if answer.exit:
-                    raise ValueError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
-                lists.append((is_root, read_list(answer.stdout, "what kubectl printed")))
-            except ValueError as error:
-                if len(resources) > 1:
-                    again = self.lists([(is_root, (resource,), rest) for resource in resources])
-                    lists, failed = lists + again[0], failed + again[1]
+                lists.append((for_workloads, self.objects(answer)))
+            except Unreadable as error:
+                if len(resources) == 1:
+                    failed.append(self.failed(for_workloads, resources[0], rest, answer.exit, str(error)))
                 else:
-                    failed.append(self.call(is_root, resources[0], rest, answer.exit, str(error)))
+                    more = self.lists([(for_workloads, (resource,), rest) for resource in resources])
+                    lists, failed = lists + more[0], failed + more[1]
         return lists, failed
 
-    def call(self, is_root: bool, resource: str, rest: Sequence[str], exit_code: int, stderr: str) -> Json:
-        """A failed call, as rules/kubectl.yaml sees it."""
+    def objects(self, answer: Answer) -> tuple[Json, ...]:
+        """The objects in an answer; Unreadable with kubectl's words when the call failed."""
+        if answer.exit:
+            raise Unreadable(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
+        return objects_in(answer.stdout, "what kubectl printed")
+
+    def failed(self, for_workloads: bool, resource: str, rest: Sequence[str], exit: int, stderr: str) -> Json:
+        """A call that failed, as rules/kubectl.yaml sees it."""
         namespace = rest[1] if rest[:1] == ("-n",) else None
-        optional = is_root and self.selection.by_default
-        return {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit_code, "stderr": stderr, "optional": optional}
+        optional = for_workloads and self.selection.by_default
+        return {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr, "optional": optional}
 
     def drop(self, call: Json) -> bool:
+        """Asks no more for the resource of a failed call; False when nothing is left to ask for."""
         self.wanted.discard((call["resource"], call["namespace"] or ""))
         return bool(self.wanted)
 
     def events(self, namespace: str) -> list[Json] | None:
         """The events of a namespace; None, and a note, when they cannot be read."""
-        (answer,) = self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))
         try:
-            if answer.exit:
-                raise ValueError(answer.stderr)
-            return list(read_list(answer.stdout, "what kubectl printed"))
-        except ValueError as error:
+            return list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
+        except Unreadable as error:
             self.notes.append(f"events of namespace {namespace} could not be read: {error}")
             return None
 
-    def log(self, namespace: str, pod: str, container: str, previous: bool) -> str:
-        call = ["logs", "-n", namespace, pod, "-c", container, "--tail=20", "--limit-bytes=100000"]
-        (answer,) = self.kubectl.run([*call, "--previous"] if previous else call)
+    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """The end of a container's log; Unreadable when it cannot be read."""
+        call = ["logs", "-n", namespace, pod, "-c", container, f"--tail={LOG_LINES}", f"--limit-bytes={LOG_BYTES}"]
+        answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
         if answer.exit:
-            raise RolloutError("unreachable", answer.stderr)
+            raise Unreadable(answer.stderr)
         return answer.stdout
 
     def namespace(self) -> str:
-        (answer,) = self.kubectl.run(("config", "view", "--minify", "-o", "jsonpath={..namespace}"))
+        """The namespace that is meant when none is named: the context's."""
+        answer = self.kubectl.run(("config", "view", "--minify", "-o", "jsonpath={..namespace}"))[0]
         return answer.stdout.strip() or "default"
-
-
-def all_owned(rules: Rules, kind: Kind) -> Iterator[str]:
-    """The names of all kinds below a kind."""
-    for name in kind.owns:
-        yield name
-        yield from all_owned(rules, rules.kinds[name])
 
 
 # ----------------------------------------------------------------------------------------------------------- progress
 
 
 def plain(text: str) -> str:
-    """A text in one line and without anything that a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    """A text in one line, and without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 class Progress:
@@ -1751,55 +1610,42 @@ class Progress:
 
     HEARTBEAT = 30.0  # seconds
 
-    def __init__(self, stream: IO[str], quiet: bool) -> None:
+    def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         self.stream, self.quiet = stream, quiet
-        self.said: dict[tuple[str, ...], str] = {}
-        self.since: dict[tuple[str, ...], float] = {}
+        self.said: dict[Json, tuple[str, float]] = {}  # of what -> the sentence, and since when it is true
         self.started = self.spoke = -1.0
 
     def show(self, judgement: Judgement) -> None:
-        self.begin(judgement.at)
+        """Says what has changed with a judgement."""
+        several = len({workload.key[1] for workload in judgement.workloads}) > 1
+        waiting = []
         for workload in judgement.workloads:
-            line = sentence(workload)
-            if self.said.get(workload.named) != line:
-                self.say(judgement.at, f"{called(workload, judgement.workloads)}: {line}")
-                self.said[workload.named], self.since[workload.named] = line, judgement.at
-        waiting = [workload for workload in judgement.workloads if workload.status == "waiting"]
+            title = f"{workload.key[1]}: {workload.title}" if several else workload.title
+            failed = "failed: " if workload.status == "failed" else ""
+            self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.sentence}")
+            waiting += [self.said[workload.key]] if workload.status == "waiting" else []
         if waiting and judgement.at - self.spoke >= self.HEARTBEAT:
-            oldest = min(waiting, key=lambda workload: self.since[workload.named])
-            seconds = judgement.at - self.since[oldest.named]
-            self.say(judgement.at, f"still waiting, for {seconds:.0f}s now: {called(oldest, judgement.workloads)}: {sentence(oldest)}")
+            line, since = min(waiting, key=lambda each: each[1])
+            self.say(judgement.at, f"still waiting, for {judgement.at - since:.0f}s now: {line}")
 
-    def trouble(self, at: float, text: str) -> None:
-        """A failed call that is not the end: said when it is another than before, and every 30 s."""
-        self.begin(at)
-        if self.said.get(("call",)) != text or at - self.spoke >= self.HEARTBEAT:
-            self.say(at, f"trying again: {text}")
-            self.said["call",] = text
+    def trouble(self, at: float, sentence: str) -> None:
+        """Says that a call failed and is tried again."""
+        if self.spoke >= 0 and at - self.spoke >= self.HEARTBEAT:
+            self.said.pop("call", None)
+        self.say_new(at, "call", f"trying again: {sentence}")
 
-    def begin(self, at: float) -> None:
-        if self.started < 0:
-            self.started = self.spoke = at
+    def say_new(self, at: float, about: Json, line: str) -> None:
+        """Says a line unless it is the one that was said of this last."""
+        if self.said.get(about, ("", 0.0))[0] != line:
+            self.said[about] = (line, at)
+            self.say(at, line)
 
     def say(self, at: float, line: str) -> None:
+        self.started = at if self.started < 0 else self.started
         self.spoke = at
         if not self.quiet:
-            with suppress(OSError, ValueError):  # stderr may be closed; the verdict goes to stdout
+            with suppress(OSError, ValueError):  # a closed stderr is no reason to lose the verdict
                 print(f"[{at - self.started:4.0f}s] {plain(line)}", file=self.stream, flush=True)
-
-
-def called(workload: Workload, among: Collection[Workload]) -> str:
-    """A workload's name in a line, with its namespace where there are several."""
-    kind, namespace, name = workload.named
-    several = len({namespace_of(other.value) for other in among}) > 1
-    return f"{namespace}: {kind}/{name}" if several else f"{kind}/{name}"
-
-
-def sentence(workload: Workload) -> str:
-    """What there is to say of a workload: the first of its findings, or that it is ready."""
-    if workload.findings:
-        return ("failed: " if workload.status == "failed" else "") + workload.findings[0].message
-    return "successfully rolled out" if workload.status == "ready" else workload.status
 
 
 # ------------------------------------------------------------------------------------------------------------- result
@@ -1807,259 +1653,206 @@ def sentence(workload: Workload) -> str:
 LOG_LINES, LOG_BYTES = 20, 100_000
 
 
-def reference(kind: str, resource: Json) -> dict[str, str]:
-    return {"kind": kind, "namespace": namespace_of(resource), "name": name_of(resource)}
-
-
-def kind_written(resource: Json) -> str:
-    return str(field_of(resource, "kind"))
+def reference(resource: Json) -> dict[str, str]:
+    return {"kind": str(field_of(resource, "kind")), "namespace": namespace_of(resource), "name": name_of(resource)}
 
 
 def workload_entry(workload: Workload) -> dict[str, Json]:
-    """A workload in the result."""
-    messages = list(dict.fromkeys(finding.message for finding in workload.findings))
-    entry = {**reference(kind_written(workload.value), workload.value), "status": workload.status, "message": sentence(workload)}
-    if workload.status != "failed" and messages[1:]:
-        entry["waitingFor"] = messages[1:]
-    if workload.findings:
-        entry["message"] = messages[0]
-    return entry
+    """A workload in the result, with all that it waits for."""
+    messages = list(dict.fromkeys(finding.message for finding in workload.findings if finding.verdict != "fail"))
+    more = [message for message in messages if message != workload.sentence]
+    return {**reference(workload.value), "status": workload.status, "message": workload.sentence, **({"waitingFor": more} if more else {})}
 
 
-def error_entry(findings: Sequence[Finding], rules: Rules, source: Source, notes: list[str]) -> dict[str, Json]:
-    """The entry of a result for findings that are one failure; a log that cannot be read becomes a note."""
+def error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: Replay | Live) -> dict[str, Json]:
+    """The entry of a result for findings that are one failure. A log that cannot be read becomes a note."""
     first = findings[0]
-    code = first.code(rules.codes)
+    code, subject = first.code(codes), first.subject
     assert code  # a rule that can fail has one
-    subject = first.subject
     entry: dict[str, Json] = {"code": code.name, "type": code.type, "message": first.message}
-    if first.rule.logs and subject.kind.part_of and (log := log_of(first, source, notes)) is not None:
+    if first.rule.logs and subject.part and (log := log_of(first, source)) is not None:
         entry["log"] = log
-    entry |= {"rule": first.rule.id, "workload": reference(kind_written(subject.workload), subject.workload)}
-    part = {subject.kind.name: name_in(subject.value)} if subject.kind.part_of else {}
-    entry |= {"resource": {**reference(kind_written(subject.holder), subject.holder), **part}, "count": len(findings)}
-    if first.scope.used_events:
-        entry["events"] = [{key: event[key] for key in ("reason", "message", "count", "lastSeen")} for event in first.scope.used_events[:5]]
-    return entry | ({"hint": first.hint} if first.hint else {})
+    entry |= {"rule": first.rule.id, "workload": reference(subject.workload)}
+    entry |= {"resource": {**reference(subject.holder), **subject.part}, "count": len(findings)}
+    if first.scope.seen_events:
+        entry["events"] = [{key: event[key] for key in ("reason", "message", "count", "lastSeen")} for event in first.scope.seen_events[:5]]
+    return entry | ({"hint": first.scope.filled(first.rule.hint)} if first.rule.hint else {})
 
 
-def log_of(finding: Finding, source: Source, notes: list[str]) -> str | None:
+def log_of(finding: Finding, source: Replay | Live) -> str | None:
     """The end of the log of the run that failed; None, and a note, when it cannot be read."""
     subject = finding.subject
-    previous = subject.kind.previous_log
-    is_previous = previous is not None and truth(previous.value(subject.value, finding.scope.interpreter))
-    names = namespace_of(subject.holder), name_of(subject.holder), name_in(subject.value)
+    path = subject.kind.previous_log
+    previous = path is not None and truth(path.value(subject.value, finding.scope.interpreter))
+    pod, container = name_of(subject.holder), str(field_of(subject.value, "name"))
     try:
-        log = source.log(*names, is_previous)
-    except RolloutError as error:
-        notes.append(f"the log of {'/'.join(names[1:])} could not be read: {error.message}")
+        log = source.log(namespace_of(subject.holder), pod, container, previous=previous)
+    except Unreadable as error:
+        source.notes.append(f"the log of {pod}/{container} could not be read: {error}")
         return None
-    tail = "".join(log.splitlines(keepends=True)[-LOG_LINES:])
-    return tail.encode("utf-8", "replace")[-LOG_BYTES:].decode("utf-8", "ignore")
-
-
-def document(run: Run, error: RolloutError | None) -> tuple[dict[str, Json], int]:
-    """The result and the exit code: of the last judgement, or of the error that ended the run."""
-    judgement, notes = run.judgement, []
-    entries: list[dict[str, Json]] = []
-    exit_code = 0
-    if error:
-        code = run.code(error.code)
-        entry = {"code": error.code, "type": code.type, "message": error.message}
-        entries.append(entry | {key: value for key, value in (("rule", error.rule), ("hint", error.hint)) if value})
-        exit_code = code.exit if error.exit is None else error.exit
-    elif judgement and run.rules and run.source:
-        entries = [error_entry(group, run.rules, run.source, notes) for group in judgement.failures]
-        entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
-        exit_code = max((run.code(entry["code"]).exit for entry in entries), default=0)
-    result: dict[str, Json] = {"success": not entries}
-    if entries:
-        result["error"] = entries[0]
-    if entries[1:]:
-        result["errors"] = entries[1:]
-    if judgement:
-        result["workloads"] = [workload_entry(workload) for workload in judgement.workloads]
-    notes = [*(judgement.notes if judgement else ()), *(run.source.notes if run.source else ()), *run.notes, *notes]
-    if notes:
-        result["notes"] = list(dict.fromkeys(notes))
-    return result | {"elapsedSeconds": round(run.elapsed, 3), "polls": run.count}, exit_code
-
-
-def checked(result: dict[str, Json]) -> dict[str, Json]:
-    """The result if it satisfies schema.json, else the smallest one with the true success, code and message, and a note."""
-    try:
-        import jsonschema  # only now: it is not needed before there is a result
-
-        schema = json.loads((DATA / "schema.json").read_text(encoding="utf-8"))
-        jsonschema.Draft7Validator(schema).validate(result)
-        return result
-    except Exception as error:  # a verdict is never lost, whatever is wrong with the schema or the result
-        reason = str(error).splitlines()[0]
-        small: dict[str, Json] = {"success": result["success"], "notes": [f"the result does not satisfy schema.json: {reason}"]}
-        if not result["success"]:
-            small["error"] = {key: str(result["error"][key]) for key in ("code", "type", "message")}
-        return small
+    return "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")
 
 
 def as_text(result: dict[str, Json]) -> str:
     """The result for people."""
-    lines = []
+    lines = ["The rollout succeeded." if result["success"] else "The rollout did not succeed."]
     for entry in [result["error"], *result.get("errors", ())] if "error" in result else ():
-        resource = "/".join(str(entry["resource"][key]) for key in ("namespace", "kind", "name")) if "resource" in entry else ""
-        lines += [f"{entry['code']}: {entry['message']}", *([f"  in {resource}"] if resource else [])]
+        lines.append(f"{entry['code']}: {entry['message']}")
+        lines += [f"  in {'/'.join(entry['resource'].values())}"] if "resource" in entry else []
         lines += [f"  | {line}" for line in entry.get("log", "").splitlines()]
-        lines += [f"  try: {entry['hint']}"] if "hint" in entry else []
+        lines += [f"  see: {entry['hint']}"] if "hint" in entry else []
     for workload in result.get("workloads", ()):
-        lines.append(f"{workload['status']}: {workload['kind']} {workload['namespace']}/{workload['name']}: {workload['message']}")
-    lines += [f"note: {note}" for note in result.get("notes", ())]
-    return "\n".join(plain(line) for line in [*lines, "success" if result["success"] else "failed"])
+        lines.append(f"{workload['status']}: {workload['namespace']}/{workload['kind']}/{workload['name']}: {workload['message']}")
+    return "\n".join(map(plain, [*lines, *(f"note: {note}" for note in result.get("notes", ()))]))
+
+
+def checked(result: dict[str, Json]) -> dict[str, Json]:
+    """The result if it satisfies schema.json; else the smallest one with its success, code and message, and a note."""
+    try:
+        import jsonschema  # noqa: PLC0415, not needed before there is a result
+
+        jsonschema.Draft7Validator(json.loads((DATA / "schema.json").read_text(encoding="utf-8"))).validate(result)
+    except Exception as error:  # noqa: BLE001, whatever is wrong with the schema or the result: a verdict is never lost
+        small: dict[str, Json] = {"success": result["success"]}
+        if "error" in result:
+            small["error"] = {key: result["error"][key] for key in ("code", "type", "message")}
+        return {**small, "notes": [f"the result does not satisfy schema.json: {str(error).splitlines()[0]}"]}
+    return result
 
 
 # --------------------------------------------------------------------------------------------------------------- main
 
-# Before rules/codes.yaml can be read, and when it cannot be
+# How a run ends of which the rules could not be read
 FIRST_CODES = {"usage": 2, "invalid-rules": 2, "internal": 70, "interrupted": 130}
+DEMO = ("--replay", str(DATA / "fixtures" / "deployment-crash-loop"), "--retry-limit", "1")
 
 
 class Run:
-    """One run from its arguments to its verdict, and what of it is known so far."""
+    """One run from its arguments to its verdict, and what is known of it so far."""
 
     def __init__(self) -> None:
-        self.rules: Rules | None = None
-        self.source: Source | None = None
-        self.judge: Judge | None = None
-        self.judgement: Judgement | None = None
+        self.output, self.rules, self.source, self.judge, self.judgement = "json", *(None,) * 4  # type: tuple[Any, ...]
         self.notes: list[str] = []
-        self.output = "json"
-        self.count = 0
-        self.elapsed = 0.0
-
-    def code(self, name: str) -> Code:
-        """A code with its exit code, also when the rules could not be read."""
-        if self.rules and name in self.rules.codes:
-            return self.rules.codes[name]
-        return Code(name, 0, "program", FIRST_CODES[name])
-
-    def prepare(self, argv: Sequence[str]) -> tuple[argparse.Namespace, Progress]:
-        """Reads the arguments and the rules, and opens the source."""
-        if list(argv[:1]) == ["demo"]:
-            argv = ["--replay", str(DEMO), "--retry-limit", "1", *argv[1:]]
-        options = parser().parse(argv)
-        self.output = options.output
-        self.rules = load_rules(DATA / "rules")
-        selection = selected(options, self.rules)
-        if options.replay:
-            self.source = Replay(Path(options.replay), options.now, selection)
-        elif options.now is not None:
-            raise RolloutError("usage", "--now goes with --replay FILE")
-        else:
-            self.source = Live(options, self.rules, selection)
-        self.judge = Judge(self.rules, selection, self.rules.values(settings(options)))
-        return options, Progress(sys.stderr, options.quiet)
+        self.polls, self.elapsed = 0, 0.0
 
     def watch(self, argv: Sequence[str]) -> None:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
-        options, progress = self.prepare(argv)
-        assert self.source and self.judge
+        options = parser().parse([*DEMO, *argv[1:]] if argv[:1] == ["demo"] else argv)
+        self.output = options.output
+        self.rules = Rules(DATA / "rules")
+        selection = selected(options, self.rules)
+        self.judge = Judge(self.rules, selection, self.rules.values(settings(options)))
+        if options.now is not None and not options.replay:
+            raise RolloutError("usage", "--now goes with --replay FILE")
+        self.source = Replay(Path(options.replay), options.now, selection) if options.replay else Live(options, self.rules, selection)
+        progress = Progress(sys.stderr, quiet=options.quiet)
         for poll in self.source.polls():
-            self.count += poll.fresh
-            if poll.snapshot:
-                self.judgement = self.judge.judge(poll.snapshot)
-                self.elapsed = poll.at - (self.judge.started or poll.at)
-                progress.show(self.judgement)
-                if self.judgement.decided:
-                    return self.conclude()
-            else:
-                self.calls_failed(poll, progress, options.once)
-            self.elapsed = poll.at - (self.judge.started or poll.at)
+            self.polls += not poll.again
+            self.take(poll, progress, options)
+            self.elapsed = poll.at - self.judge.started
+            if poll.snapshot and self.judgement.decided:
+                return
             if options.once and poll.snapshot:
-                raise RolloutError("timeout", f"--once: {self.waited_for()}")
-            if options.timeout and self.elapsed >= options.timeout:
-                raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: {self.waited_for()}")
-        raise RolloutError("timeout", f"The recording ends without a verdict: {self.waited_for()}")
+                raise RolloutError("timeout", f"--once: {self.waits()}")
+            if 0 < options.timeout <= self.elapsed:
+                raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: {self.waits()}")
+        raise RolloutError("timeout", f"The recording ends without a verdict: {self.waits()}")
 
-    def conclude(self) -> None:
-        """Takes a verdict; RolloutError `not-found` when there was nothing to judge."""
-        assert self.judge and self.judgement and self.source
-        judged = [workload for workload in self.judgement.workloads if workload.status != "ignored"]
-        if not (judged or self.judgement.missing):
-            raise RolloutError("not-found", self.judge.selection.sentence(self.source.namespace()))
-
-    def calls_failed(self, poll: Poll, progress: Progress, once: bool) -> None:
-        """Takes failed calls: raises what ends the run, drops what may be missing, and says what will be tried again."""
-        assert self.judge and self.source
+    def take(self, poll: Poll, progress: Progress, options: argparse.Namespace) -> None:
+        """Judges a poll; RolloutError when a call of it failed that cannot be done without, or not any longer."""
+        if poll.snapshot:
+            self.judgement = self.judge.judge(poll.snapshot)
+            progress.show(self.judgement)
         for call in poll.calls:
-            finding = self.judge.call_failed(call, poll.at, poll.fresh)
-            code = finding.code(self.judge.rules.codes)
-            if finding.verdict == "note":
-                if not self.source.drop(call):
-                    raise RolloutError("forbidden", finding.message)
+            finding = self.judge.call_failed(call, poll.at, again=poll.again)
+            code = finding.code(self.rules.codes)
+            if finding.verdict == "note" and self.source.drop(call):
                 self.notes.append(finding.message)
-            elif code and (finding.verdict == "fail" or once):
-                raise RolloutError(code.name, finding.message, hint=finding.hint, rule=finding.rule.id)
-            else:
+            elif finding.verdict == "wait" and not options.once:
                 progress.trouble(poll.at, finding.message)
+            else:
+                hint = finding.scope.filled(finding.rule.hint)
+                raise RolloutError(code.name, finding.message, hint=hint, rule=finding.rule.id)
 
-    def waited_for(self) -> str:
-        """A sentence about what has not come yet."""
-        waiting = [workload for workload in (self.judgement.workloads if self.judgement else ()) if workload.status == "waiting"]
-        return "; ".join(f"{called(workload, waiting)}: {sentence(workload)}" for workload in waiting) or "the cluster could not be asked"
+    def waits(self) -> str:
+        """What has not come yet, in a sentence."""
+        workloads = self.judgement.workloads if self.judgement else ()
+        waiting = [f"{each.title}: {each.sentence}" for each in workloads if each.status == "waiting"]
+        return "; ".join(waiting) or "nothing was seen of the cluster"
+
+    def result(self, end: RolloutError | None) -> tuple[dict[str, Json], int]:
+        """The result and the exit code: those of the last judgement, or of what ended the run without one."""
+        judgement, entries = self.judgement, []
+        if not end and judgement.nothing:
+            end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
+        if end:
+            entries = [{"code": end.code, "type": self.code(end.code).type, "message": end.message}]
+            entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
+        else:
+            entries = [error_entry(findings, self.rules.codes, self.source) for findings in judgement.failures]
+            entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
+        result = {"success": not entries, **({"error": entries[0]} if entries else {}), **({"errors": entries[1:]} if entries[1:] else {})}
+        if judgement:
+            result["workloads"] = list(map(workload_entry, judgement.workloads))
+        notes = dict.fromkeys([*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())])
+        result |= {"notes": list(notes)} if notes else {}
+        exit_code = end.exit if end and end.exit else self.code(entries[0]["code"]).exit if entries else 0
+        return {**result, "elapsedSeconds": round(self.elapsed, 3), "polls": self.polls}, exit_code
+
+    def code(self, name: str) -> Code:
+        """The code of this name, also when the rules could not be read."""
+        return self.rules.codes[name] if self.rules else Code(name, 0, "program", FIRST_CODES[name])
 
 
 def settings(options: argparse.Namespace) -> list[tuple[str, str]]:
-    """The parameters that were set, those with a flag of their own last."""
+    """The parameters that are set; a flag of its own wins over --set."""
     own = {"retry_limit": options.retry_limit, "pending_deadline": options.pending_deadline}
-    secret = [("ignore_secret_not_found", "true")] if options.ignore_secret_not_found else []
-    return [*options.set, *((name, value) for name, value in own.items() if value is not None), *secret]
+    own["ignore_secret_not_found"] = "true" if options.ignore_secret_not_found else None
+    return [*options.set, *((name, value) for name, value in own.items() if value is not None)]
 
 
 def selected(options: argparse.Namespace, rules: Rules) -> Selection:
-    """What the arguments choose; RolloutError `usage` when they contradict each other or name an unknown kind."""
+    """What the arguments choose; RolloutError `usage` when they contradict each other, or name an unknown kind."""
     words = [word for entry in options.kinds for word in entry.split(",")]
-    if options.names and (options.selector or words):
-        raise RolloutError("usage", "KIND/NAME chooses workloads by itself: leave --selector and --kinds away")
+    if options.names and (words or options.selector):
+        raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector and --kinds")
     names = tuple((rules.kind_called(kind), name) for kind, name in options.names)
     asked = [kind for kind, _ in names] or [rules.kind_called(word.strip()) for word in words]
-    by_default = [kind for kind in rules.kinds.values() if kind.watched]
-    kinds = tuple(dict.fromkeys(asked or by_default))
-    return Selection(kinds, names, tuple(dict.fromkeys(options.namespace)), options.selector, not asked)
+    kinds = asked or [kind for kind in rules.kinds.values() if kind.watched]
+    return Selection(tuple(dict.fromkeys(kinds)), names, tuple(dict.fromkeys(options.namespace)), options.selector, not asked)
 
 
-def emit(text: str) -> None:
-    """Writes to stdout; that it is closed or full changes neither the verdict nor the exit code."""
+def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
+    """The result and the exit code of a run, however it ends."""
     try:
-        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python's own flush at the end finds no fault
-        with suppress(OSError):
-            print(f"rollout-status: stdout could not be written: {error}", file=sys.stderr)
+        try:
+            run.watch(argv)
+            return run.result(None)
+        except RolloutError as end:
+            run.judgement = None if end.code == "invalid-rules" else run.judgement  # it could not be told without that rule
+            return run.result(end)
+    except Interrupted as stopped:
+        return run.result(RolloutError("interrupted", f"Interrupted by {stopped}: {run.waits()}", exit=128 + stopped.signum))
+    except Exception as bug:  # noqa: BLE001, the one place that ends a run
+        traceback.print_exc()
+        run.judgement = None
+        return run.result(RolloutError("internal", f"This is a bug of rollout-status: {type(bug).__name__}: {bug}"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives the exit code; exactly one JSON document goes to stdout, whatever happens."""
-    run = Run()
-    error: RolloutError | None = None
     INTERRUPTS.listen()
-    try:
-        try:
-            run.watch(sys.argv[1:] if argv is None else argv)
-            result, exit_code = document(run, None)
-        except RolloutError as problem:
-            result, exit_code = document(run, problem)
-    except Interrupted as signal_seen:
-        message = f"Interrupted by {signal_seen}: {run.waited_for()}"
-        result, exit_code = document(run, RolloutError("interrupted", message, exit=128 + signal_seen.signum))
-    except RolloutError as problem:  # while the result was made
-        run.judgement = None
-        result, exit_code = document(run, problem)
-    except Exception as bug:
-        traceback.print_exc()
-        run.judgement = None
-        error = RolloutError("internal", f"This is a bug of rollout-status: {type(bug).__name__}: {bug}")
-        result, exit_code = document(run, error)
+    run = Run()
+    result, exit_code = ended(run, sys.argv[1:] if argv is None else argv)
     result = checked(result)
-    emit((as_text(result) if run.output == "text" else json.dumps(result, indent=2)) + "\n")
+    text = as_text(result) if run.output == "text" else json.dumps(result, indent=2)
+    try:
+        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
+        sys.stdout.flush()
+    except OSError as error:  # closed or full: neither the verdict nor the exit code changes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at the end finds no fault
+        with suppress(OSError):
+            print(f"rollout-status: stdout cannot be written: {error}", file=sys.stderr)
     return exit_code
 
 
