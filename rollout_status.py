@@ -433,6 +433,8 @@ class Document:
                 self.refuse((), "aliases (*name) are not allowed: write it out")
             node = yaml.compose(text, loader)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            mark = getattr(error, "problem_mark", None)
+            self.lines[()] = mark.line + 1 if mark else 1
             self.refuse((), f"cannot be read: {' '.join(str(error).split())}")
         self.content = {} if node is None else self.read(node, ())
 
