@@ -68,7 +68,7 @@ def nearest(word: Json, words: Iterable[str]) -> str:
 # ---------------------------------------------------------------------------------------------------------- arguments
 
 
-class Unreadable(argparse.ArgumentTypeError, ValueError):
+class UnreadableError(argparse.ArgumentTypeError, ValueError):
     """A text is not of the type it should be; argparse passes its sentence on."""
 
 
@@ -77,28 +77,28 @@ LENGTH = re.compile(r"(\d{1,9}\.?\d{0,9}|\.\d{1,9})(ns|us|µs|μs|ms|s|m|h)")
 
 
 def duration(text: str, least: float | None = None) -> float:
-    """The seconds in a Go duration (`1m30s`, `500ms`) or in a plain number of seconds; Unreadable otherwise."""
+    """The seconds in a Go duration (`1m30s`, `500ms`) or in a plain number of seconds; UnreadableError otherwise."""
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     lengths = LENGTH.findall(digits + "s" if digits.isdecimal() else digits)
     if not lengths or "".join(map("".join, lengths)) not in (digits, digits + "s"):
-        raise Unreadable(f"{text!r} is no duration: write 90s, 1m30s or 2h")
+        raise UnreadableError(f"{text!r} is no duration: write 90s, 1m30s or 2h")
     seconds = sign * sum(float(number) * UNITS[unit] for number, unit in lengths)
     if least is not None and seconds < least:
-        raise Unreadable(f"{text!r} is too short a time")
+        raise UnreadableError(f"{text!r} is too short a time")
     return seconds
 
 
 def boolean(text: str) -> bool:
-    """True or False, in the words of Go's flag package; Unreadable otherwise."""
+    """True or False, in the words of Go's flag package; UnreadableError otherwise."""
     if text.lower() not in ("1", "t", "true", "0", "f", "false"):
-        raise Unreadable(f"{text!r} is neither true nor false")
+        raise UnreadableError(f"{text!r} is neither true nor false")
     return text.lower() in ("1", "t", "true")
 
 
 def integer(text: str) -> int:
-    """A whole number; Unreadable otherwise."""
+    """A whole number; UnreadableError otherwise."""
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
-        raise Unreadable(f"{text!r} is no whole number: write 6, or -1 for no limit")
+        raise UnreadableError(f"{text!r} is no whole number: write 6, or -1 for no limit")
     return int(text)
 
 
@@ -107,12 +107,12 @@ TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\
 
 @functools.lru_cache(4096)
 def timestamp(text: str) -> float:
-    """The seconds since 1970 of an RFC 3339 timestamp, as Kubernetes writes them; Unreadable otherwise."""
+    """The seconds since 1970 of an RFC 3339 timestamp, as Kubernetes writes them; UnreadableError otherwise."""
     try:
         moment, fraction, zone = TIMESTAMP.fullmatch(text).groups()  # type: ignore[union-attr]
         return datetime.fromisoformat(moment + zone.replace("Z", "+00:00")).timestamp() + float(fraction or 0)
     except (AttributeError, ValueError):
-        raise Unreadable(f"{text!r} is no timestamp: write 2026-11-23T06:45:38Z") from None
+        raise UnreadableError(f"{text!r} is no timestamp: write 2026-11-23T06:45:38Z") from None
 
 
 def written(moment: float) -> str:
@@ -121,18 +121,18 @@ def written(moment: float) -> str:
 
 
 def setting(text: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`, the name with underscores; Unreadable otherwise."""
+    """Name and value of `NAME=VALUE`, the name with underscores; UnreadableError otherwise."""
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise Unreadable(f"{text!r} is not NAME=VALUE")
+        raise UnreadableError(f"{text!r} is not NAME=VALUE")
     return name.replace("-", "_"), value
 
 
 def kind_and_name(text: str) -> tuple[str, str]:
-    """Kind and name of `KIND/NAME`; Unreadable otherwise."""
+    """Kind and name of `KIND/NAME`; UnreadableError otherwise."""
     kind, _, name = text.partition("/")
     if not (kind and name) or "/" in name:
-        raise Unreadable(f"{text!r} is not KIND/NAME: write for example deployment/web")
+        raise UnreadableError(f"{text!r} is not KIND/NAME: write for example deployment/web")
     return kind, name
 
 
@@ -149,6 +149,8 @@ class Parser(argparse.ArgumentParser):
         for token in tokens:
             name, equals, value = token.lstrip("-").partition("=")
             if not token.startswith("-") or name not in flags:
+                if token.startswith("-") and (token[:2] == "--" or token[1:2] not in flags):
+                    self.error(f"unknown flag {token}{nearest(f'--{name}', (f'--{flag}' for flag in flags if flag[1:]))}")
                 yield token
             elif flags[name][1].nargs == 0:
                 yield from [flags[name][0]] if not equals or boolean(value) else []
@@ -159,16 +161,11 @@ class Parser(argparse.ArgumentParser):
                 yield f"{flags[name][0]}={given}"
 
     def parse(self, argv: Iterable[str]) -> argparse.Namespace:
-        """The arguments by name; RolloutError `usage`, with the flag that may have been meant, when one is unknown."""
+        """The arguments by name; RolloutError `usage`, with what may have been meant, when one is wrong."""
         try:
-            options, unknown = self.parse_known_intermixed_args(list(self.go_style(argv)))
-        except Unreadable as error:
+            return self.parse_intermixed_args(list(self.go_style(argv)))
+        except UnreadableError as error:
             self.error(str(error))
-        if unknown:
-            word = "--" + unknown[0].partition("=")[0].lstrip("-")
-            flags = [name for name in self._option_string_actions if name.startswith("--")]
-            self.error(f"unknown flag {unknown[0]}{nearest(word, flags)}")
-        return options
 
 
 def parser() -> Parser:
@@ -222,7 +219,7 @@ def field_of(owner: Json, *path: str) -> Json:
 
 def truth(value: Json) -> bool:
     """What JMESPath takes for true: all but null, false and what is empty; 0 is true."""
-    return value is not None and value is not False and value != "" and value != [] and value != {}
+    return value is not None and value is not False and value not in ("", [], {})
 
 
 class Grammar(jmespath.parser.Parser):
@@ -232,7 +229,13 @@ class Grammar(jmespath.parser.Parser):
     _CACHE: dict[str, Any] = {}  # noqa: RUF012, not the one of the parser that binds otherwise
 
 
-TEXT, NUMBER, ANY = {"types": ["string", "null"]}, {"types": ["number", "null"]}, {"types": []}
+TEXT: Any = {"types": ["string", "null"]}
+NUMBER: Any = {"types": ["number", "null"]}
+ANY: Any = {"types": []}
+WORDS: Any = {"types": ["array-string"]}
+WORD: Any = {"types": ["string"]}
+LISTS: Any = {"types": ["array", "string", "null"]}
+SIZED: Any = {"types": ["array", "object", "string", "null"]}
 function = jmespath.functions.signature
 
 
@@ -247,20 +250,20 @@ class Functions(jmespath.functions.Functions):
         """The seconds since a timestamp; null for null."""
         try:
             return None if moment is None else round(self.now - timestamp(moment), 3)
-        except Unreadable as error:
+        except UnreadableError as error:
             raise jmespath.exceptions.JMESPathError(str(error)) from None
 
     @function(NUMBER, NUMBER)
     def _func_exceeds(self, value: float | None, limit: float | None) -> bool:
-        """value > limit; false when either is null or the limit is negative, which stands for none."""
+        """Value > limit; false when either is null or the limit is negative, which stands for none."""
         return value is not None and limit is not None and limit >= 0 and value > limit
 
     @function(NUMBER, NUMBER)
     def _func_reached(self, value: float | None, limit: float | None) -> bool:
-        """value >= limit; false when either is null or the limit is negative, which stands for none."""
+        """Value >= limit; false when either is null or the limit is negative, which stands for none."""
         return value is not None and limit is not None and 0 <= limit <= value
 
-    @function(ANY, {"types": ["string"]})
+    @function(ANY, WORD)
     def _func_condition(self, owner: Json, name: str) -> Json:
         """The condition of that type in status.conditions; null when there is none."""
         conditions = field_of(owner, "status", "conditions")
@@ -269,30 +272,30 @@ class Functions(jmespath.functions.Functions):
 
     @function(NUMBER, NUMBER)
     def _func_subtract(self, left: float | None, right: float | None) -> float | None:
-        """left - right; null when either is null."""
+        """Left - right; null when either is null."""
         return None if left is None or right is None else left - right
 
-    @function(TEXT, {"types": ["array-string"]})
+    @function(TEXT, WORDS)
     def _func_mentions(self, text: str | None, words: list[str]) -> bool:
         """Whether the text has one of the words in it, in any case; false for null."""
         return text is not None and any(word.lower() in text.lower() for word in words)
 
-    @function({"types": ["array", "string", "null"]}, ANY)
+    @function(LISTS, ANY)
     def _func_contains(self, subject: Json, search: Json) -> bool:
         """Whether the array or the string has it; false for null."""
-        return search in subject if isinstance(subject, list) or isinstance(search, str) and subject else False
+        return search in subject if isinstance(subject, list) or (isinstance(search, str) and subject) else False
 
-    @function({"types": ["string", "array", "object", "null"]})
+    @function(SIZED)
     def _func_length(self, value: Json) -> int:
         """How many; 0 for null."""
         return 0 if value is None else len(value)
 
-    @function(TEXT, {"types": ["string"]})
+    @function(TEXT, WORD)
     def _func_starts_with(self, text: str | None, start: str) -> bool:
         """Whether the text begins so; false for null."""
         return text is not None and text.startswith(start)
 
-    @function(TEXT, {"types": ["string"]})
+    @function(TEXT, WORD)
     def _func_ends_with(self, text: str | None, end: str) -> bool:
         """Whether the text ends so; false for null."""
         return text is not None and text.endswith(end)
@@ -421,7 +424,8 @@ PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "b
 
 class Document:
     """A YAML file, read strictly: no key stands twice, there are no tags and no aliases, and only true, false, null and
-    numbers are not texts. What is wrong with it ends the run with `code`, file and line."""
+    numbers are not texts. What is wrong with it ends the run with `code`, file and line.
+    """
 
     def __init__(self, path: Path, code: str) -> None:
         self.path, self.code = path, code
@@ -471,9 +475,10 @@ class Document:
         """The field at this path, or the default."""
         content = self.content
         for step in at:
-            if not (isinstance(content, dict) and step in content or isinstance(content, list) and isinstance(step, int)):
+            try:
+                content = content[step]
+            except (KeyError, IndexError, TypeError):
                 return default
-            content = content[step]
         return content
 
     def mapping(self, at: Path_, known: Collection[str] = (), needed: Collection[str] = ()) -> dict[str, Json]:
@@ -521,6 +526,9 @@ class Code:
     exit: int
 
 
+TYPES: dict[str, Callable[[str], Json]] = {"duration": duration, "integer": integer, "boolean": boolean, "text": str}
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """What rules read as `params.name`; a duration in seconds."""
@@ -531,10 +539,10 @@ class Parameter:
     choices: tuple[str, ...]
 
     def value(self, text: str) -> Json:
-        """The value that a text stands for; Unreadable when it is none of the parameter's type."""
+        """The value that a text stands for; UnreadableError when it is none of the parameter's type."""
         if self.choices and text not in self.choices:
-            raise Unreadable(f"{text!r} is none of {', '.join(self.choices)}")
-        return {"duration": duration, "integer": integer, "boolean": boolean, "text": str}[self.type](text)
+            raise UnreadableError(f"{text!r} is none of {', '.join(self.choices)}")
+        return TYPES[self.type](text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -613,7 +621,22 @@ class Rule:
 
 
 KIND_KEYS = [*Kind.__slots__, "current", "progress", "zero"]
-RULE_KEYS = "id subject when unless verdict fail_when fail_after since let code message hint logs docs".split(" ")
+RULE_KEYS = [
+    "id",
+    "subject",
+    "when",
+    "unless",
+    "verdict",
+    "fail_when",
+    "fail_after",
+    "since",
+    "let",
+    "code",
+    "message",
+    "hint",
+    "logs",
+    "docs",
+]
 VERDICTS = ("fail", "wait", "hold", "ignore", "note")
 
 
@@ -641,10 +664,11 @@ class Rules:
         """Adds a code, a kind, a parameter or a rule, whose name must be new."""
         name = getattr(entry, "name", None) or entry.id
         if name in known:
-            document.refuse(at, f"{name} stands twice{', first in ' + entry.where if hasattr(entry, 'where') else ''}")
+            document.refuse(at, f"{name} stands twice{', first in ' + known[name].where if hasattr(entry, 'where') else ''}")
         known[name] = entry
 
     def load_declarations(self, document: Document) -> None:
+        document.mapping(("let",))
         for at in document.entries(("codes",)):
             keys = ("code", "type", "exit", "text")
             entry = document.mapping(at, keys, keys)
@@ -656,13 +680,12 @@ class Rules:
 
     def load_param(self, document: Document, at: Path_) -> Parameter:
         entry = document.mapping(at, ("type", "default", "choices", "doc"), ("type", "default"))
-        types = ("duration", "integer", "boolean", "text")
-        if entry["type"] not in types:
-            document.refuse((*at, "type"), f"no type {entry['type']}{nearest(entry['type'], types)}")
+        if entry["type"] not in TYPES:
+            document.refuse((*at, "type"), f"no type {entry['type']}{nearest(entry['type'], TYPES)}")
         param = Parameter(str(at[-1]), entry["type"], None, document.texts((*at, "choices")))
         try:
             return replace(param, default=param.value(str(entry["default"])))
-        except Unreadable as error:
+        except UnreadableError as error:
             document.refuse((*at, "default"), str(error))
 
     def load_kind(self, document: Document, at: Path_) -> Kind:
@@ -697,7 +720,10 @@ class Rules:
         entry = document.mapping(at, RULE_KEYS, ("id", "subject", "when"))
         if len({"verdict", "fail_when", "fail_after"} & entry.keys()) != 1:
             document.refuse(at, "write one of verdict, fail_when and fail_after")
-        for key, word, known in (("verdict", entry.get("verdict", "wait"), VERDICTS), *(("subject", name, self.kinds) for name in document.texts((*at, "subject")))):
+        for key, word, known in (
+            ("verdict", entry.get("verdict", "wait"), VERDICTS),
+            *(("subject", name, self.kinds) for name in document.texts((*at, "subject"))),
+        ):
             if word not in known:
                 document.refuse((*at, key), f"no {key} {word}{nearest(word, known)}")
         self.check_code(document, (*at, "code"), entry)
@@ -734,7 +760,7 @@ class Rules:
             return document.expression(at)
         try:
             return duration(limit)
-        except Unreadable as error:
+        except UnreadableError as error:
             document.refuse(at, f"{error}, or params.NAME")
 
     def check_params(self) -> None:
@@ -767,7 +793,7 @@ class Rules:
                 raise RolloutError("usage", f"no rule has a parameter {name}{nearest(name, self.params)}")
             try:
                 values[name] = self.params[name].value(text)
-            except Unreadable as error:
+            except UnreadableError as error:
                 raise RolloutError("usage", f"{name.replace('_', '-')}: {error}") from None
         return values
 
@@ -921,9 +947,10 @@ class Tree:
                     yield Subject(part_kind, whole, key, (*lineage, (part_kind.name, whole)), (), (), ())
 
     def members(self, path: Expression, value: Json) -> list[dict[str, Json]]:
-        """The objects in the list at a path; none when there is no such list."""
+        """The objects in the list at a path; an empty one for what is no object, so that it is missed and waited for."""
         found = path.value(value, self.interpreter)
-        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        members = [] if found is None else found if isinstance(found, list) else [found]
+        return [each if isinstance(each, dict) else {} for each in members]
 
 
 # ----------------------------------------------------------------------------------------------------------- findings
@@ -1105,9 +1132,9 @@ class Judge:
         """The workloads to judge, each with its kind."""
         for resource in snapshot.objects:
             kind = self.rules.kind_of(resource)
-            if kind and (snapshot.chosen is None or identity(resource) in snapshot.chosen):
-                if self.selection.wants(kind, resource, self.rules.kind_of(controller_of(resource))):
-                    yield kind, resource
+            chosen = snapshot.chosen is None or identity(resource) in snapshot.chosen
+            if kind and chosen and self.selection.wants(kind, resource, self.rules.kind_of(controller_of(resource))):
+                yield kind, resource
 
     def workload(self, root: Subject) -> Workload:
         """A workload with all that holds for it and for what it owns."""
@@ -1183,7 +1210,9 @@ class Judge:
         gone = [workload for key, workload in self.seen.items() if key not in present]
         kept = [workload for workload in gone if workload.kind.finishes and workload.status == "ready"]
         kinds = [field_of(workload.value, "kind") for workload in gone]
-        missing = [f'{kind} "{each.key[2]}" was deleted while it was watched' for kind, each in zip(kinds, gone, strict=True) if each not in kept]
+        missing = [
+            f'{kind} "{each.key[2]}" was deleted while it was watched' for kind, each in zip(kinds, gone, strict=True) if each not in kept
+        ]
         for kind, name in self.selection.names:
             if all((key[0], key[2]) != (kind.name, name) for key in (*present, *self.seen)):
                 missing.append(f'{kind.resource} "{name}" not found')
@@ -1253,15 +1282,15 @@ class Poll:
 
 
 def objects_in(text: str, origin: str) -> tuple[Json, ...]:
-    """The objects that `kubectl get -o json` printed, as a List or as one object; Unreadable, naming the origin, otherwise."""
+    """The objects that `kubectl get -o json` printed, as a List or as one object; UnreadableError, naming the origin, otherwise."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{origin} is no complete JSON ({error}); it begins with {text[:60]!r}") from None
+        raise UnreadableError(f"{origin} is no complete JSON ({error}); it begins with {text[:60]!r}") from None
     items = content["items"] if isinstance(content, dict) and isinstance(content.get("items"), list) else [content]
     for index, item in enumerate(items):
         if not (isinstance(field_of(item, "kind"), str) and isinstance(field_of(item, "metadata"), dict)):
-            raise Unreadable(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks kind or metadata")
+            raise UnreadableError(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks kind or metadata")
     return tuple(items)
 
 
@@ -1328,7 +1357,7 @@ class Replay:
     def moment(self, document: Document, at: Path_) -> float:
         try:
             return timestamp(str(document.get(at)))
-        except Unreadable as error:
+        except UnreadableError as error:
             document.refuse(at, str(error))
 
     def objects(self, path: Path) -> tuple[Json, ...]:
@@ -1345,14 +1374,15 @@ class Replay:
 
     def polls(self) -> Iterator[Poll]:
         """Each poll, and again each second until the next one is due; the last one until the recording ends."""
+        start, ticks = self.recorded[0].at, 0
         for poll, due in zip(self.recorded, [*(poll.at for poll in self.recorded[1:]), None], strict=True):
             yield poll
-            moment = poll.at + self.STEP
-            while moment < (self.until if due is None else due):
-                yield self.later(poll, moment)
-                moment += self.STEP
-            if due is None and poll.at < self.until:
-                yield self.later(poll, self.until)
+            while (moment := start + ticks * self.STEP) < (self.until if due is None else due):
+                if moment > poll.at:
+                    yield self.later(poll, moment)
+                ticks += 1
+        if self.until > self.recorded[-1].at:
+            yield self.later(self.recorded[-1], self.until)
 
     def later(self, poll: Poll, at: float) -> Poll:
         return replace(poll, at=at, again=True, snapshot=poll.snapshot and replace(poll.snapshot, at=at))
@@ -1362,10 +1392,10 @@ class Replay:
         return bool(call)
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
-        """A container's log; Unreadable when the recording has none."""
+        """A container's log; UnreadableError when the recording has none."""
         name = f"{pod}/{container}{'/previous' if previous else ''}"
         if name not in self.logs:
-            raise Unreadable(f"the recording has no log {name} of namespace {namespace}")
+            raise UnreadableError(f"the recording has no log {name} of namespace {namespace}")
         return str(self.logs[name])
 
     def namespace(self) -> str:
@@ -1433,29 +1463,29 @@ class Kubectl:
         import sh  # noqa: PLC0415, only here: it takes 70 ms, and a replay does without it
 
         try:
-            self.command = sh.Command(options.kubectl)
+            self.command: Any = sh.Command(options.kubectl)
         except sh.CommandNotFound:
             hint = "install kubectl, or say where it is: --kubectl PATH"
             raise RolloutError("kubectl-not-found", f"There is no program {options.kubectl}", hint=hint) from None
-        self.limit = options.request_timeout
+        self.limit: float = options.request_timeout
         flags = {"context": options.context, "kubeconfig": options.kubeconfig, "request-timeout": f"{self.limit:g}s"}
         self.flags = [f"--{flag}={value}" for flag, value in flags.items() if value]
         self.not_started = (sh.ForkException, OSError)
 
     def run(self, *calls: Sequence[str]) -> list[Answer]:
         """The answers to calls that run at the same time, in their order."""
-        running: list[Running] = []
+        running: list[Started] = []
         try:
             for arguments in calls:
                 with INTERRUPTS.hold():
-                    running.append(Running(self, arguments))
+                    running.append(Started(self, arguments))
             return [call.answer() for call in running]
         finally:
             for call in running:
                 call.kill()
 
 
-class Running:
+class Started:
     """A kubectl call that has been started."""
 
     def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
@@ -1473,7 +1503,7 @@ class Running:
 
     def answer(self) -> Answer:
         """What it gave, once it has ended or was killed."""
-        if not self.process:
+        if self.process is None:
             return Answer(127, "", self.problem)
         timer = threading.Timer(self.limit, self.time_is_up)
         timer.daemon = True
@@ -1491,7 +1521,7 @@ class Running:
 
     def kill(self) -> None:
         """Ends it with all processes that it has started, unless it has ended."""
-        if self.process:
+        if self.process is not None:  # its truth value would wait for its output
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -1518,7 +1548,11 @@ class Live:
         while True:
             poll = self.poll()
             yield poll
-            versions = {(identity(each), field_of(each, "metadata", "resourceVersion")) for each in poll.snapshot.objects} if poll.snapshot else None
+            versions = (
+                {(identity(each), field_of(each, "metadata", "resourceVersion")) for each in poll.snapshot.objects}
+                if poll.snapshot
+                else None
+            )
             pause = pause * self.SLOWER if versions == before and pause else self.FIRST_PAUSE
             pause, before = min(pause, self.options.interval), versions
             left = start + self.options.timeout - time.time() if self.options.timeout else pause
@@ -1552,7 +1586,7 @@ class Live:
         for (for_workloads, resources, rest), answer in zip(requests, answers, strict=True):
             try:
                 lists.append((for_workloads, self.objects(answer)))
-            except Unreadable as error:
+            except UnreadableError as error:
                 if len(resources) == 1:
                     failed.append(self.failed(for_workloads, resources[0], rest, answer.exit, str(error)))
                 else:
@@ -1561,9 +1595,9 @@ class Live:
         return lists, failed
 
     def objects(self, answer: Answer) -> tuple[Json, ...]:
-        """The objects in an answer; Unreadable with kubectl's words when the call failed."""
+        """The objects in an answer; UnreadableError with kubectl's words when the call failed."""
         if answer.exit:
-            raise Unreadable(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
+            raise UnreadableError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
         return objects_in(answer.stdout, "what kubectl printed")
 
     def failed(self, for_workloads: bool, resource: str, rest: Sequence[str], exit: int, stderr: str) -> Json:
@@ -1581,16 +1615,16 @@ class Live:
         """The events of a namespace; None, and a note, when they cannot be read."""
         try:
             return list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
-        except Unreadable as error:
+        except UnreadableError as error:
             self.notes.append(f"events of namespace {namespace} could not be read: {error}")
             return None
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
-        """The end of a container's log; Unreadable when it cannot be read."""
+        """The end of a container's log; UnreadableError when it cannot be read."""
         call = ["logs", "-n", namespace, pod, "-c", container, f"--tail={LOG_LINES}", f"--limit-bytes={LOG_BYTES}"]
         answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
         if answer.exit:
-            raise Unreadable(answer.stderr)
+            raise UnreadableError(answer.stderr)
         return answer.stdout
 
     def namespace(self) -> str:
@@ -1689,7 +1723,7 @@ def log_of(finding: Finding, source: Replay | Live) -> str | None:
     pod, container = name_of(subject.holder), str(field_of(subject.value, "name"))
     try:
         log = source.log(namespace_of(subject.holder), pod, container, previous=previous)
-    except Unreadable as error:
+    except UnreadableError as error:
         source.notes.append(f"the log of {pod}/{container} could not be read: {error}")
         return None
     return "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")
@@ -1733,13 +1767,17 @@ class Run:
     """One run from its arguments to its verdict, and what is known of it so far."""
 
     def __init__(self) -> None:
-        self.output, self.rules, self.source, self.judge, self.judgement = "json", *(None,) * 4  # type: tuple[Any, ...]
+        self.output = "json"
+        self.rules: Any = None  # Rules, Replay or Live, Judge and Judgement, as soon as there is one
+        self.source: Any = None
+        self.judge: Any = None
+        self.judgement: Any = None
         self.notes: list[str] = []
         self.polls, self.elapsed = 0, 0.0
 
     def watch(self, argv: Sequence[str]) -> None:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
-        options = parser().parse([*DEMO, *argv[1:]] if argv[:1] == ["demo"] else argv)
+        options = parser().parse([*DEMO, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
         self.rules = Rules(DATA / "rules")
         selection = selected(options, self.rules)
@@ -1765,16 +1803,20 @@ class Run:
         if poll.snapshot:
             self.judgement = self.judge.judge(poll.snapshot)
             progress.show(self.judgement)
+        troubles: list[str] = []
         for call in poll.calls:
             finding = self.judge.call_failed(call, poll.at, again=poll.again)
             code = finding.code(self.rules.codes)
             if finding.verdict == "note" and self.source.drop(call):
                 self.notes.append(finding.message)
             elif finding.verdict == "wait" and not options.once:
-                progress.trouble(poll.at, finding.message)
-            else:
+                troubles.append(finding.message)
+            else:  # a note where nothing else is left to ask for: none of the kinds may be listed
                 hint = finding.scope.filled(finding.rule.hint)
-                raise RolloutError(code.name, finding.message, hint=hint, rule=finding.rule.id)
+                raise RolloutError(code.name if code else "forbidden", finding.message, hint=hint, rule=finding.rule.id)
+
+        if troubles:  # the first will do: calls of one poll mostly fail for the same cause
+            progress.trouble(poll.at, troubles[0])
 
     def waits(self) -> str:
         """What has not come yet, in a sentence."""
@@ -1784,7 +1826,8 @@ class Run:
 
     def result(self, end: RolloutError | None) -> tuple[dict[str, Json], int]:
         """The result and the exit code: those of the last judgement, or of what ended the run without one."""
-        judgement, entries = self.judgement, []
+        judgement = self.judgement
+        entries: list[dict[str, Json]] = []
         if not end and judgement.nothing:
             end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
         if end:

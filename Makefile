@@ -1,0 +1,42 @@
+# make demo | test | lint | e2e | docs | bench: what they do is in README.md
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint e2e wheel clean
+
+# The virtual environment is made anew when the dependencies change
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "rollout-status needs Python 3.10 or later: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# A recorded crash loop, offline; the tool's own exit code is 1, as it should be
+demo: $(VENV)/ready
+	@$(BIN)/python rollout_status.py demo; code=$$?; \
+	if [ $$code -eq 1 ]; then echo "make demo: the rollout failed, so rollout-status ended with exit code 1, as it should"; \
+	else echo "make demo: rollout-status ended with exit code $$code, not 1"; exit 1; fi
+
+# All offline tests
+test: $(VENV)/ready
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q --ignore tests/e2e
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Against the cluster of KUBECONFIG
+e2e: $(VENV)/ready
+	$(BIN)/pytest -q tests/e2e
+
+# The wheel in dist/
+wheel: $(VENV)/ready
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,76 @@
+"""What the offline tests share."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import rollout_status  # noqa: E402
+
+FIXTURES = ROOT / "fixtures"
+SCHEMA = json.loads((ROOT / "schema.json").read_text())
+
+
+@dataclass
+class Outcome:
+    """What a run of the command line gave."""
+
+    exit: int
+    result: dict[str, Any]
+    stdout: str
+    stderr: str
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return self.result["error"]
+
+
+class Stdout(io.TextIOWrapper):
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8")
+
+
+def run(*arguments: str) -> Outcome:
+    """Runs the command line in this process. Its output must be one document that satisfies schema.json."""
+    stdout, stderr = Stdout(), io.StringIO()
+    with redirect_stdout(stdout), redirect_stderr(stderr):
+        code = rollout_status.main(arguments)
+    text = stdout.buffer.getvalue().decode()
+    result = json.loads(text) if text.startswith("{") else {}
+    if result:
+        jsonschema.validate(result, SCHEMA)
+    return Outcome(code, result, text, stderr.getvalue())
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path) -> Callable[[str], str]:
+    """Makes a program that stands in for kubectl; in it, $DIR is a folder of its own, where `calls` lists how it was called."""
+
+    def program(script: str) -> str:
+        path = tmp_path / "kubectl"
+        path.write_text(f'#!/bin/bash\nDIR={tmp_path}\necho "$@" >>$DIR/calls\n{script}\n')
+        path.chmod(0o755)
+        return str(path)
+
+    return program
+
+
+def snapshot(case: str, number: int = -1) -> Path:
+    """A snapshot file of a fixture, by default its last one."""
+    return sorted((FIXTURES / case).glob("*.json"))[number]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This environment with changes, and without what makes coverage measure a copy of the program."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}, **changes}

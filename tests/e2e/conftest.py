@@ -1,0 +1,134 @@
+"""A namespace of the cluster in KUBECONFIG for each test, and the tool as a subprocess.
+
+ROLLOUT_E2E_IMAGES    the registry of the images, localhost:5000 if it isn't set (which images: manifests.py)
+ROLLOUT_E2E_KUBECTLS  colon-separated: the kubectl programs that the tool is tried with, `kubectl` if it isn't set
+ROLLOUT_STATUS        the script to test, the one of this repository if it isn't set
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+Json = Any
+SCRIPT = Path(os.environ.get("ROLLOUT_STATUS") or Path(__file__).resolve().parents[2] / "rollout_status.py")
+SCHEMA = json.loads((SCRIPT.parent / "schema.json").read_text(encoding="utf-8"))
+KUBECTLS = os.environ.get("ROLLOUT_E2E_KUBECTLS", "kubectl").split(":")
+PATIENCE = 120.0  # seconds after which what should have come counts as not coming
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kubectl_path" in metafunc.fixturenames:
+        metafunc.parametrize("kubectl_path", KUBECTLS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster() -> None:
+    """Ends the session when there is no cluster: tests that didn't run must not look like tests that passed."""
+    try:
+        kubectl("get", "--raw", "/readyz", "--request-timeout=10s")
+    except (OSError, AssertionError, subprocess.TimeoutExpired) as error:
+        reason = f"make e2e needs a cluster: set KUBECONFIG to one that answers `kubectl get --raw /readyz`. {error}"
+        pytest.exit(reason, returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def kubectl(*arguments: str, stdin: str | None = None) -> str:
+    """What kubectl prints; AssertionError with its own words when it fails."""
+    done = subprocess.run(["kubectl", *arguments], input=stdin, capture_output=True, text=True, timeout=PATIENCE + 30, check=False)
+    if done.returncode:
+        raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def eventually(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """The first true value of the condition; AssertionError when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:g}s"
+        time.sleep(0.05)
+    return value
+
+
+def is_kept(assertion: Callable[[], object]) -> bool:
+    """Whether a call raises no AssertionError."""
+    try:
+        assertion()
+    except AssertionError:
+        return False
+    return True
+
+
+def command(*arguments: str) -> list[str]:
+    """The tool's command line."""
+    return [sys.executable, str(SCRIPT), *arguments]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of the tool gave. All that is promised of every run is asserted here."""
+
+    exit: int
+    document: Json
+    stderr: str
+
+    @classmethod
+    def of(cls, exit: int, stdout: str, stderr: str) -> "Result":
+        assert "Traceback" not in stderr, stderr
+        document = json.loads(stdout)  # which refuses a second document, too
+        jsonschema.validate(document, SCHEMA, jsonschema.Draft7Validator)
+        assert not [note for note in document.get("notes", ()) if "schema.json" in note], document
+        assert document["success"] == (exit == 0), document
+        return cls(exit, document, stderr)
+
+    @property
+    def error(self) -> Json:
+        return self.document["error"]
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """The status of each workload, by its name."""
+        return {workload["name"]: workload["status"] for workload in self.document["workloads"]}
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace, and what a pipeline does in it."""
+
+    name: str
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        return kubectl("-n", self.name, *arguments, stdin=stdin)
+
+    def apply(self, *manifests: Json) -> None:
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
+
+    def get(self, *arguments: str) -> Json:
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def rollout_status(self, *arguments: str) -> Result:
+        """The result of watching this namespace, once the tool has ended by itself."""
+        done = subprocess.run(
+            command("-n", self.name, *arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        return Result.of(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """A namespace of its own for a test, with the ServiceAccount that pods need."""
+    fresh = Namespace(f"e2e-{secrets.token_hex(4)}")
+    kubectl("create", "namespace", fresh.name)
+    try:
+        eventually(lambda: is_kept(lambda: fresh.get("serviceaccount/default")))
+        yield fresh
+    finally:
+        kubectl("delete", "namespace", fresh.name, "--wait=false")

@@ -1,0 +1,183 @@
+"""Runs that end without a verdict: the time is up, a signal arrives, the cluster may not or cannot be asked."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from conftest import PATIENCE, Namespace, Result, command, eventually, is_kept, kubectl
+from manifests import NEVER_READY, WEB, deployment
+
+WAITING = deployment("web", WEB | {"readinessProbe": NEVER_READY})
+
+
+def test_the_timeout_says_what_was_waited_for(namespace: Namespace) -> None:
+    namespace.apply(WAITING)
+    result = namespace.rollout_status("--timeout", "3s")
+    assert result.exit == 3
+    assert result.error["code"] == "timeout"
+    assert "deployment/web" in result.error["message"]
+    assert result.statuses == {"web": "waiting"}
+
+
+def test_once_does_not_wait(namespace: Namespace) -> None:
+    namespace.apply(WAITING)
+    result = namespace.rollout_status("--once")
+    assert result.exit == 3
+    assert result.error["code"] == "timeout"
+    assert "deployment/web" in result.error["message"]
+    assert result.document["polls"] == 1
+
+
+# ------------------------------------------------------------------------------------------------------------ signals
+
+# A kubectl whose calls never end once the file `hang` is there, with a child as a credential plugin would be one
+HANGING = """#!/bin/sh
+[ -e {folder}/hang ] || exec {kubectl} "$@"
+sleep 1000 &
+touch {folder}/hangs
+wait
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_between_polls_ends_it_with_the_json(namespace: Namespace, signum: signal.Signals) -> None:
+    namespace.apply(WAITING)
+    with started("-n", namespace.name, "-interval", "60s") as (tool, mark):
+        assert_interrupted(tool, mark, signum)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_a_call_leaves_no_kubectl_behind(namespace: Namespace, signum: signal.Signals, tmp_path: Path) -> None:
+    namespace.apply(WAITING)
+    hanging = tmp_path / "kubectl"
+    hanging.write_text(HANGING.format(folder=tmp_path, kubectl=shutil.which("kubectl")))
+    hanging.chmod(0o755)
+    with started("-n", namespace.name, "--kubectl", str(hanging)) as (tool, mark):
+        (tmp_path / "hang").touch()
+        eventually((tmp_path / "hangs").exists)
+        assert len(processes(mark)) > 2
+        assert_interrupted(tool, mark, signum)
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The tool, waiting (it has said for what), and what its environment and that of all it starts has in it."""
+    mark = f"ROLLOUT_E2E_MARK={os.urandom(8).hex()}"
+    environment = os.environ | dict([mark.split("=")])
+    tool = subprocess.Popen(
+        command(*arguments),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    guard = threading.Timer(PATIENCE, tool.kill)
+    guard.start()
+    try:
+        with tool:
+            assert tool.stderr
+            assert "deployment/web" in tool.stderr.readline()
+            yield tool, mark
+    finally:
+        guard.cancel()
+        for pid in processes(mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+def assert_interrupted(tool: subprocess.Popen[str], mark: str, signum: signal.Signals) -> None:
+    assert tool.pid in processes(mark)
+    tool.send_signal(signum)
+    stdout, stderr = tool.communicate()
+    result = Result.of(tool.returncode, stdout, stderr)
+    assert result.exit == 128 + signum
+    assert result.error["code"] == "interrupted"
+    assert "deployment/web" in result.error["message"]
+    eventually(lambda: not processes(mark), 5)  # a killed process takes a moment to be gone
+
+
+def processes(mark: str) -> list[int]:
+    """The processes that have the mark in their environment, which is inherited, also by those in another session."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if mark.encode() in environ.read_bytes().split(b"\0"):
+                found.append(int(environ.parent.name))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------- asking the cluster
+
+
+def test_a_context_that_is_not_there_is_named_at_once(namespace: Namespace) -> None:
+    result = namespace.rollout_status("--context", "no-such-context", "--set", "api-grace=5s")
+    assert result.exit == 4
+    assert result.error["code"] == "unreachable"
+    assert "no-such-context" in result.error["message"]
+    assert result.document["polls"] == 1
+
+
+def test_a_cluster_that_does_not_answer_is_unreachable(namespace: Namespace, tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path, cluster={"server": "https://127.0.0.1:1"})
+    result = namespace.rollout_status("-kubeconfig", config, "--set", "api-grace=2s")
+    assert result.exit == 4
+    assert result.error["code"] == "unreachable"
+    assert "127.0.0.1:1" in result.error["message"]
+
+
+def test_a_token_that_is_not_accepted_is_unauthorized(namespace: Namespace, tmp_path: Path) -> None:
+    result = namespace.rollout_status("--kubeconfig", kubeconfig(tmp_path, user={"token": "worthless"}))
+    assert result.exit == 4
+    assert result.error["code"] == "unauthorized"
+
+
+@pytest.fixture
+def viewer(namespace: Namespace, tmp_path: Path) -> str:
+    """The kubeconfig of a ServiceAccount that has no rights."""
+    namespace.kubectl("create", "serviceaccount", "viewer")
+    return kubeconfig(tmp_path, user={"token": namespace.kubectl("create", "token", "viewer").strip()})
+
+
+def test_a_missing_right_is_named(namespace: Namespace, viewer: str) -> None:
+    result = namespace.rollout_status("deployment/web", "--kubeconfig", viewer)
+    assert result.exit == 4
+    assert result.error["code"] == "forbidden"
+    assert "list deployments" in result.error["message"]
+    assert namespace.name in result.error["message"]
+
+
+def test_without_any_right_there_is_nothing_to_judge(namespace: Namespace, viewer: str) -> None:
+    namespace.apply(deployment("web", WEB))
+    result = namespace.rollout_status("--kubeconfig", viewer)
+    assert result.exit == 4
+    assert result.error["code"] == "forbidden"
+
+
+def test_what_may_be_read_is_judged_and_the_rest_is_noted(namespace: Namespace, viewer: str) -> None:
+    namespace.apply(deployment("web", WEB))
+    namespace.kubectl("create", "role", "viewer", "--verb=get,list", "--resource=deployments.apps,replicasets.apps,pods")
+    namespace.kubectl("create", "rolebinding", "viewer", "--role=viewer", f"--serviceaccount={namespace.name}:viewer")
+    eventually(lambda: is_kept(lambda: namespace.kubectl("--kubeconfig", viewer, "get", "deployments,replicasets,pods")))
+    result = namespace.rollout_status("--kubeconfig", viewer, "--kinds", "deployment")
+    assert result.exit == 0
+    result = namespace.rollout_status("--kubeconfig", viewer)
+    assert result.exit == 0
+    assert any("jobs" in note for note in result.document["notes"])
+
+
+def kubeconfig(folder: Path, **changes: dict[str, str]) -> str:
+    """The path of the current kubeconfig with another `cluster` or `user` in it, apart from the certificates to trust."""
+    config = json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+    config["clusters"][0]["cluster"] |= changes.get("cluster", {})
+    config["users"][0]["user"] = changes.get("user", config["users"][0]["user"])
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    return str(path)

@@ -1,0 +1,182 @@
+"""The command line: the seed's spelling and kubectl's, and what is said about a slip."""
+
+import re
+
+import pytest
+from conftest import FIXTURES, ROOT, run, snapshot
+
+import rollout_status
+
+CRASH = ("--replay", str(FIXTURES / "deployment-crash-loop"), "--quiet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        (["-namespace", "x"], "namespace", ["x"]),
+        (["-namespace=x", "--namespace=y", "-n", "z", "-nw"], "namespace", ["x", "y", "z", "w"]),
+        (["-selector", "a=b"], "selector", "a=b"),
+        (["--selector=a=b"], "selector", "a=b"),
+        (["-l=a in (b,c)"], "selector", "a in (b,c)"),
+        (["-kind-filter", "job"], "kinds", ["job"]),
+        (["--kinds", "job,pod"], "kinds", ["job,pod"]),
+        (["-kubecontext", "c"], "context", "c"),
+        (["-kubeconfig=f"], "kubeconfig", "f"),
+        (["-interval", "1m30s"], "interval", 90.0),
+        (["-interval=500ms"], "interval", 0.5),
+        (["--interval", "2"], "interval", 2.0),
+        (["-retry-limit", "-1"], "retry_limit", "-1"),
+        (["--retry-limit=3"], "retry_limit", "3"),
+        (["-pending-deadline", "180"], "pending_deadline", "180"),
+        (["-ignore-secret-not-found"], "ignore_secret_not_found", True),
+        (["-ignore-secret-not-found=true"], "ignore_secret_not_found", True),
+        (["--ignore-secret-not-found=false"], "ignore_secret_not_found", False),
+        (["-ignore-secret-not-found", "deployment/web"], "names", [("deployment", "web")]),
+        (["deployment/web", "-n", "x", "job/migrate"], "names", [("deployment", "web"), ("job", "migrate")]),
+        (["--set", "image-grace=1m", "--set", "image_grace=2m"], "set", [("image_grace", "1m"), ("image_grace", "2m")]),
+        (["--timeout", "1h"], "timeout", 3600.0),
+        (["-once=1"], "once", True),
+        (["--now", "2026-11-23T07:45:38+01:00"], "now", 1795416338.0),
+    ],
+)
+def test_spelling(arguments: list[str], name: str, value: object) -> None:
+    assert getattr(rollout_status.parser().parse(arguments), name) == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--slector", "a=b"], ["--slector", "--selector"]),
+        (["-retry", "3"], ["-retry", "--retry-limit"]),
+        (["-interval"], ["-interval needs a value"]),
+        (["-interval", "soon"], ["--interval", "'soon'", "1m30s"]),
+        (["-interval", "5 s"], ["5 s"]),
+        (["-interval", "0"], ["--interval", "'0'"]),
+        (["--timeout", "-5s"], ["--timeout", "'-5s'"]),
+        (["--request-timeout", "5x"], ["--request-timeout"]),
+        (["-ignore-secret-not-found=maybe"], ["'maybe'", "true"]),
+        (["-retry-limit", "many"], ["retry-limit", "'many'", "-1"]),
+        (["-pending-deadline", "many"], ["pending-deadline", "'many'"]),
+        (["--set", "image_grace"], ["'image_grace'", "NAME=VALUE"]),
+        (["--set", "imagegrace=1m"], ["imagegrace", "did you mean image_grace"]),
+        (["--set", "paused=maybe"], ["paused", "fail, wait, ready"]),
+        (["--set", "image-grace=1.2.3s"], ["1.2.3s"]),
+        (["-o", "yaml"], ["yaml", "json"]),
+        (["web"], ["'web'", "KIND/NAME", "deployment/web"]),
+        (["deployments/web/x"], ["KIND/NAME"]),
+        (["deploymnet/web"], ["deploymnet", "did you mean deployment"]),
+        (["--kinds", "deploymets"], ["deploymets", "did you mean deployment"]),
+        (["--kinds", "jobs.apps"], ["jobs.apps"]),
+        (["deployment/web", "-l", "a=b"], ["KIND/NAME", "--selector"]),
+        (["--now", "yesterday"], ["yesterday", "2026-11-23T06:45:38Z"]),
+        (["--now", "2026-13-23T06:45:38Z"], ["2026-13-23"]),
+    ],
+)
+def test_slip(arguments: list[str], words: list[str]) -> None:
+    outcome = run(*CRASH, *arguments)
+    assert (outcome.exit, outcome.error["code"], outcome.error["type"]) == (2, "usage", "program")
+    for word in words:
+        assert word in outcome.error["message"]
+
+
+def test_now_goes_with_a_single_file() -> None:
+    assert run("--now", "2026-11-23T06:45:38Z").error["message"] == "--now goes with --replay FILE"
+    assert "a recording has its own times" in run(*CRASH, "--now", "2026-11-23T06:45:38Z").error["message"]
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for flag, word in (("--help", "exit codes"), ("--version", rollout_status.__version__)):
+        with pytest.raises(SystemExit) as end:
+            rollout_status.main([flag])
+        assert end.value.code == 0
+        assert word in capsys.readouterr().out.lower()
+
+
+def test_help_fits_the_readme() -> None:
+    """Every flag that --help shows is in the README's table, and none is there that --help does not know."""
+    flags = {name for name in rollout_status.parser()._option_string_actions if name.startswith("--")}
+    table = set(re.findall(r"--[a-z-]+", "\n".join(re.findall(r"^\| `.*$", (ROOT / "README.md").read_text(), re.MULTILINE))))
+    assert flags - {"--help", "--version", "--kind-filter", "--kubecontext"} <= table
+    assert table <= flags
+
+
+@pytest.mark.parametrize("kinds", ["deployment", "Deployments", "deploy", "deployment.apps", "deployment.v1.apps", "job, deployment"])
+def test_words_for_a_kind(kinds: str) -> None:
+    assert run(*CRASH, "--kinds", kinds, "--retry-limit", "1").error["code"] == "process-crashing"
+
+
+def test_kinds_that_are_not_there_are_not_found() -> None:
+    outcome = run(*CRASH, "--kinds", "job,daemonset,statefulset")
+    assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
+    assert outcome.error["message"] == 'There are no jobs, daemonsets or statefulsets to judge in namespace "default"'
+
+
+def test_name_chooses() -> None:
+    case = ("--replay", str(FIXTURES / "release-two-failures"), "--quiet")
+    assert [entry["name"] for entry in run(*case, "deploy/front").result["workloads"]] == ["front"]
+    missing = run(*case, "deploy/front", "deployment/nope")
+    assert (missing.exit, missing.error["code"]) == (1, "not-found")
+    assert missing.error["message"] == 'deployments.apps "nope" not found'
+
+
+def test_namespace_chooses() -> None:
+    outcome = run(*CRASH, "-n", "elsewhere", "-n", "nowhere", "-n", "elsewhere")
+    assert outcome.error["message"].endswith('in namespace "elsewhere" or "nowhere"')
+
+
+def test_flag_of_its_own_wins_over_set() -> None:
+    assert run(*CRASH, "--set", "retry-limit=100", "--retry-limit", "1").error["code"] == "process-crashing"
+
+
+def test_time_of_a_single_file() -> None:
+    """The newest time in it, and no deletion that lies ahead; --now says another."""
+    file = str(snapshot("deployment-unschedulable-memory"))
+    assert run("--replay", file, "--quiet").error["code"] == "timeout"
+    assert run("--replay", file, "--quiet", "--now", "2026-11-24T06:00:00Z").error["code"] == "scheduling"
+
+
+def test_text_for_people() -> None:
+    outcome = run(*CRASH, "--retry-limit", "1", "-o", "text")
+    assert outcome.exit == 1
+    for line in (
+        "process-crashing: Container",
+        "  | FATAL: cannot connect to database",
+        "  see: kubectl -n",
+        "failed: r-deployment-crash-loop/Deployment/app",
+    ):
+        assert f"\n{line}" in outcome.stdout
+    ready = run("--replay", str(FIXTURES / "deployment-zero-replicas"), "-o", "text")
+    assert ready.stdout.startswith("The rollout succeeded.\nready: ")
+    assert "\nnote: Deployment" in ready.stdout
+    assert "not-found: There are no jobs" in run(*CRASH, "--kinds", "job", "-o", "text").stdout
+
+
+def test_demo_is_a_crash_loop() -> None:
+    outcome = run("demo")
+    assert (outcome.exit, outcome.error["code"], outcome.error["log"]) == (
+        1,
+        "process-crashing",
+        "FATAL: cannot connect to database db:5432\n",
+    )
+    assert "deployment/app: failed: " in outcome.stderr
+
+
+def test_timeout_of_a_replay_and_its_progress() -> None:
+    """A line when something changes, a heartbeat each 30 s that names the oldest wait, and none of it with --quiet."""
+    case = ("--replay", str(FIXTURES / "deployment-registry-down"))
+    outcome = run(*case, "--timeout", "10s")
+    assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
+    assert outcome.error["message"].startswith('Timed out after 10s: deployment/app: Container "main" is in ')
+    assert outcome.result["elapsedSeconds"] == 10
+    assert outcome.stderr.startswith("[   0s] deployment/app: ")
+    long = run("--replay", str(FIXTURES / "deployment-crash-then-recover"), "--set", "settle=1m")
+    assert re.search(r"^\[ +\d+s\] still waiting, for \d+s now: deployment/app: ", long.stderr, re.MULTILINE)
+    assert run(*case, "--quiet").stderr == ""
+
+
+def test_progress_names_namespaces_where_there_are_several(tmp_path) -> None:
+    import json
+
+    objects = [item for case in ("deployment-success", "job-success") for item in json.loads(snapshot(case).read_text())["items"]]
+    (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": objects}))
+    assert "] r-job-success: job/migrate: successfully rolled out" in run("--replay", str(tmp_path / "all.json")).stderr

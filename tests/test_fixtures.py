@@ -1,0 +1,53 @@
+"""Each folder of fixtures/ is a case: its recording is replayed, and all that comes out is compared with case.yaml."""
+
+import re
+
+import pytest
+import yaml
+from conftest import FIXTURES, ROOT, run
+
+import rollout_status
+
+CASES = sorted(path.parent.name for path in FIXTURES.glob("*/recording.yaml"))
+EXPECTED = {case: yaml.safe_load((FIXTURES / case / "case.yaml").read_text()) for case in CASES}
+RULES = rollout_status.Rules(ROOT / "rules")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_verdict(case: str) -> None:
+    expected = EXPECTED[case]
+    assert set(expected) <= {"about", "args", "not_before", "expect"}
+    state = rollout_status.Run()
+    result, exit_code = rollout_status.ended(state, ["--replay", str(FIXTURES / case), *expected["args"]])
+    elapsed, polls = result.pop("elapsedSeconds"), result.pop("polls")
+    held = sorted({rule for rule, _ in state.judge.since})
+    assert {"exit": exit_code, "rules": held, "result": result} == expected["expect"]
+    assert polls <= len(state.source.recorded)
+    if "not_before" in expected:
+        assert state.judge.started + elapsed >= rollout_status.timestamp(str(expected["not_before"]))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_folder_is_whole(case: str) -> None:
+    """Every snapshot is used, and nothing is in it that a recording must not have."""
+    folder = FIXTURES / case
+    used = set(re.findall(r"objects: (\S+\.json)", (folder / "recording.yaml").read_text()))
+    assert {path.name for path in folder.iterdir()} == {"recording.yaml", "case.yaml", *used}
+    for path in folder.glob("*.json"):
+        assert "managedFields" not in path.read_text()
+        assert "last-applied-configuration" not in path.read_text()
+
+
+@pytest.mark.parametrize("rule", RULES.rules)
+def test_rule_fires_in_one_case_and_not_in_another(rule: str) -> None:
+    """The other case is one with a subject of the same kind, so that the rule was judged and did not hold."""
+    firing = [case for case in CASES if rule in EXPECTED[case]["expect"]["rules"]]
+    kin = {other.id for other in RULES.rules.values() if set(other.subjects) & set(RULES.rules[rule].subjects)}
+    silent = [case for case in CASES if case not in firing and kin & set(EXPECTED[case]["expect"]["rules"])]
+    assert firing, "no fixture in which it fires"
+    assert silent, "no fixture in which its subject is judged and it must not fire"
+
+
+def test_the_same_recording_gives_the_same_answer() -> None:
+    case = str(FIXTURES / "deployment-crash-loop")
+    assert run("--replay", case, "--retry-limit", "1").stdout == run("--replay", case, "--retry-limit", "1").stdout

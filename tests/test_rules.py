@@ -1,0 +1,251 @@
+"""Rule files: what the language gives, and what is said about a slip. Each test writes rules beside the built-in ones."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES, ROOT, run, snapshot
+
+import rollout_status
+from rollout_status import Expression, Interpreter, RolloutError, Template
+
+NOW = rollout_status.timestamp("2026-11-23T12:00:00Z")
+SUBJECT = {
+    "metadata": {"name": "web", "generation": 2},
+    "status": {"conditions": [{"type": "Ready", "status": "False"}, "no condition"], "at": "2026-11-23T11:59:30.500Z", "count": 3},
+    "empty": {},
+    "words": ["a", "b"],
+}
+
+
+def value(text: str) -> object:
+    return Expression.parse(text, "test").value(SUBJECT, Interpreter(NOW))
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("age(status.at)", 29.5),
+        ("age(nothing)", None),
+        ("exceeds(status.count, `2`)", True),
+        ("exceeds(status.count, `3`)", False),
+        ("exceeds(status.count, `-1`)", False),
+        ("exceeds(nothing, `1`)", False),
+        ("reached(status.count, `3`)", True),
+        ("reached(status.count, `-1`)", False),
+        ("reached(nothing, `1`)", False),
+        ("condition(@, 'Ready').status", "False"),
+        ("condition(@, 'Nothing')", None),
+        ("condition(nothing, 'Ready')", None),
+        ("subtract(status.count, `1`)", 2),
+        ("subtract(nothing, `1`)", None),
+        ("mentions(metadata.name, ['x', 'WE'])", True),
+        ("mentions(nothing, ['x'])", False),
+        ("contains(words, 'a')", True),
+        ("contains(words, nothing)", False),
+        ("contains(metadata.name, 'eb')", True),
+        ("contains(metadata.name, nothing)", False),
+        ("contains(nothing, 'a')", False),
+        ("length(nothing)", 0),
+        ("length(words)", 2),
+        ("starts_with(nothing, 'a')", False),
+        ("starts_with(metadata.name, 'w')", True),
+        ("ends_with(nothing, 'a')", False),
+        ("ends_with(metadata.name, 'b')", True),
+        ("!metadata.name", False),  # jmespath 1.1.0 reads (!metadata).name
+        ("!nothing.name", True),
+        ("!words[0] || !nothing[].x && metadata.generation == `2`", True),
+        ("!metadata.name == `false`", True),
+        ("status.count >= `3` && 'a' < 'b'", True),
+        ("words[0:1]", ["a"]),
+        ("empty != null", True),
+    ],
+)
+def test_expression(expression: str, expected: object) -> None:
+    assert value(expression) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("status.missing < `1`", ["status.missing = null", "1"]),
+        ("status.count < metadata.name", ["status.count = 3", 'metadata.name = "web"']),
+        ("length(words) > to_string(@)", ["length(words) = 2"]),
+        ("`true` < `2`", ["true"]),
+        ("words[0] < `1`", ["words.0"]),
+        ("age(metadata.name)", ["'web'", "timestamp"]),
+        ("exceeds('a', `1`)", ["exceeds"]),
+        ("join(', ')", ["join"]),
+    ],
+)
+def test_what_cannot_be_evaluated_is_an_error(expression: str, words: list[str]) -> None:
+    with pytest.raises(RolloutError) as error:
+        value(expression)
+    assert error.value.code == "invalid-rules"
+    for word in ["test", expression, *words]:
+        assert word in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("none", "none"),
+        ("{metadata.name}: {status.count}{nothing}", "web: 3"),
+        ("{{metadata.name}}", "{metadata.name}}"),
+        ("{ {a: metadata.name, b: '}'} }", '{"a": "web", "b": "}"}'),
+        ("{status.count == `4`}{age(status.at)} {`10.0`} {`12345678.9`}", "29.5 10 12345679"),
+    ],
+)
+def test_template(text: str, filled: str) -> None:
+    assert Template.parse(text, "test").fill(lambda expression: expression.value(SUBJECT, Interpreter(NOW))) == filled
+
+
+@pytest.fixture
+def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the built-in rules and the schema, which the run then uses; a file to add to them."""
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    shutil.copy(ROOT / "schema.json", tmp_path)
+    monkeypatch.setattr(rollout_status, "DATA", tmp_path)
+    return tmp_path / "rules" / "team.yaml"
+
+
+def judged(case: str = "deployment-success", *arguments: str):
+    return run("--replay", str(FIXTURES / case), "--quiet", *arguments)
+
+
+RULE = """rules:
+- id: mine
+  subject: deployment
+  when: deployment.spec.replicas == `2`
+  verdict: fail
+  code: paused
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rules: [a", ["team.yaml:2", "cannot be read"]),
+        ("a: &x 1\nb: *x", ["team.yaml:1", "aliases"]),
+        ("rules:\n- id: a\n  id: b", ["team.yaml:2", "id stands twice", "line 2"]),
+        ("rules: !!python/name:os.system", ["team.yaml:1", "tag"]),
+        ("kinds:\n- 3", ["team.yaml:2", "must be a mapping"]),
+        ("let: 3", ["team.yaml:1", "must be a mapping"]),
+        ("rules: {a: b}", ["team.yaml:1", "must be a list"]),
+        ("rulse: []", ["team.yaml:1", "unknown key rulse", "did you mean rules"]),
+        ("- 1", ["team.yaml:1", "must be a mapping"]),
+        (RULE.replace("when:", "wenn:"), ["team.yaml:4: mine", "unknown key wenn", "did you mean when"]),
+        (RULE.replace("  subject: deployment\n", ""), ["team.yaml:2: mine", "subject is missing"]),
+        (RULE.replace("subject: deployment", "subject: deploymnt"), ["team.yaml:3: mine", "did you mean deployment"]),
+        (RULE.replace("subject: deployment", "subject: [pod, prod]"), ["no subject prod", "did you mean pod"]),
+        (RULE.replace("verdict: fail", "verdict: fial"), ["team.yaml:5: mine", "did you mean fail"]),
+        (RULE.replace("verdict: fail", "logs: true"), ["mine", "one of verdict, fail_when and fail_after"]),
+        (RULE + "  fail_after: 3s\n", ["mine", "one of verdict, fail_when and fail_after"]),
+        (RULE.replace("  code: paused", "  hint: x"), ["mine", "code is missing"]),
+        (RULE.replace("code: paused", "code: pausd"), ["team.yaml:6: mine", "did you mean paused"]),
+        (RULE.replace("code: paused", "code: \"{'pausd'}\""), ["mine", "no code pausd", "did you mean paused"]),
+        (RULE.replace("when: deployment", "when: (deployment"), ["team.yaml:4: mine: when"]),
+        (RULE.replace("deployment.spec.replicas ==", "lenght(self) =="), ["no function lenght", "did you mean length"]),
+        (RULE.replace("deployment.spec.replicas == `2`", "exceeds(self.a, params.retrylimit)"), ["no parameter retrylimit", "retry_limit"]),
+        (RULE.replace("deployment.spec", "deploymnt.spec"), ["team.yaml:4: mine: when", "no root deploymnt", "did you mean deployment"]),
+        (RULE.replace("== `2`", "== true"), ["no root true"]),
+        (RULE.replace("deployment.spec.replicas == `2`", "events"), ["mine: when", "cannot use events"]),
+        (RULE.replace("deployment.spec.replicas == `2`", "time.in_state > `1`"), ["time.in_state = null"]),
+        (RULE.replace("verdict: fail", "fail_after: soon"), ["team.yaml:5: mine", "'soon'", "params.NAME"]),
+        (RULE + "  message: 'a {deployment.spec'\n", ["team.yaml:7: mine: message", "write {{ for a brace"]),
+        (RULE + "  message: 'a {deployment.}'\n", ["team.yaml:7: mine: message"]),
+        (RULE + "  unless: c\n  let: {c: d, d: c}\n", ["no root c"]),
+        (RULE.replace("id: mine", "id: deployment-paused"), ["deployment-paused stands twice", "deployment.yaml:"]),
+        ("params:\n  retry_limit: {type: integer, default: 1}", ["team.yaml:2", "retry_limit stands twice"]),
+        ("params:\n  mine: {type: number, default: 1}", ["team.yaml:2", "no type number"]),
+        ("params:\n  mine: {type: integer}", ["team.yaml:2", "default is missing"]),
+        ("params:\n  mine: {type: integer, default: some}", ["team.yaml:2", "'some' is no whole number"]),
+        ("kinds:\n- {name: deployment}", ["team.yaml:2", "deployment stands twice"]),
+        ("kinds:\n- {name: widget, progress: [a.]}", ["team.yaml:2"]),
+        ("kinds:\n- {name: widget, current: [{child: pod, compare: [a]}]}", ["1 is missing"]),
+        ("codes:\n- {code: mine}", ["team.yaml:2", "type is missing"]),
+    ],
+)
+def test_slip_in_a_rule_file(rules: Path, text: str, words: list[str]) -> None:
+    rules.write_text(text)
+    outcome = judged()
+    assert (outcome.exit, outcome.error["code"]) == (2, "invalid-rules")
+    for word in words:
+        assert word in outcome.error["message"]
+
+
+def test_no_rules_and_unreadable_rules(rules: Path) -> None:
+    rules.write_bytes(b"\xff\xfe")
+    assert "cannot be read" in judged().error["message"]
+    shutil.rmtree(rules.parent)
+    assert "has no rules" in judged().error["message"]
+
+
+def test_rule_that_nobody_can_misread(rules: Path) -> None:
+    """on, no and 1:30 are texts; {} is no absence; `let` may hide the root that it uses."""
+    rules.write_text(
+        "params: {switch: {type: text, default: on, choices: [on, no]}, wait: {type: text, default: 1:30}}\n" + RULE
+        + "  let: {deployment: deployment.spec}\n"
+        + '  message: "{deployment.replicas} {params.switch} {params.wait} {{}"\n'
+    )  # fmt: skip
+    rules.write_text(rules.read_text().replace("deployment.spec.replicas == `2`", "deployment.replicas == `2`"))
+    assert judged().error["message"] == "2 on 1:30 {}"
+
+
+def test_verdict_words(rules: Path) -> None:
+    rules.write_text(RULE.replace("verdict: fail", "verdict: ignore").replace("  code: paused\n", ""))
+    ignored = judged()
+    assert (ignored.exit, ignored.error["code"], ignored.result["workloads"][0]["status"]) == (1, "not-found", "ignored")
+    rules.write_text(RULE.replace("verdict: fail", "verdict: note").replace("  code: paused\n", "  message: seen\n"))
+    assert judged().result["notes"] == ["seen"]
+    rules.write_text(RULE.replace("verdict: fail", "verdict: wait").replace("  code: paused\n", ""))
+    assert judged().result["workloads"][0]["message"] == "mine"
+    rules.write_text(RULE + "  unless: deployment.metadata.name == 'web'\n")
+    assert judged().exit == 0
+
+
+@pytest.mark.parametrize(("limit", "at"), [("3s", 3), ("0", 0), ("params.mine", 4), ("-1", None)])
+def test_fail_after_is_exact(rules: Path, limit: str, at: float | None) -> None:
+    rules.write_text("params: {mine: {type: duration, default: 4s}}\n" + RULE.replace("verdict: fail", f"fail_after: {limit}"))
+    outcome = judged()
+    assert (outcome.error["code"], outcome.result["elapsedSeconds"]) == (
+        ("paused", at) if at is not None else ("timeout", pytest.approx(12.1, abs=0.5))
+    )
+
+
+def test_fail_after_counts_from_since(rules: Path) -> None:
+    rules.write_text(RULE.replace("verdict: fail", "fail_after: 3s\n  since: deployment.metadata.creationTimestamp"))
+    assert 1.5 < judged().result["elapsedSeconds"] <= 3
+
+
+def test_events_are_those_about_the_subject_since_its_last_progress(rules: Path) -> None:
+    rules.write_text(
+        "rules:\n- id: mine\n  subject: container\n  when: container.state.waiting != null\n"
+        "  fail_when: events[?reason == 'Failed']\n  code: paused\n  message: '{events[0].message} {events[0].count}'\n"
+    )
+    outcome = judged("deployment-image-not-found")
+    assert "mine" in [entry.get("rule") for entry in (outcome.error, *outcome.result["errors"])]
+    mine = next(entry for entry in (outcome.error, *outcome.result["errors"]) if entry["rule"] == "mine")
+    assert mine["events"]
+    assert {event["reason"] for event in mine["events"]} <= {"Failed", "Pulling", "BackOff"}  # not: Scheduled, which is the pod's
+
+
+def test_a_result_that_breaks_the_schema_is_not_lost(rules: Path) -> None:
+    (rules.parent.parent / "schema.json").write_text(json.dumps({"required": ["nonsense"]}))
+    outcome = judged("deployment-crash-loop", "--retry-limit", "1")
+    assert (outcome.exit, set(outcome.result)) == (1, {"success", "error", "notes"})
+    assert outcome.error["code"] == "process-crashing"
+    assert "'nonsense' is a required property" in outcome.result["notes"][0]
+    assert judged().result["success"] is True
+
+
+def test_call_that_no_rule_takes_is_a_bug(rules: Path) -> None:
+    (rules.parent / "kubectl.yaml").write_text("version: 1\nkinds: [{name: call}]\n")
+    assert (judged("api-down-for-good").exit, judged("api-down-for-good").error["code"]) == (70, "internal")
+
+
+def test_file_of_kubectl_with_one_object(tmp_path: Path) -> None:
+    job = next(item for item in json.loads(snapshot("job-success").read_text())["items"] if item["kind"] == "Job")
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    assert run("--replay", str(tmp_path / "job.json"), "--quiet").exit == 0
