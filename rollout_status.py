@@ -112,12 +112,19 @@ def timestamp(text: str) -> float:
         moment, fraction, zone = TIMESTAMP.fullmatch(text).groups()  # type: ignore[union-attr]
         return datetime.fromisoformat(moment + zone.replace("Z", "+00:00")).timestamp() + float(fraction or 0)
     except (AttributeError, ValueError):
-        raise UnreadableError(f"{text!r} is no timestamp: write 2026-11-23T06:45:38Z") from None
+        raise UnreadableError(f"{text!r} is no moment: write one like 2026-11-23T06:45:38Z") from None
 
 
 def written(moment: float) -> str:
     """The RFC 3339 timestamp, to the millisecond, of seconds since 1970."""
     return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def word(text: str) -> str:
+    """A text that is not empty, as an unset variable of a pipeline would be; UnreadableError otherwise."""
+    if not text.strip():
+        raise UnreadableError("it is empty: is a variable unset?")
+    return text.strip()
 
 
 def setting(text: str) -> tuple[str, str]:
@@ -181,9 +188,17 @@ def parser() -> Parser:
     )
     flags.add_argument("names", nargs="*", type=kind_and_name, metavar="KIND/NAME", help="the workloads to judge; default: all")
     add = flags.add_argument_group("what to judge").add_argument
-    add("-n", "--namespace", action="append", default=[], metavar="NAME", help="repeatable; default: the context's")
+    add("-n", "--namespace", action="append", default=[], type=word, metavar="NAME", help="repeatable; default: the context's")
     add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
-    add("--kinds", "--kind-filter", action="append", default=[], metavar="KIND,...", help="default: deployment,statefulset,daemonset,job")
+    add(
+        "--kinds",
+        "--kind-filter",
+        action="append",
+        default=[],
+        type=word,
+        metavar="KIND,...",
+        help="default: deployment,statefulset,daemonset,job",
+    )
     add = flags.add_argument_group("what counts as failure").add_argument
     add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1 = for ever (6)")
     add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1 = for ever (180s)")
@@ -1319,6 +1334,7 @@ class Replay:
     """The polls of a recording, or of a file that `kubectl get ... -o json` printed. Its clock jumps."""
 
     STEP = 1.0  # seconds after which a snapshot that stands is judged again
+    LONGEST = 86_400.0  # seconds
 
     def __init__(self, path: Path, now: float | None, selection: Selection) -> None:
         self.selection = selection
@@ -1342,17 +1358,21 @@ class Replay:
         if not moments or moments != sorted(moments):
             document.refuse(("polls",), "there must be polls, in the order of their time: - {at: TIME, objects: 001.json}")
         self.until = max(moments[-1], self.moment(document, ("until",))) if document.get(("until",)) else moments[-1]
+        if self.until - moments[0] > self.LONGEST:
+            document.refuse(("until",), "a recording of more than a day cannot be replayed")
 
     def load_poll(self, document: Document, at: Path_) -> Poll:
         entry = document.mapping(at, ("at", "objects", "error"), ("at",))
         if ("objects" in entry) == ("error" in entry):
             document.refuse(at, "write one of objects and error")
         moment = self.moment(document, (*at, "at"))
-        if "objects" in entry:
-            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / str(entry["objects"]))))
-        keys = ("verb", "resource", "namespace", "exit", "stderr", "optional", "failures")
-        call = document.mapping((*at, "error"), keys, ("exit", "stderr"))
-        return Poll(moment, None, ({"verb": "get", "resource": "objects", "namespace": None, "optional": False, **call},))
+        if isinstance(entry.get("objects"), str):
+            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / entry["objects"])))
+        call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False}
+        call |= document.mapping((*at, "error"), (*call, "exit", "stderr"), ("exit", "stderr"))
+        if not (isinstance(call["exit"], int) and isinstance(call["stderr"], str)):
+            document.refuse((*at, "error"), "exit must be a number and stderr a text")
+        return Poll(moment, None, (call,))
 
     def moment(self, document: Document, at: Path_) -> float:
         try:
@@ -1363,9 +1383,11 @@ class Replay:
     def objects(self, path: Path) -> tuple[Json, ...]:
         """The objects in a file, of the namespaces that were asked for."""
         try:
-            objects = objects_in(path.read_text(encoding="utf-8"), str(path))
+            objects = objects_in(path.read_text(encoding="utf-8"), "it")
         except (OSError, ValueError) as error:
-            raise RolloutError("usage", str(error), hint="kubectl get deployments,replicasets,pods,events -o json > 001.json") from None
+            raise RolloutError(
+                "usage", f"{path}: {error}", hint="kubectl get deployments,replicasets,pods,events -o json > 001.json"
+            ) from None
         return tuple(each for each in objects if not self.selection.namespaces or namespace_of(each) in self.selection.namespaces)
 
     def snapshot(self, at: float, objects: tuple[Json, ...]) -> Snapshot:

@@ -61,6 +61,8 @@ def test_spelling(arguments: list[str], name: str, value: object) -> None:
         (["--set", "imagegrace=1m"], ["imagegrace", "did you mean image_grace"]),
         (["--set", "paused=maybe"], ["paused", "fail, wait, ready"]),
         (["--set", "image-grace=1.2.3s"], ["1.2.3s"]),
+        (["-n", ""], ["-n", "empty"]),
+        (["--kinds", ""], ["--kinds", "empty"]),
         (["-o", "yaml"], ["yaml", "json"]),
         (["web"], ["'web'", "KIND/NAME", "deployment/web"]),
         (["deployments/web/x"], ["KIND/NAME"]),

@@ -280,3 +280,14 @@ def test_engine_names_no_state_of_kubernetes() -> None:
     words -= {"True", "False"}  # also Python's
     assert len(words) > 30
     assert not {word for word in words if re.search(rf"\b{word}\b", engine)}
+
+
+def test_signal_is_taken_at_once_and_only_once() -> None:
+    """In this process, since not every Python measures what a signal interrupts in another."""
+    import rollout_status
+
+    rollout_status.INTERRUPTS.listen()
+    with pytest.raises(rollout_status.Interrupted, match="SIGTERM"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.default_int_handler)

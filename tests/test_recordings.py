@@ -18,10 +18,14 @@ CRASH = FIXTURES / "deployment-crash-loop"
         ("polls: 3", ["must be a list"]),
         ("pols: []", ["unknown key pols", "did you mean polls"]),
         ("polls:\n- {objects: 001.json}", ["recording.yaml:2", "at is missing"]),
-        ("polls:\n- {at: noon, objects: 001.json}", ["recording.yaml:2", "'noon' is no timestamp"]),
+        ("polls:\n- {at: noon, objects: 001.json}", ["recording.yaml:2", "'noon' is no moment"]),
         ("polls:\n- {at: 2026-11-23T06:00:00Z}", ["recording.yaml:2", "objects and error"]),
         ("polls:\n- {at: 2026-11-23T06:00:00Z, objects: 404.json}", ["404.json"]),
         ("polls:\n- {at: 2026-11-23T06:00:00Z, error: {exit: 1}}", ["stderr is missing"]),
+        ("polls:\n- {at: 2026-11-23T06:00:00Z, error: {exit: 1, stderr: 5}}", ["recording.yaml:2", "stderr a text"]),
+        ("polls:\n- {at: 2026-11-23T06:00:00Z, error: {exit: x, stderr: y}}", ["recording.yaml:2", "exit must be a number"]),
+        ("polls:\n- {at: 2026-11-23T06:00:00Z, objects: [x]}", ["recording.yaml:2"]),
+        ("polls:\n- {at: 2026-11-23T06:00:00Z, objects: 001.json}\nuntil: 2999-01-01T00:00:00Z", ["recording.yaml:3", "more than a day"]),
         (
             "polls:\n- {at: 2026-11-23T06:00:01Z, objects: 001.json}\n- {at: 2026-11-23T06:00:00Z, objects: 001.json}",
             ["order of their time"],
@@ -52,6 +56,11 @@ def test_file_that_kubectl_did_not_print(tmp_path: Path, text: str) -> None:
 
 def test_file_that_is_not_there() -> None:
     assert "nowhere.json" in run("--replay", "nowhere.json").error["message"]
+
+
+def test_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "objects.json").write_bytes(b"\xff\xfe")
+    assert "objects.json" in run("--replay", str(tmp_path / "objects.json")).error["message"]
 
 
 def test_until_before_the_last_poll_is_that_poll(tmp_path: Path) -> None:
