@@ -1,4 +1,4 @@
-# make demo | test | lint | e2e | docs | bench: what they do is in README.md
+# make demo | test | lint | e2e | wheel | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin

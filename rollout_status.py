@@ -1810,8 +1810,8 @@ class Run:
         progress = Progress(sys.stderr, quiet=options.quiet)
         for poll in self.source.polls():
             self.polls += not poll.again
+            self.elapsed = poll.at - self.judge.started if self.judge.started >= 0 else 0.0
             self.take(poll, progress, options)
-            self.elapsed = poll.at - self.judge.started
             if poll.snapshot and self.judgement.decided:
                 return
             if options.once and poll.snapshot:
@@ -1833,9 +1833,10 @@ class Run:
                 self.notes.append(finding.message)
             elif finding.verdict == "wait" and not options.once:
                 troubles.append(finding.message)
-            else:  # a note where nothing else is left to ask for: none of the kinds may be listed
+            else:
                 hint = finding.scope.filled(finding.rule.hint)
-                raise RolloutError(code.name if code else "forbidden", finding.message, hint=hint, rule=finding.rule.id)
+                message = finding.message if code else f"Nothing is left that could be judged: {finding.message}"
+                raise RolloutError(code.name if code else "forbidden", message, hint=hint, rule=finding.rule.id)
 
         if troubles:  # the first will do: calls of one poll mostly fail for the same cause
             progress.trouble(poll.at, troubles[0])

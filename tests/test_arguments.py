@@ -1,5 +1,6 @@
 """The command line: the seed's spelling and kubectl's, and what is said about a slip."""
 
+import json
 import re
 
 import pytest
@@ -163,6 +164,13 @@ def test_demo_is_a_crash_loop() -> None:
     assert "deployment/app: failed: " in outcome.stderr
 
 
+def test_readme_shows_the_demo() -> None:
+    shown = json.loads(re.search(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1])
+    result = run("demo").result
+    assert shown["error"] == result["error"]
+    assert (shown["elapsedSeconds"], shown["polls"]) == (result["elapsedSeconds"], result["polls"])
+
+
 def test_timeout_of_a_replay_and_its_progress() -> None:
     """A line when something changes, a heartbeat each 30 s that names the oldest wait, and none of it with --quiet."""
     case = ("--replay", str(FIXTURES / "deployment-registry-down"))
@@ -177,8 +185,6 @@ def test_timeout_of_a_replay_and_its_progress() -> None:
 
 
 def test_progress_names_namespaces_where_there_are_several(tmp_path) -> None:
-    import json
-
     objects = [item for case in ("deployment-success", "job-success") for item in json.loads(snapshot(case).read_text())["items"]]
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": objects}))
     assert "] r-job-success: job/migrate: successfully rolled out" in run("--replay", str(tmp_path / "all.json")).stderr

@@ -153,6 +153,8 @@ def test_what_is_watched_by_default_may_be_forbidden(kubectl: Program) -> None:
 def test_nothing_may_be_listed(kubectl: Program) -> None:
     outcome = run("--kubectl", kubectl("echo 'Error from server (Forbidden): x is forbidden' >&2; exit 1"))
     assert (outcome.exit, outcome.error["code"]) == (4, "forbidden")
+    assert "Nothing is left that could be judged" in outcome.error["message"]
+    assert outcome.error["hint"].startswith("kubectl auth can-i list ")
 
 
 def test_outage_is_said_and_survived(kubectl: Program) -> None:
