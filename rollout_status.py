@@ -1218,16 +1218,17 @@ class Judge:
         """Whether the time that `fail_after` gives is over; a negative one never is."""
         limit = scope.value(rule.fail_after) if isinstance(rule.fail_after, Expression) else rule.fail_after
         since = scope.value(rule.since) if rule.since else None
-        return limit is not None and 0 <= limit <= (in_state if since is None else self.snapshot.at - timestamp(since))
+        try:
+            return limit is not None and 0 <= limit <= (in_state if since is None else self.snapshot.at - timestamp(str(since)))
+        except UnreadableError as error:
+            raise RolloutError("invalid-rules", f"{rule.where}: since: {error}") from None
 
     def vanished(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str]]:
         """Of the workloads that are not there: those that had finished, and a sentence for each other one."""
         gone = [workload for key, workload in self.seen.items() if key not in present]
         kept = [workload for workload in gone if workload.kind.finishes and workload.status == "ready"]
-        kinds = [field_of(workload.value, "kind") for workload in gone]
-        missing = [
-            f'{kind} "{each.key[2]}" was deleted while it was watched' for kind, each in zip(kinds, gone, strict=True) if each not in kept
-        ]
+        lost = [reference(workload.value) for workload in gone if workload not in kept]
+        missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
         for kind, name in self.selection.names:
             if all((key[0], key[2]) != (kind.name, name) for key in (*present, *self.seen)):
                 missing.append(f'{kind.resource} "{name}" not found')
@@ -1248,7 +1249,7 @@ class Judge:
             return None
         since = self.progress.get(identity(subject.workload), (None, 0.0, 0.0))[2]
         about = [event_of(event) for event in events if is_about(event, subject)]
-        return sorted((each for each in about if timestamp(each["lastSeen"]) >= since), key=lambda each: -timestamp(each["lastSeen"]))
+        return sorted((each for each in about if last_seen(each) >= since), key=last_seen, reverse=True)
 
     def call_failed(self, call: Json, at: float, *, again: bool) -> Finding:
         """What rules/kubectl.yaml says of a call that failed; `again` when the poll it belongs to has been told before."""
@@ -1270,6 +1271,14 @@ def is_about(event: Json, subject: Subject) -> bool:
     return field_of(event, "involvedObject", "uid") == field_of(subject.holder, "metadata", "uid") and all(
         path.endswith(f"{{{name}}}") for name in subject.part.values()
     )
+
+
+def last_seen(event: Json) -> float:
+    """When an event was last seen; 0, long ago, where it does not say so in a way that can be read."""
+    try:
+        return timestamp(str(event["lastSeen"]))
+    except UnreadableError:
+        return 0.0
 
 
 def event_of(event: Json) -> Json:
@@ -1837,7 +1846,6 @@ class Run:
                 hint = finding.scope.filled(finding.rule.hint)
                 message = finding.message if code else f"Nothing is left that could be judged: {finding.message}"
                 raise RolloutError(code.name if code else "forbidden", message, hint=hint, rule=finding.rule.id)
-
         if troubles:  # the first will do: calls of one poll mostly fail for the same cause
             progress.trouble(poll.at, troubles[0])
 

@@ -249,3 +249,16 @@ def test_file_of_kubectl_with_one_object(tmp_path: Path) -> None:
     job = next(item for item in json.loads(snapshot("job-success").read_text())["items"] if item["kind"] == "Job")
     (tmp_path / "job.json").write_text(json.dumps(job))
     assert run("--replay", str(tmp_path / "job.json"), "--quiet").exit == 0
+
+
+def test_times_that_cannot_be_read(rules: Path, tmp_path: Path) -> None:
+    """In `since` they are an error that names the rule; an event without one is long ago."""
+    rules.write_text(RULE.replace("verdict: fail", "fail_after: 3s\n  since: deployment.metadata.name"))
+    assert "mine: since: 'web' is no moment" in judged().error["message"]
+    rules.unlink()
+    content = json.loads(snapshot("deployment-missing-configmap-volume", 0).read_text())
+    for item in content["items"]:
+        if item["kind"] == "Event":
+            item.update(lastTimestamp="soon", eventTime=None, series=None)
+    (tmp_path / "events.json").write_text(json.dumps(content))
+    assert run("--replay", str(tmp_path / "events.json"), "--quiet", "--set", "mount-grace=1h").error["code"] == "timeout"
