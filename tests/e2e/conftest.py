@@ -8,10 +8,13 @@ ROLLOUT_STATUS        the script to test, the one of this repository if it isn't
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,3 +135,54 @@ def namespace() -> Iterator[Namespace]:
         yield fresh
     finally:
         kubectl("delete", "namespace", fresh.name, "--wait=false")
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The tool, waiting (it has said for what), and what its environment and that of all it starts has in it."""
+    mark = f"ROLLOUT_E2E_MARK={os.urandom(8).hex()}"
+    environment = os.environ | dict([mark.split("=")])
+    tool = subprocess.Popen(
+        command(*arguments),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    guard = threading.Timer(PATIENCE, tool.kill)
+    guard.start()
+    try:
+        with tool:
+            assert tool.stderr
+            assert "deployment/web" in tool.stderr.readline()
+            yield tool, mark
+    finally:
+        guard.cancel()
+        for pid in processes(mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+def ended(tool: subprocess.Popen[str]) -> Result:
+    """The result of a tool that was started, once it has ended; its stderr lacks the beginning."""
+    stdout, stderr = tool.communicate()
+    return Result.of(tool.returncode, stdout, stderr)
+
+
+def processes(mark: str) -> list[int]:
+    """The processes that have the mark in their environment, which is inherited, also by those in another session."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if mark.encode() in environ.read_bytes().split(b"\0"):
+                found.append(int(environ.parent.name))
+    return found
+
+
+def running_pods(namespace: Namespace) -> list[dict]:
+    return [pod for pod in namespace.get("pods")["items"] if pod["status"]["phase"] in ("Pending", "Running")]
+
+
+def images_of_running_pods(namespace: Namespace) -> set[str]:
+    return {pod["spec"]["containers"][0]["image"].rpartition("/")[2] for pod in running_pods(namespace)}

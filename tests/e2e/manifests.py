@@ -31,13 +31,13 @@ def template(name: str, container: Json, revision: str = "", **spec: Json) -> Js
     }
 
 
-def workload(kind: str, name: str, container: Json, *, labels: Json = None, revision: str = "", **spec: Json) -> Json:
-    """A Deployment, StatefulSet or DaemonSet; `spec` is what its spec has beside the selector and the template."""
+def workload(kind: str, name: str, container: Json, *, labels: Json = None, revision: str = "", pod: Json = None, **spec: Json) -> Json:
+    """A Deployment, StatefulSet or DaemonSet; `spec` is what its spec has beside the selector and the template, `pod` what its pods' have."""
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
         "metadata": {"name": name, "labels": labels or {}},
-        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template(name, container, revision), **spec},
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template(name, container, revision, **(pod or {})), **spec},
     }
 
 
@@ -57,3 +57,20 @@ def job(name: str, container: Json, *, labels: Json = None) -> Json:
 
 def quota(**hard: str) -> Json:
     return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "quota"}, "spec": {"hard": hard}}
+
+
+def runtime_class(name: str, handler: str) -> Json:
+    return {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": handler}
+
+
+def policy(name: str, namespace: str, expression: str, message: str) -> list[Json]:
+    """A ValidatingAdmissionPolicy for the pods of a namespace, and its binding."""
+    admission = "admissionregistration.k8s.io/v1"
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    rule = {"matchConstraints": {"resourceRules": [pods]}, "validations": [{"expression": expression, "message": message}]}
+    bound = {"policyName": name, "validationActions": ["Deny"], "matchResources": there}
+    return [
+        {"apiVersion": admission, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": rule},
+        {"apiVersion": admission, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": bound},
+    ]

@@ -1,17 +1,13 @@
 """Runs that end without a verdict: the time is up, a signal arrives, the cluster may not or cannot be asked."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, Namespace, Result, command, eventually, is_kept, kubectl
+from conftest import Namespace, ended, eventually, is_kept, kubectl, processes, started
 from manifests import NEVER_READY, WEB, deployment
 
 WAITING = deployment("web", WEB | {"readinessProbe": NEVER_READY})
@@ -66,52 +62,14 @@ def test_a_signal_during_a_call_leaves_no_kubectl_behind(namespace: Namespace, s
         assert_interrupted(tool, mark, signum)
 
 
-@contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The tool, waiting (it has said for what), and what its environment and that of all it starts has in it."""
-    mark = f"ROLLOUT_E2E_MARK={os.urandom(8).hex()}"
-    environment = os.environ | dict([mark.split("=")])
-    tool = subprocess.Popen(
-        command(*arguments),
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    guard = threading.Timer(PATIENCE, tool.kill)
-    guard.start()
-    try:
-        with tool:
-            assert tool.stderr
-            assert "deployment/web" in tool.stderr.readline()
-            yield tool, mark
-    finally:
-        guard.cancel()
-        for pid in processes(mark):
-            os.kill(pid, signal.SIGKILL)
-
-
 def assert_interrupted(tool: subprocess.Popen[str], mark: str, signum: signal.Signals) -> None:
     assert tool.pid in processes(mark)
     tool.send_signal(signum)
-    stdout, stderr = tool.communicate()
-    result = Result.of(tool.returncode, stdout, stderr)
+    result = ended(tool)
     assert result.exit == 128 + signum
     assert result.error["code"] == "interrupted"
     assert "deployment/web" in result.error["message"]
     eventually(lambda: not processes(mark), 5)  # a killed process takes a moment to be gone
-
-
-def processes(mark: str) -> list[int]:
-    """The processes that have the mark in their environment, which is inherited, also by those in another session."""
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # it has ended, or is another user's
-            if mark.encode() in environ.read_bytes().split(b"\0"):
-                found.append(int(environ.parent.name))
-    return found
 
 
 # ------------------------------------------------------------------------------------------------- asking the cluster

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from conftest import Namespace
+from conftest import Namespace, images_of_running_pods, running_pods
 from manifests import HEALTHZ, WEB, deployment, job, script, workload
 
 
@@ -69,14 +69,6 @@ def assert_serves(namespace: Namespace, generation: int, image: str, revision: s
     assert images_of_running_pods(namespace) == {image}
     assert {pod["metadata"]["annotations"]["revision"] for pod in running_pods(namespace)} == {revision}
     assert len(running_pods(namespace)) == web["spec"]["replicas"]
-
-
-def running_pods(namespace: Namespace) -> list[dict]:
-    return [pod for pod in namespace.get("pods")["items"] if pod["status"]["phase"] in ("Pending", "Running")]
-
-
-def images_of_running_pods(namespace: Namespace) -> set[str]:
-    return {pod["spec"]["containers"][0]["image"].rpartition("/")[2] for pod in running_pods(namespace)}
 
 
 @pytest.mark.parametrize("strategy", ["RollingUpdate", "Recreate"])
