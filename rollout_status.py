@@ -135,6 +135,14 @@ def setting(text: str) -> tuple[str, str]:
     return name.replace("-", "_"), value
 
 
+def pairs(text: str) -> list[dict[str, str]]:
+    """`NAME=VALUE` as a list with one {name, value}, an empty text as an empty list; UnreadableError otherwise."""
+    name, _, value = text.partition("=")
+    if text and not (name.strip() and value.strip()):
+        raise UnreadableError(f"{text!r} is not NAME=VALUE")
+    return [{"name": name.strip(), "value": value.strip()}] if text else []
+
+
 def kind_and_name(text: str) -> tuple[str, str]:
     """Kind and name of `KIND/NAME`; UnreadableError otherwise."""
     kind, _, name = text.partition("/")
@@ -180,7 +188,9 @@ def parser() -> Parser:
     seconds, some_seconds = functools.partial(duration, least=0), functools.partial(duration, least=0.001)
     flags = Parser(
         prog="rollout-status",
-        usage="rollout-status [KIND/NAME ...] [flags]\n       rollout-status demo",
+        usage="rollout-status [KIND/NAME ...] [flags]\n"
+        "       rollout-status explain ...   the same, and why each subject is what it is\n"
+        "       rollout-status demo          a recorded crash loop",
         description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
         epilog="Flags take one dash or two, `-flag value` or `-flag=value`, and times like 90s or 1m30s. Exit codes: 0 success, "
         "1 failed, 2 wrong input, 3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",
@@ -189,6 +199,7 @@ def parser() -> Parser:
     flags.add_argument("names", nargs="*", type=kind_and_name, metavar="KIND/NAME", help="the workloads to judge; default: all")
     add = flags.add_argument_group("what to judge").add_argument
     add("-n", "--namespace", action="append", default=[], type=word, metavar="NAME", help="repeatable; default: the context's")
+    add("-A", "--all-namespaces", action="store_true", help="all namespaces")
     add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
     add(
         "--kinds",
@@ -197,22 +208,38 @@ def parser() -> Parser:
         default=[],
         type=word,
         metavar="KIND,...",
-        help="default: deployment,statefulset,daemonset,job",
+        help="default: deployment,statefulset,daemonset,job; any resource that kubectl knows",
     )
+    add(
+        "-f",
+        "--filename",
+        action="append",
+        default=[],
+        type=word,
+        metavar="FILE",
+        help="what is in these manifests; - : what apply -o json printed",
+    )
+    add("-k", "--kustomize", default="", metavar="DIR", help="what is in this kustomization")
     add = flags.add_argument_group("what counts as failure").add_argument
     add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1 = for ever (6)")
     add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1 = for ever (180s)")
     add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
+    add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")
+    add("--expect-image", action="append", default=[], metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
+    add("--expect", action="append", default=[], metavar="EXPR", help="wait until this is true of each workload; repeatable")
     add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
     add = flags.add_argument_group("how long").add_argument
     add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
     add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0 = none (0)")
+    add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
+    add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
     add("--once", action="store_true", help="judge what is there now and do not wait")
     add = flags.add_argument_group("where from").add_argument
     add("--context", "--kubecontext", default="", metavar="NAME", help="passed on to kubectl")
     add("--kubeconfig", default="", metavar="FILE", help="passed on to kubectl")
     add("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl on PATH")
     add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="longest time for one kubectl call (30s)")
+    add("--record", default="", metavar="DIR", help="write what is seen to this new folder, for --replay")
     add("--replay", default="", metavar="PATH", help="a recording, or a file that `kubectl get ... -o json` printed")
     add("--now", type=timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
     add = flags.add_argument_group("output").add_argument
@@ -284,6 +311,11 @@ class Functions(jmespath.functions.Functions):
         conditions = field_of(owner, "status", "conditions")
         known = [each for each in conditions if field_of(each, "type") == name] if isinstance(conditions, list) else []
         return known[0] if known else None
+
+    @function(LISTS, WORD)
+    def _func_named(self, entries: Json, name: str) -> Json:
+        """The entry of a list whose `name` it is; null when there is none."""
+        return next((each for each in entries if field_of(each, "name") == name), None) if isinstance(entries, list) else None
 
     @function(NUMBER, NUMBER)
     def _func_subtract(self, left: float | None, right: float | None) -> float | None:
@@ -541,7 +573,7 @@ class Code:
     exit: int
 
 
-TYPES: dict[str, Callable[[str], Json]] = {"duration": duration, "integer": integer, "boolean": boolean, "text": str}
+TYPES: dict[str, Callable[[str], Json]] = {"duration": duration, "integer": integer, "boolean": boolean, "text": str, "pairs": pairs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -581,16 +613,22 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """A kind of subject. `name` is its root in expressions; what has a `resource` is an object, the others are parts."""
+    """A kind of subject. `name` is its root in expressions; what has a `resource` is an object, the others are parts.
+
+    The kind whose resource is `*` stands for all that nothing declares.
+    """
 
     name: str
     resource: str
     short: tuple[str, ...]
     watched: bool  # without --kinds
+    listed: bool  # kubectl is asked for it; else only a recording may show it
     waits: bool
     finishes: bool  # its success is final: deleted after it, it has still succeeded
     owns: tuple[str, ...]
     current: tuple[Current, ...]
+    blocked_by: Expression | None  # of what it owns in other revisions, that which is judged too, since it is in the way
+    blocked: Template | None  # what messages about that have at their end
     progress: tuple[Expression, ...]
     zero: tuple[tuple[str, ...], ...]
     part_of: str
@@ -600,12 +638,17 @@ class Kind:
     def is_called(self, word: str) -> bool:
         """Whether KIND/NAME or --kinds means it: deployment, Deployments, deploy, deployment.apps, deployment.v1.apps."""
         plural, _, group = self.resource.partition(".")
-        name, _, rest = word.lower().partition(".")
-        return name in (self.name, plural, *self.short) and rest in ("", group, f"v1.{group}", f"v1beta1.{group}")
+        return is_word_for(word, (self.name, plural, *self.short), group)
 
     @property
     def plural(self) -> str:
         return self.resource.partition(".")[0]
+
+
+def is_word_for(word: str, names: Collection[str], group: str) -> bool:
+    """Whether a word of the command line is one of the names, with the group, with version and group, or with neither."""
+    name, _, rest = word.lower().partition(".")
+    return name in names and (rest in ("", group) or bool(re.fullmatch(r"v\d+((alpha|beta)\d+)?\." + re.escape(group), rest)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -615,6 +658,7 @@ class Rule:
     id: str
     where: str
     subjects: tuple[str, ...]
+    each: Expression | None  # the rule is judged once for each entry of this list
     when: Expression
     unless: Expression | None
     verdict: str
@@ -629,16 +673,17 @@ class Rule:
 
     def expressions(self) -> Iterator[Expression]:
         """All its expressions."""
-        for each in (self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
+        for each in (self.each, self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
             yield from [each] if isinstance(each, Expression) else []
         for template in (self.code, self.message, self.hint):
             yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))
 
 
-KIND_KEYS = [*Kind.__slots__, "current", "progress", "zero"]
+KIND_KEYS = Kind.__slots__
 RULE_KEYS = [
     "id",
     "subject",
+    "each",
     "when",
     "unless",
     "verdict",
@@ -663,6 +708,8 @@ class Rules:
         self.params: dict[str, Parameter] = {}
         self.codes: dict[str, Code] = {}
         self.rules: dict[str, Rule] = {}
+        self.called: dict[str, Kind] = {}  # what nothing declares and the command line names, by its word
+        self.known: dict[tuple[str, str], Kind | None] = {}  # by the kind and the group of an object
         documents = [Document(path, "invalid-rules") for path in sorted(folder.glob("*.yaml"))]
         if not documents:
             raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
@@ -720,10 +767,13 @@ class Rules:
             resource=entry.get("resource", ""),
             short=document.texts((*at, "short")),
             watched=entry.get("watched", False),
+            listed=entry.get("listed", True),
             waits=entry.get("waits", True),
             finishes=entry.get("finishes", False),
             owns=document.texts((*at, "owns")),
             current=tuple(current),
+            blocked_by=document.expression((*at, "blocked_by")),
+            blocked=document.template((*at, "blocked")),
             progress=tuple(document.some_expression(each) for each in document.entries((*at, "progress"))),
             zero=tuple(map(steps, document.texts((*at, "zero")))),
             part_of=entry.get("part_of", ""),
@@ -747,6 +797,7 @@ class Rules:
             id=str(entry["id"]),
             where=document.where(at),
             subjects=document.texts((*at, "subject")),
+            each=document.expression((*at, "each")),
             when=document.some_expression((*at, "when")),
             unless=document.expression((*at, "unless")),
             verdict=entry.get("verdict", "wait"),
@@ -787,18 +838,27 @@ class Rules:
                     raise RolloutError("invalid-rules", f"{expression.where}: no parameter {names[1]}{nearest(names[1], self.params)}")
 
     def kind_called(self, word: str) -> Kind:
-        """The kind that a word of the command line means; RolloutError `usage`, with the nearest one, for an unknown one."""
-        kinds = [kind for kind in self.kinds.values() if kind.resource]
-        for kind in kinds:
-            if kind.is_called(word):
+        """The kind that a word of the command line means. One that nothing declares is what kubectl takes the word for."""
+        for kind in self.kinds.values():
+            if kind.resource and kind.is_called(word):
                 return kind
-        raise RolloutError("usage", f"no rule file declares the kind {word}{nearest(word, [kind.name for kind in kinds])}")
+        generic = next(kind for kind in self.kinds.values() if kind.resource == "*")
+        return self.called.setdefault(word, replace(generic, resource=word))
+
+    def meant(self, word: str) -> str:
+        """The end of a sentence about a word that is no declared kind: what it may be a misspelling of."""
+        names = [name for kind in self.kinds.values() if kind.resource for name in (kind.name, kind.plural)]
+        return nearest(word, names) if difflib.get_close_matches(word.lower(), names, 1) else ""
 
     def kind_of(self, resource: Json) -> Kind | None:
-        """The declared kind of an object or of an owner reference, told by API group and kind; None for any other."""
-        kind = self.kinds.get(str(field_of(resource, "kind")).lower())
-        group = str(field_of(resource, "apiVersion")).rpartition("/")[0]
-        return kind if kind and kind.resource and kind.resource.partition(".")[2] == group else None
+        """The kind of an object or of an owner reference, told by API group and kind; None for any that nobody has named."""
+        key = kind_key(resource)
+        if key not in self.known:
+            kind, (name, group) = self.kinds.get(key[0]), key
+            names = (name, f"{name}s", f"{name}es", f"{name[:-1]}ies")
+            called = (each for word, each in self.called.items() if is_word_for(word, names, group))
+            self.known[key] = kind if kind and kind.resource and kind.resource.partition(".")[2] == group else next(called, None)
+        return self.known[key]
 
     def values(self, settings: Iterable[tuple[str, str]]) -> dict[str, Json]:
         """The value of each parameter; RolloutError `usage` for an unknown name, or a value that is none of its type."""
@@ -807,10 +867,16 @@ class Rules:
             if name not in self.params:
                 raise RolloutError("usage", f"no rule has a parameter {name}{nearest(name, self.params)}")
             try:
-                values[name] = self.params[name].value(text)
+                value = self.params[name].value(text)
+                values[name] = values[name] + value if isinstance(value, list) else value
             except UnreadableError as error:
                 raise RolloutError("usage", f"{name.replace('_', '-')}: {error}") from None
         return values
+
+
+def kind_key(resource: Json) -> tuple[str, str]:
+    """Kind and API group of an object, or of an owner reference."""
+    return (str(field_of(resource, "kind")).lower(), str(field_of(resource, "apiVersion")).rpartition("/")[0])
 
 
 def steps(path: str) -> tuple[str, ...]:
@@ -856,6 +922,11 @@ def controller_of(resource: Json) -> Json:
     return next((reference for reference in known if field_of(reference, "controller") is True), None)
 
 
+def key_of(kind: Kind, resource: Json) -> tuple[str, str, str]:
+    """What a workload is called: resource, namespace and name. An object that is created anew has the same."""
+    return (kind.resource, namespace_of(resource), name_of(resource))
+
+
 def with_zero(value: Json, path: tuple[str, ...]) -> Json:
     """The object with 0 at a path whose parent is there: Kubernetes leaves counters that are zero out of its JSON."""
     first, rest = path[0], path[1:]
@@ -890,6 +961,7 @@ class Subject:
     owned: tuple[Json, ...]  # directly, of the current revision
     old: tuple[Json, ...]  # all that is below it and of other revisions
     children: tuple[Subject, ...]
+    blocked: Template | None  # what messages about it have at their end
 
     @property
     def workload(self) -> Json:
@@ -917,27 +989,33 @@ class Tree:
             if kind and controller:
                 self.owned.setdefault(str(field_of(controller, "uid")), []).append((kind, resource))
 
-    def grow(self, kind: Kind, resource: Json, above: Lineage = ()) -> Subject:
+    def grow(self, kind: Kind, resource: Json, above: Lineage = (), blocked: Template | None = None) -> Subject:
         """The subject with all below it. An object that owns itself, as only one written by hand does, is not below itself."""
         value = functools.reduce(with_zero, kind.zero, resource)
         lineage = (*above, (kind.name, value))
         current, others = self.revisions(kind, value)
         owners = {identity(owner) for _, owner in lineage}
-        children = [self.grow(child, entry, lineage) for child, entry in current if identity(entry) not in owners]
-        old = [entry for other in others for entry in self.all_below(other, owners)]
+        children = [self.grow(child, entry, lineage, blocked) for child, entry in current if identity(entry) not in owners]
+        old = [entry for _, other in others for entry in self.all_below(other, owners)]
         owned = tuple(child.value for child in children)
-        return Subject(kind, value, identity(value), lineage, owned, tuple(old), (*self.parts(kind, value, lineage), *children))
+        if kind.blocked_by:
+            seen = {"self": value, "old": [entry for _, entry in others]}
+            in_the_way = kind.blocked_by.value(seen, self.interpreter) or []
+            children += [self.grow(child, entry, lineage, kind.blocked) for child, entry in others if entry in in_the_way]
+        parts = self.parts(kind, value, lineage, blocked)
+        return Subject(kind, value, identity(value), lineage, owned, tuple(old), (*parts, *children), blocked)
 
-    def revisions(self, kind: Kind, value: Json) -> tuple[list[tuple[Kind, Json]], list[Json]]:
-        """What an object owns directly: that of its current revision, with the kinds, and that of other revisions."""
+    def revisions(self, kind: Kind, value: Json) -> tuple[list[tuple[Kind, Json]], list[tuple[Kind, Json]]]:
+        """What an object owns directly, each with its kind: that of its current revision, and that of other revisions."""
         children = [(child, entry) for child, entry in self.owned.get(identity(value), ()) if child.name in kind.owns]
+        parent = {**value, "owned": [entry for _, entry in children]}
         for way in kind.current:
-            wanted = without(way.of_parent.value(value, self.interpreter), way.without)
+            wanted = without(way.of_parent.value(parent, self.interpreter), way.without)
             if wanted not in (None, {}):
                 same = [(child, entry) for child, entry in children if child.name == way.child and self.is_same(way, entry, wanted)]
                 current = same[:1] if self.kinds[way.child].owns else same  # of equal controllers the oldest, as the API does
-                return current, [entry for _, entry in children if all(entry is not chosen for _, chosen in current)]
-        return ([], [entry for _, entry in children]) if kind.current else (children, [])
+                return current, [each for each in children if all(each[1] is not chosen for _, chosen in current)]
+        return ([], children) if kind.current else (children, [])
 
     def is_same(self, way: Current, child: Json, wanted: Json) -> bool:
         return bool(without(way.of_child.value(child, self.interpreter), way.without) == wanted)
@@ -949,7 +1027,7 @@ class Tree:
             for _, entry in self.owned.get(identity(value), ()):
                 yield from self.all_below(entry, {*seen, identity(value)})
 
-    def parts(self, kind: Kind, value: Json, lineage: Lineage) -> Iterator[Subject]:
+    def parts(self, kind: Kind, value: Json, lineage: Lineage, blocked: Template | None) -> Iterator[Subject]:
         """The parts of an object: their specs with their statuses beside them; of equal fields the spec's."""
         for part_kind in (each for each in self.kinds.values() if each.part_of == kind.name):
             for part in part_kind.parts:
@@ -959,7 +1037,7 @@ class Tree:
                     added = {name: expression.value(spec, self.interpreter) for name, expression in part.add.items()}
                     whole = {**status, **spec, **added}
                     key = f"{identity(value)}/{whole.get('name')}"
-                    yield Subject(part_kind, whole, key, (*lineage, (part_kind.name, whole)), (), (), ())
+                    yield Subject(part_kind, whole, key, (*lineage, (part_kind.name, whole)), (), (), (), blocked)
 
     def members(self, path: Expression, value: Json) -> list[dict[str, Json]]:
         """The objects in the list at a path; an empty one for what is no object, so that it is missed and waited for."""
@@ -1017,7 +1095,7 @@ class Finding:
 
     @property
     def message(self) -> str:
-        return self.scope.filled(self.rule.message) or self.rule.id
+        return (self.scope.filled(self.rule.message) or self.rule.id) + self.scope.filled(self.subject.blocked)
 
     def code(self, codes: Mapping[str, Code]) -> Code | None:
         """The rule's code, None when it has none; RolloutError `invalid-rules` when it computes an unknown one."""
@@ -1040,18 +1118,26 @@ class Finding:
 class Workload:
     """A workload as judged; `status` is ready, waiting, failed or ignored, and its findings are in order."""
 
-    kind: Kind
-    value: Json
+    subject: Subject
     status: str
     findings: tuple[Finding, ...]
+    others: tuple[Finding, ...]  # those that say nothing of its status: notes, and what is ignored
+
+    @property
+    def kind(self) -> Kind:
+        return self.subject.kind
+
+    @property
+    def value(self) -> Json:
+        return self.subject.value
 
     @property
     def key(self) -> tuple[str, str, str]:
-        return (self.kind.name, namespace_of(self.value), name_of(self.value))
+        return key_of(self.kind, self.value)
 
     @property
     def title(self) -> str:
-        return f"{self.kind.name}/{name_of(self.value)}"
+        return f"{str(field_of(self.value, 'kind')).lower()}/{name_of(self.value)}"
 
     @property
     def sentence(self) -> str:
@@ -1067,42 +1153,91 @@ class Judgement:
     workloads: tuple[Workload, ...]
     failures: tuple[tuple[Finding, ...], ...]  # each entry of the result with all its findings, in order
     missing: tuple[str, ...]  # a sentence for each workload that should be there and is not
+    awaited: tuple[str, ...]  # a sentence for each thing that may still come
     notes: tuple[str, ...]
 
     @property
     def nothing(self) -> bool:
         """Whether there is nothing to judge."""
-        return not self.missing and all(workload.status == "ignored" for workload in self.workloads)
+        return not (self.missing or self.awaited) and all(workload.status == "ignored" for workload in self.workloads)
 
     @property
-    def decided(self) -> bool:
-        return bool(self.failures or self.missing) or all(workload.status != "waiting" for workload in self.workloads)
+    def failed(self) -> bool:
+        return bool(self.failures or self.missing)
+
+    @property
+    def ready(self) -> bool:
+        return not (self.failed or self.awaited) and all(workload.status in ("ready", "ignored") for workload in self.workloads)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A workload that is named; no namespace stands for any that is looked at. `applied`: what `kubectl apply` printed, or null."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    applied: Json = None
+
+    def is_key(self, key: tuple[str, str, str]) -> bool:
+        """Whether it is the workload with that kind, namespace and name."""
+        return (self.kind.resource, self.name) == (key[0], key[2]) and self.namespace in ("", key[1])
+
+    @property
+    def not_found(self) -> str:
+        return f'{self.kind.resource} "{self.name}" not found' + (f' in namespace "{self.namespace}"' if self.namespace else "")
+
+
+@dataclass(slots=True, eq=False)
 class Selection:
-    """Which workloads are judged; no namespace stands for the context's, no name for all workloads of the kinds."""
+    """Which workloads are judged: those that are named, or all of the kinds. No namespace stands for the context's."""
 
     kinds: tuple[Kind, ...]
-    names: tuple[tuple[Kind, str], ...]
+    targets: tuple[Target, ...] | None  # None: all; those of manifests are known once the manifests are read
+    manifests: tuple[str, ...]  # arguments with which kubectl reads them
     namespaces: tuple[str, ...]
+    everywhere: bool
     selector: str
     by_default: bool  # nobody asked for these kinds
 
+    def take(self, rules: Rules, objects: Collection[Json], *, applied: bool) -> list[str]:
+        """Chooses the workloads among the objects of manifests; a note when others are passed over. `applied`: kubectl printed them."""
+        targets: dict[tuple[str, str, str], Target] = {}
+        passed = []
+        for each in objects:
+            kind = rules.kind_of(each)
+            namespace = str(field_of(each, "metadata", "namespace") or "")
+            if kind not in self.kinds or not name_of(each):
+                passed.append(str(each["kind"]))
+            elif self.namespaces and namespace not in ("", *self.namespaces):
+                raise RolloutError("usage", f"{each['kind']} {name_of(each)} is in namespace {namespace}, not in {self.namespaces[0]}")
+            else:
+                assert kind
+                targets[kind.resource, namespace, name_of(each)] = Target(kind, namespace, name_of(each), each if applied else None)
+        self.targets = tuple(targets.values())
+        kinds = ", ".join(sorted(set(passed)))
+        return [f"{len(passed)} of {len(objects)} objects are passed over, being no workloads to judge: {kinds}"] if passed else []
+
     def wants(self, kind: Kind, resource: Json, owner: Kind | None) -> bool:
         """Whether an object is a workload to judge: what a declared kind owns is none, unless it is named."""
-        if self.names:
-            return (kind, name_of(resource)) in self.names
+        if self.targets is not None:
+            return self.target(kind, resource) is not None
         return kind in self.kinds and owner is None
+
+    def target(self, kind: Kind, resource: Json) -> Target | None:
+        key = key_of(kind, resource)
+        return next((target for target in self.targets or () if target.is_key(key)), None)
 
     def nothing_found(self, namespace: str) -> str:
         """What to say when there is nothing to judge."""
+        if self.targets is not None:
+            return "Nothing of what the manifests hold is a workload to judge"
         *most, last = [kind.plural for kind in self.kinds]
         kinds = f"{', '.join(most)} or {last}" if most else last
-        where = " or ".join(f'"{name}"' for name in self.namespaces or (namespace,))
+        where = "any namespace" if self.everywhere else "namespace " + " or ".join(f'"{name}"' for name in self.namespaces or (namespace,))
         if self.selector:
-            return f'Selector "{self.selector}" did not match any {kinds} in namespace {where}'
-        return f"There are no {kinds} to judge in namespace {where}"
+            return f'Selector "{self.selector}" did not match any {kinds} in {where}'
+        return f"There are no {kinds} to judge in {where}"
 
 
 class Judge:
@@ -1111,13 +1246,16 @@ class Judge:
     The time in which polls fail does not count: the cluster could not be seen, and may not have been able to move.
     """
 
-    def __init__(self, rules: Rules, selection: Selection, params: Mapping[str, Json]) -> None:
+    def __init__(self, rules: Rules, selection: Selection, params: Mapping[str, Json], patience: float, expected: Sequence[Rule]) -> None:
         self.rules, self.selection, self.params = rules, selection, params
+        self.patience = patience  # seconds in which what is awaited may appear
+        self.expected = list(expected)  # rules of the command line, about workloads
         self.started = self.failing_since = -1.0  # moments; -1: not yet, not at all
         self.outage = 0.0  # seconds in which polls failed
         self.since: dict[tuple[str, str], float] = {}  # rule and subject -> when its state began
         self.progress: dict[str, tuple[Json, float, float]] = {}  # workload -> values, when they were new, and changed
         self.seen: dict[tuple[str, str, str], Workload] = {}
+        self.applied: dict[str, Json] = {}  # workload -> what kubectl printed when it was applied
         self.failed_calls: dict[str, int] = {}  # resource -> in a row
 
     def judge(self, snapshot: Snapshot) -> Judgement:
@@ -1129,10 +1267,15 @@ class Judge:
         tree = Tree(self.rules, snapshot, self.interpreter)
         workloads = [self.workload(tree.grow(kind, resource)) for kind, resource in self.roots(snapshot)]
         self.since = self.present
-        kept, missing = self.vanished({workload.key for workload in workloads})
+        kept, missing, awaited = self.vanished({workload.key for workload in workloads})
         workloads = sorted([*workloads, *kept], key=lambda each: (self.selection.kinds.index(each.kind), created(each.value), each.key))
         self.seen |= {workload.key: workload for workload in workloads}
-        return Judgement(snapshot.at, tuple(workloads), self.failures(workloads), tuple(missing), tuple(dict.fromkeys(self.notes)))
+        parts = {name for workload in workloads for name in part_names(workload.subject)}
+        for pair in self.params.get("expect_image", ()):
+            if pair["name"] not in parts:
+                awaited.append(f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}')
+        notes = tuple(dict.fromkeys(self.notes))
+        return Judgement(snapshot.at, tuple(workloads), self.failures(workloads), tuple(missing), tuple(awaited), notes)
 
     def begin(self, snapshot: Snapshot) -> None:
         """Prepares for judging a moment. Durations are of a clock that stands still while polls fail."""
@@ -1157,18 +1300,23 @@ class Judge:
         known = self.progress.get(root.key)
         if known is None or known[0] != values:
             self.progress[root.key] = (values, self.now, self.snapshot.at if known else 0.0)
+        target = self.selection.target(root.kind, root.value)
+        self.applied[root.key] = target and target.applied
         found = list(self.findings(root))
-        if any(finding.verdict == "ignore" and finding.subject is root for finding in found):
-            return Workload(root.kind, root.value, "ignored", ())
         self.notes += [finding.message for finding in found if finding.verdict == "note"]
+        others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
+        if any(finding.verdict == "ignore" and finding.subject is root for finding in others):
+            return Workload(root, "ignored", (), others)
         telling = [finding for finding in found if finding.verdict in ("fail", "wait", "hold")]
         telling.sort(key=lambda finding: (finding.verdict != "fail", *finding.order(self.rules.codes), finding.rule.id))
         status = "ready" if not telling else "failed" if telling[0].verdict == "fail" else "waiting"
-        return Workload(root.kind, root.value, status, tuple(telling))
+        return Workload(root, status, tuple(telling), others)
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """The findings about a subject and all below it; one that is ignored or held is judged no further."""
         rules, roots = self.rules.of[subject.kind.name], self.roots_of(subject)
+        if len(subject.lineage) == 1:
+            rules = rules + self.expected
         for verdict in ("ignore", "hold"):
             found = [finding for rule in rules if rule.verdict == verdict for finding in self.apply(rule, subject, roots)]
             if found:
@@ -1185,7 +1333,7 @@ class Judge:
         changed = self.progress.get(identity(subject.workload), (None, self.now, 0.0))[1]
         controllers = [way.child for way in subject.kind.current if self.rules.kinds[way.child].owns]
         return {
-            **dict.fromkeys((*self.rules.kinds, "null")),  # JMESPath knows null only as a field that is not there
+            **dict.fromkeys((*self.rules.kinds, "each", "null")),  # JMESPath knows null only as a field that is not there
             **dict.fromkeys(controllers, next(iter(subject.owned), None)),
             **dict(subject.lineage),
             "workload": subject.workload,
@@ -1193,6 +1341,7 @@ class Judge:
             "owned": list(subject.owned),
             "old": list(subject.old),
             "params": self.params,
+            "applied": self.applied.get(identity(subject.workload)),
             "time": {
                 "now": written(self.snapshot.at),
                 "watched": round(self.snapshot.at - self.started, 3),
@@ -1201,7 +1350,14 @@ class Judge:
         }
 
     def apply(self, rule: Rule, subject: Subject, roots: dict[str, Json]) -> Iterator[Finding]:
-        """The finding of a rule about a subject, if its state is present."""
+        """The findings of a rule about a subject: one if its state is present, and of a rule with `each` one for each entry."""
+        if rule.each is None:
+            yield from self.apply_once(rule, subject, roots)
+            return
+        for entry in Scope(roots, rule, self.interpreter).value(rule.each) or ():
+            yield from self.apply_once(rule, subject, {**roots, "each": entry})
+
+    def apply_once(self, rule: Rule, subject: Subject, roots: dict[str, Json]) -> Iterator[Finding]:
         scope = Scope(roots, rule, self.interpreter)
         if not scope.holds(rule.when):
             return
@@ -1223,16 +1379,17 @@ class Judge:
         except UnreadableError as error:
             raise RolloutError("invalid-rules", f"{rule.where}: since: {error}") from None
 
-    def vanished(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str]]:
-        """Of the workloads that are not there: those that had finished, and a sentence for each other one."""
+    def vanished(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
+        """Of what is not there: the workloads that had finished, a sentence for each lost one, and for each that may still come."""
         gone = [workload for key, workload in self.seen.items() if key not in present]
         kept = [workload for workload in gone if workload.kind.finishes and workload.status == "ready"]
         lost = [reference(workload.value) for workload in gone if workload not in kept]
         missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
-        for kind, name in self.selection.names:
-            if all((key[0], key[2]) != (kind.name, name) for key in (*present, *self.seen)):
-                missing.append(f'{kind.resource} "{name}" not found')
-        return kept, missing
+        known = {*present, *self.seen}
+        unseen = [target.not_found for target in self.selection.targets or () if not any(map(target.is_key, known))]
+        if self.snapshot.at - self.started >= self.patience:
+            return kept, missing + unseen, []
+        return kept, missing, unseen if self.selection.targets is not None or known else ["Waiting for something to judge"]
 
     def failures(self, workloads: Iterable[Workload]) -> tuple[tuple[Finding, ...], ...]:
         """The failures of all workloads in order, those of the same rule, workload and part as one entry."""
@@ -1258,11 +1415,18 @@ class Judge:
         resource = str(call["resource"])
         self.failed_calls[resource] = self.failed_calls.get(resource, 0) + (not again)
         value = {"failures": self.failed_calls[resource], **call}
-        found = list(self.findings(Subject(self.rules.kinds["call"], value, "call", (("call", value),), (), (), ())))
+        found = list(self.findings(Subject(self.rules.kinds["call"], value, "call", (("call", value),), (), (), (), None)))
         self.since |= self.present
         if not found:
             raise RolloutError("internal", f"no rule of kubectl.yaml speaks of {json.dumps(call)}")
         return max(found, key=lambda finding: finding.verdict == "fail")
+
+
+def part_names(subject: Subject) -> Iterator[str]:
+    """The names of all parts below a subject."""
+    yield from subject.part.values()
+    for child in subject.children:
+        yield from part_names(child)
 
 
 def is_about(event: Json, subject: Subject) -> bool:
@@ -1305,17 +1469,36 @@ class Poll:
     again: bool = False  # the poll before once more, as time has passed
 
 
+def log_name(pod: str, container: str, *, previous: bool) -> str:
+    """What a recording calls a log."""
+    return f"{pod}/{container}{'/previous' if previous else ''}"
+
+
 def objects_in(text: str, origin: str) -> tuple[Json, ...]:
     """The objects that `kubectl get -o json` printed, as a List or as one object; UnreadableError, naming the origin, otherwise."""
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"{origin} is no complete JSON ({error}); it begins with {text[:60]!r}") from None
-    items = content["items"] if isinstance(content, dict) and isinstance(content.get("items"), list) else [content]
+        contents = [json.loads(text)]
+    except (ValueError, RecursionError):
+        contents = list(documents_in(text, origin))
+    items: list[Json] = []
+    for content in contents:
+        items += content["items"] if isinstance(content, dict) and isinstance(content.get("items"), list) else [content]
     for index, item in enumerate(items):
         if not (isinstance(field_of(item, "kind"), str) and isinstance(field_of(item, "metadata"), dict)):
             raise UnreadableError(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks kind or metadata")
     return tuple(items)
+
+
+def documents_in(text: str, origin: str) -> Iterator[Json]:
+    """The JSON documents, at least one, that stand one after the other in a text; UnreadableError when one is not complete."""
+    at, blank = 0, re.compile(r"\s*")
+    try:
+        while not at or at < len(text):
+            document, at = json.JSONDecoder().raw_decode(text, blank.match(text, at).end())  # type: ignore[union-attr]
+            yield document
+            at = blank.match(text, at).end()  # type: ignore[union-attr]
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"{origin} is no complete JSON ({error}); it begins with {text[:60]!r}") from None
 
 
 # The times that an object cannot have been seen before; others (a deletion, the end of a certificate) may lie ahead.
@@ -1375,13 +1558,24 @@ class Replay:
         if ("objects" in entry) == ("error" in entry):
             document.refuse(at, "write one of objects and error")
         moment = self.moment(document, (*at, "at"))
-        if isinstance(entry.get("objects"), str):
+        if "objects" in entry:
+            if not isinstance(entry["objects"], str):
+                document.refuse((*at, "objects"), "objects must be the name of a file")
             return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / entry["objects"])))
+        several = isinstance(entry["error"], list)
+        return Poll(
+            moment,
+            None,
+            tuple(self.load_call(document, each) for each in (document.entries((*at, "error")) if several else [(*at, "error")])),
+        )
+
+    def load_call(self, document: Document, at: Path_) -> Json:
+        """A call that failed; what a person who writes one by hand leaves out is that of a list."""
         call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False}
-        call |= document.mapping((*at, "error"), (*call, "exit", "stderr"), ("exit", "stderr"))
+        call |= document.mapping(at, (*call, "exit", "stderr"), ("exit", "stderr"))
         if not (isinstance(call["exit"], int) and isinstance(call["stderr"], str)):
-            document.refuse((*at, "error"), "exit must be a number and stderr a text")
-        return Poll(moment, None, (call,))
+            document.refuse(at, "exit must be a number and stderr a text")
+        return call
 
     def moment(self, document: Document, at: Path_) -> float:
         try:
@@ -1397,7 +1591,8 @@ class Replay:
             raise RolloutError(
                 "usage", f"{path}: {error}", hint="kubectl get deployments,replicasets,pods,events -o json > 001.json"
             ) from None
-        return tuple(each for each in objects if not self.selection.namespaces or namespace_of(each) in self.selection.namespaces)
+        wanted = self.selection.namespaces
+        return tuple(each for each in objects if not wanted or namespace_of(each) in wanted)
 
     def snapshot(self, at: float, objects: tuple[Json, ...]) -> Snapshot:
         events = [each for each in objects if each["kind"] == "Event"]
@@ -1424,7 +1619,7 @@ class Replay:
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """A container's log; UnreadableError when the recording has none."""
-        name = f"{pod}/{container}{'/previous' if previous else ''}"
+        name = log_name(pod, container, previous=previous)
         if name not in self.logs:
             raise UnreadableError(f"the recording has no log {name} of namespace {namespace}")
         return str(self.logs[name])
@@ -1558,6 +1753,7 @@ class Started:
 
 
 Request = tuple[bool, tuple[str, ...], tuple[str, ...]]  # whether for workloads, the resources, further arguments
+Found = tuple[Request, tuple[Json, ...]]
 
 
 class Live:
@@ -1566,12 +1762,11 @@ class Live:
     FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds, and how much longer each further pause is
 
     def __init__(self, options: argparse.Namespace, rules: Rules, selection: Selection) -> None:
-        self.options, self.selection = options, selection
+        self.options, self.rules, self.selection = options, rules, selection
         self.kubectl = Kubectl(options)
         self.notes: list[str] = []
-        self.namespaces = selection.namespaces or ("",)
-        self.wanted = {(kind.resource, namespace) for kind in selection.kinds for namespace in self.namespaces}
-        self.below = tuple(dict.fromkeys(rules.kinds[name].resource for kind in selection.kinds for name in kind.owns))
+        self.logs: dict[str, str] = {}  # those that were read, as a recording names them
+        self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" for where kubectl looks by itself
 
     def polls(self) -> Iterator[Poll]:
         """A poll after each pause, the last one when --timeout is up."""
@@ -1591,39 +1786,68 @@ class Live:
 
     def poll(self) -> Poll:
         """What the cluster shows, or the calls that failed. Its time is that before it was asked: never too late."""
-        at = time.time()
-        lists, failed = self.lists([request for namespace in self.namespaces for request in self.requests(namespace)])
+        at = round(time.time(), 3)
+        if not self.wanted and (unread := self.read_manifests()):
+            return Poll(at, None, (unread,))
+        found, failed = self.lists([request for namespace in self.wanted for request in self.requests(namespace)])
         if failed:
             return Poll(at, None, tuple(failed))
-        objects = {identity(each): each for _, found in lists for each in found}
-        chosen = frozenset(identity(each) for for_workloads, found in lists if for_workloads for each in found)
+        objects = {identity(each): each for _, answer in found for each in answer}
+        for (for_workloads, resources, _), answer in found:
+            if for_workloads and resources[0] in self.rules.called:  # whatever the word was, this is what it means
+                self.rules.known.update((kind_key(each), self.rules.called[resources[0]]) for each in answer)
+        chosen = frozenset(identity(each) for (for_workloads, _, _), answer in found if for_workloads for each in answer)
         return Poll(at, Snapshot(at, tuple(objects.values()), chosen, functools.cache(self.events)))
+
+    def read_manifests(self) -> Json:
+        """Learns which workloads are meant, where manifests say it, and what to ask for; the call when it failed."""
+        if self.selection.targets is None and self.selection.manifests:
+            where = [f"--namespace={name}" for name in self.selection.namespaces]
+            call = ("create", "--dry-run=client", "--validate=false", *where, *self.selection.manifests, "-o", "json")
+            answer = self.kubectl.run(call)[0]
+            try:
+                self.notes += self.selection.take(self.rules, self.objects(answer), applied=False)
+            except UnreadableError as error:
+                return {**self.failed(False, "manifests", (), answer.exit, str(error)), "verb": "read"}
+        namespaces = self.selection.namespaces or ("",)
+        for target in self.selection.targets or ():
+            for namespace in [target.namespace] if target.namespace else namespaces:
+                self.wanted.setdefault(namespace, []).append(target.kind)
+        if self.selection.targets is None:
+            self.wanted = {namespace: list(self.selection.kinds) for namespace in namespaces}
+        return None
 
     def requests(self, namespace: str) -> Iterator[Request]:
         """What to ask for in a namespace: the workloads that are wanted, and all that such can own."""
-        where = ("-n", namespace) if namespace else ()
+        kinds = dict.fromkeys(self.wanted[namespace])
+        where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
         selector = ("-l", self.selection.selector) if self.selection.selector else ()
-        names = [name for _, name in self.selection.names]
-        only = ("--field-selector", f"metadata.name={names[0]}") if len(names) == 1 else ()
-        resources = tuple(kind.resource for kind in self.selection.kinds if (kind.resource, namespace) in self.wanted)
-        yield from [(True, resources, (*where, *selector, *only))] if resources else []
-        yield from [(False, self.below, where)] if self.below else []
+        names = {target.name for target in self.selection.targets or () if target.namespace in ("", namespace)}
+        only = ("--field-selector", f"metadata.name={names.pop()}") if len(names) == 1 else ()
+        called = [kind.resource for kind in kinds if kind.resource in self.rules.called]
+        together = tuple(kind.resource for kind in kinds if kind.resource not in called)
+        for resources in [together, *((resource,) for resource in called)]:
+            yield from [(True, resources, (*where, *selector, *only))] if resources else []
+        below = dict.fromkeys(self.rules.kinds[name] for kind in kinds for name in kind.owns)
+        owned = tuple(kind.resource for kind in below if kind.listed)
+        yield from [(False, owned, where)] if owned else []
 
-    def lists(self, requests: list[Request]) -> tuple[list[tuple[bool, tuple[Json, ...]]], list[Json]]:
+    def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
         """The objects asked for, and the calls that failed. What fails for several resources is asked for one by one."""
         answers = self.kubectl.run(*(("get", ",".join(resources), *rest, "-o", "json") for _, resources, rest in requests))
-        lists: list[tuple[bool, tuple[Json, ...]]] = []
+        found: list[Found] = []
         failed: list[Json] = []
-        for (for_workloads, resources, rest), answer in zip(requests, answers, strict=True):
+        for request, answer in zip(requests, answers, strict=True):
+            for_workloads, resources, rest = request
             try:
-                lists.append((for_workloads, self.objects(answer)))
+                found.append((request, self.objects(answer)))
             except UnreadableError as error:
                 if len(resources) == 1:
                     failed.append(self.failed(for_workloads, resources[0], rest, answer.exit, str(error)))
                 else:
                     more = self.lists([(for_workloads, (resource,), rest) for resource in resources])
-                    lists, failed = lists + more[0], failed + more[1]
-        return lists, failed
+                    found, failed = found + more[0], failed + more[1]
+        return found, failed
 
     def objects(self, answer: Answer) -> tuple[Json, ...]:
         """The objects in an answer; UnreadableError with kubectl's words when the call failed."""
@@ -1635,12 +1859,14 @@ class Live:
         """A call that failed, as rules/kubectl.yaml sees it."""
         namespace = rest[1] if rest[:1] == ("-n",) else None
         optional = for_workloads and self.selection.by_default
-        return {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr, "optional": optional}
+        call = {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr}
+        return {**call, "optional": optional, "meant": self.rules.meant(resource)}
 
     def drop(self, call: Json) -> bool:
         """Asks no more for the resource of a failed call; False when nothing is left to ask for."""
-        self.wanted.discard((call["resource"], call["namespace"] or ""))
-        return bool(self.wanted)
+        kinds = self.wanted[call["namespace"] or ""]
+        kinds[:] = [kind for kind in kinds if kind.resource != call["resource"]]
+        return any(self.wanted.values())
 
     def events(self, namespace: str) -> list[Json] | None:
         """The events of a namespace; None, and a note, when they cannot be read."""
@@ -1656,6 +1882,7 @@ class Live:
         answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
         if answer.exit:
             raise UnreadableError(answer.stderr)
+        self.logs[log_name(pod, container, previous=previous)] = answer.stdout
         return answer.stdout
 
     def namespace(self) -> str:
@@ -1691,6 +1918,9 @@ class Progress:
             failed = "failed: " if workload.status == "failed" else ""
             self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.sentence}")
             waiting += [self.said[workload.key]] if workload.status == "waiting" else []
+        for line in judgement.awaited:
+            self.say_new(judgement.at, line, line)
+            waiting.append(self.said[line])
         if waiting and judgement.at - self.spoke >= self.HEARTBEAT:
             line, since = min(waiting, key=lambda each: each[1])
             self.say(judgement.at, f"still waiting, for {judgement.at - since:.0f}s now: {line}")
@@ -1803,6 +2033,8 @@ class Run:
         self.source: Any = None
         self.judge: Any = None
         self.judgement: Any = None
+        self.recorder: Any = None
+        self.ready_since = -1.0  # -1: it is not
         self.notes: list[str] = []
         self.polls, self.elapsed = 0, 0.0
 
@@ -1812,22 +2044,63 @@ class Run:
         self.output = options.output
         self.rules = Rules(DATA / "rules")
         selection = selected(options, self.rules)
-        self.judge = Judge(self.rules, selection, self.rules.values(settings(options)))
+        self.notes += [f"no rule file declares {word}, so generic rules judge it{self.rules.meant(word)}" for word in self.rules.called]
+        params = self.rules.values(settings(options))
+        self.judge = Judge(self.rules, selection, params, options.wait_for_create, [expected(text) for text in options.expect])
         if options.now is not None and not options.replay:
             raise RolloutError("usage", "--now goes with --replay FILE")
+        if options.record and options.replay:
+            raise RolloutError("usage", "--record goes with a cluster: what is replayed is recorded already")
         self.source = Replay(Path(options.replay), options.now, selection) if options.replay else Live(options, self.rules, selection)
+        self.read_applied(options)
+        if options.record:
+            from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
+
+            self.recorder = Recorder(Path(options.record))
         progress = Progress(sys.stderr, quiet=options.quiet)
         for poll in self.source.polls():
             self.polls += not poll.again
             self.elapsed = poll.at - self.judge.started if self.judge.started >= 0 else 0.0
-            self.take(poll, progress, options)
-            if poll.snapshot and self.judgement.decided:
+            try:
+                self.take(poll, progress, options)
+            finally:
+                self.record(poll)
+            if poll.snapshot and (self.judgement.failed or self.has_lasted(options.stable_for, progress)):
                 return
             if options.once and poll.snapshot:
                 raise RolloutError("timeout", f"--once: {self.waits()}")
             if 0 < options.timeout <= self.elapsed:
                 raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: {self.waits()}")
         raise RolloutError("timeout", f"The recording ends without a verdict: {self.waits()}")
+
+    def read_applied(self, options: argparse.Namespace) -> None:
+        """Reads what was applied from the pipe; in a replay from the files too, since no kubectl is asked then."""
+        for name in options.filename if options.replay else ["-"] if "-" in options.filename else []:
+            try:
+                text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+                if not text.strip():
+                    raise UnreadableError("it is empty: did `kubectl apply` fail? Let the pipeline end then: set -o pipefail")
+                objects = objects_in(text, "it")
+            except (OSError, ValueError) as error:
+                hint = "kubectl apply -f k8s/ -o json | rollout-status -f -"
+                raise RolloutError("usage", f"-f {name}: {error}", hint=hint) from None
+            self.notes += self.judge.selection.take(self.rules, objects, applied=True)
+
+    def has_lasted(self, seconds: float, progress: Progress) -> bool:
+        """Whether the success has lasted that long by the judge's clock, which stands still while polls fail."""
+        if not self.judgement.ready or self.judgement.nothing:
+            self.ready_since = -1.0
+            return bool(self.judgement.nothing)
+        self.ready_since = self.judge.now if self.ready_since < 0 else self.ready_since
+        if self.judge.now - self.ready_since < seconds:
+            progress.say_new(self.judgement.at, "stable", f"everything is ready, and must stay so for {seconds:g}s")
+            return False
+        return True
+
+    def record(self, poll: Poll) -> None:
+        """Adds a poll to the recording, if there is one."""
+        if self.recorder:
+            self.recorder.add(poll, [workload.value for workload in self.judgement.workloads] if self.judgement else [])
 
     def take(self, poll: Poll, progress: Progress, options: argparse.Namespace) -> None:
         """Judges a poll; RolloutError when a call of it failed that cannot be done without, or not any longer."""
@@ -1853,6 +2126,9 @@ class Run:
         """What has not come yet, in a sentence."""
         workloads = self.judgement.workloads if self.judgement else ()
         waiting = [f"{each.title}: {each.sentence}" for each in workloads if each.status == "waiting"]
+        waiting += self.judgement.awaited if self.judgement else ()
+        if self.ready_since >= 0:
+            return f"everything is ready, for {self.judge.now - self.ready_since:.0f}s now"
         return "; ".join(waiting) or "nothing was seen of the cluster"
 
     def result(self, end: RolloutError | None) -> tuple[dict[str, Json], int]:
@@ -1870,6 +2146,9 @@ class Run:
         result = {"success": not entries, **({"error": entries[0]} if entries else {}), **({"errors": entries[1:]} if entries[1:] else {})}
         if judgement:
             result["workloads"] = list(map(workload_entry, judgement.workloads))
+        if self.recorder:
+            self.recorder.save(self.source.logs)
+            self.notes += self.recorder.notes
         notes = dict.fromkeys([*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())])
         result |= {"notes": list(notes)} if notes else {}
         exit_code = end.exit if end and end.exit else self.code(entries[0]["code"]).exit if entries else 0
@@ -1884,18 +2163,51 @@ def settings(options: argparse.Namespace) -> list[tuple[str, str]]:
     """The parameters that are set; a flag of its own wins over --set."""
     own = {"retry_limit": options.retry_limit, "pending_deadline": options.pending_deadline}
     own["ignore_secret_not_found"] = "true" if options.ignore_secret_not_found else None
-    return [*options.set, *((name, value) for name, value in own.items() if value is not None)]
+    own["on_superseded"] = options.on_superseded
+    images = [("expect_image", image) for image in options.expect_image]
+    return [*options.set, *images, *((name, value) for name, value in own.items() if value is not None)]
 
 
 def selected(options: argparse.Namespace, rules: Rules) -> Selection:
     """What the arguments choose; RolloutError `usage` when they contradict each other, or name an unknown kind."""
-    words = [word for entry in options.kinds for word in entry.split(",")]
-    if options.names and (words or options.selector):
-        raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector and --kinds")
-    names = tuple((rules.kind_called(kind), name) for kind, name in options.names)
-    asked = [kind for kind, _ in names] or [rules.kind_called(word.strip()) for word in words]
-    kinds = asked or [kind for kind in rules.kinds.values() if kind.watched]
-    return Selection(tuple(dict.fromkeys(kinds)), names, tuple(dict.fromkeys(options.namespace)), options.selector, not asked)
+    words = [word.strip() for entry in options.kinds for word in entry.split(",")]
+    manifests = [("-f", name) for name in options.filename] + ([("-k", options.kustomize)] if options.kustomize else [])
+    if options.names and (words or options.selector or manifests):
+        raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector, --kinds and -f")
+    if manifests and (options.selector or options.all_namespaces):
+        raise RolloutError("usage", "-f and -k say which workloads: leave out --selector and --all-namespaces")
+    if options.kustomize and (options.filename or options.replay):
+        raise RolloutError("usage", "-k stands alone, and a replay has no kubectl that could read it")
+    if "-" in options.filename and len(options.filename) > 1:
+        raise RolloutError("usage", "-f - stands alone")
+    if options.all_namespaces and options.namespace:
+        raise RolloutError("usage", "write either --all-namespaces or --namespace")
+    targets = tuple(Target(rules.kind_called(kind), "", name) for kind, name in options.names)
+    kinds = [target.kind for target in targets] or [rules.kind_called(word) for word in words]
+    by_default = not kinds and not manifests
+    if not kinds:
+        every = [kind for kind in rules.kinds.values() if kind.resource]
+        kinds = [kind for kind in every if (kind.waits and kind.listed and kind.resource != "*" if manifests else kind.watched)]
+    return Selection(
+        kinds=tuple(dict.fromkeys(kinds)),
+        targets=targets or None,
+        manifests=tuple(word for each in manifests for word in each),
+        namespaces=tuple(dict.fromkeys(options.namespace)),
+        everywhere=options.all_namespaces,
+        selector=options.selector,
+        by_default=by_default,
+    )
+
+
+def expected(text: str) -> Rule:
+    """The rule of an --expect: wait until the expression is true."""
+    try:
+        tree = Expression.parse(text, "--expect").tree
+    except RolloutError as error:
+        raise RolloutError("usage", error.message) from None
+    isnt = Expression(text, "--expect", {"type": "not_expression", "children": [tree]})
+    message = Template((f"Waiting for what is expected: {text}",))
+    return Rule("expect", "--expect", (), None, isnt, None, "wait", None, None, None, {}, None, message, None, logs=False)
 
 
 def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
@@ -1918,10 +2230,15 @@ def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives the exit code; exactly one JSON document goes to stdout, whatever happens."""
     INTERRUPTS.listen()
-    run = Run()
-    result, exit_code = ended(run, sys.argv[1:] if argv is None else argv)
+    run, arguments = Run(), list(sys.argv[1:] if argv is None else argv)
+    explain = arguments[:1] == ["explain"]
+    result, exit_code = ended(run, arguments[explain:])
     result = checked(result)
-    text = as_text(result) if run.output == "text" else json.dumps(result, indent=2)
+    text = as_text(result) if run.output == "text" or explain else json.dumps(result, indent=2)
+    if explain:
+        from rollout_tools import explained  # noqa: PLC0415, only when asked for
+
+        text = "\n".join([*map(plain, explained(run)), text])
     try:
         sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
         sys.stdout.flush()
@@ -1933,4 +2250,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    sys.modules["rollout_status"] = sys.modules[__name__]  # for rollout_tools, which imports it by that name
     raise SystemExit(main())

@@ -67,9 +67,19 @@ def test_spelling(arguments: list[str], name: str, value: object) -> None:
         (["-o", "yaml"], ["yaml", "json"]),
         (["web"], ["'web'", "KIND/NAME", "deployment/web"]),
         (["deployments/web/x"], ["KIND/NAME"]),
-        (["deploymnet/web"], ["deploymnet", "did you mean deployment"]),
-        (["--kinds", "deploymets"], ["deploymets", "did you mean deployment"]),
-        (["--kinds", "jobs.apps"], ["jobs.apps"]),
+        (["-f", "a", "-l", "a=b"], ["-f", "--selector"]),
+        (["-f", "a", "-A"], ["-f", "--all-namespaces"]),
+        (["-f", "a", "web/b"], ["KIND/NAME", "-f"]),
+        (["-f", "-", "-f", "a"], ["-f - stands alone"]),
+        (["-k", "a", "-f", "a"], ["-k stands alone"]),
+        (["-k", "a", "--replay", "a"], ["-k stands alone"]),
+        (["-A", "-n", "a"], ["--all-namespaces or --namespace"]),
+        (["--record", "a", "--replay", str(FIXTURES / "deployment-success")], ["--record", "recorded already"]),
+        (["--record", str(FIXTURES)], ["--record", "not empty"]),
+        (["--record", __file__], ["--record", "exists"]),
+        (["--expect", "a ==", "--replay", "a"], ["--expect", "a =="]),
+        (["--expect-image", "app:v1", "--replay", "a"], ["expect-image", "'app:v1'", "NAME=VALUE"]),
+        (["--on-superseded", "maybe", "--replay", "a"], ["on-superseded", "maybe", "note, fail"]),
         (["deployment/web", "-l", "a=b"], ["KIND/NAME", "--selector"]),
         (["--now", "yesterday"], ["yesterday", "2026-11-23T06:45:38Z"]),
         (["--now", "2026-13-23T06:45:38Z"], ["2026-13-23"]),
@@ -80,6 +90,13 @@ def test_slip(arguments: list[str], words: list[str]) -> None:
     assert (outcome.exit, outcome.error["code"], outcome.error["type"]) == (2, "usage", "program")
     for word in words:
         assert word in outcome.error["message"]
+
+
+@pytest.mark.parametrize(("word", "meant"), [("deploymnets", "did you mean deployments?"), ("statefulsett/db", "did you mean statefulset?")])
+def test_a_kind_that_nobody_declares_may_be_a_slip(word: str, meant: str) -> None:
+    outcome = run("--replay", str(FIXTURES / "deployment-success"), *([word] if "/" in word else ["--kinds", word]))
+    assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
+    assert meant in outcome.result["notes"][0]
 
 
 def test_now_goes_with_a_single_file() -> None:

@@ -1,6 +1,8 @@
 """Each folder of fixtures/ is a case: its recording is replayed, and all that comes out is compared with case.yaml."""
 
+import io
 import re
+import sys
 
 import pytest
 import yaml
@@ -14,9 +16,11 @@ RULES = rollout_status.Rules(ROOT / "rules")
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_verdict(case: str) -> None:
+def test_verdict(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = EXPECTED[case]
-    assert set(expected) <= {"about", "args", "not_before", "expect"}
+    assert set(expected) <= {"about", "args", "stdin", "not_before", "expect"}
+    if "stdin" in expected:
+        monkeypatch.setattr(sys, "stdin", io.StringIO((FIXTURES / case / expected["stdin"]).read_text()))
     state = rollout_status.Run()
     result, exit_code = rollout_status.ended(state, ["--replay", str(FIXTURES / case), *expected["args"]])
     elapsed, polls = result.pop("elapsedSeconds"), result.pop("polls")
@@ -31,7 +35,8 @@ def test_verdict(case: str) -> None:
 def test_folder_is_whole(case: str) -> None:
     """Every snapshot is used, and nothing is in it that a recording must not have."""
     folder = FIXTURES / case
-    used = set(re.findall(r"objects: (\S+\.json)", (folder / "recording.yaml").read_text()))
+    used = set(re.findall(r"objects: (\w+\.json)", (folder / "recording.yaml").read_text()))
+    used |= {EXPECTED[case]["stdin"]} if "stdin" in EXPECTED[case] else set()
     assert {path.name for path in folder.iterdir()} == {"recording.yaml", "case.yaml", *used}
     for path in folder.glob("*.json"):
         assert "managedFields" not in path.read_text()
