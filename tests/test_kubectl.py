@@ -293,3 +293,191 @@ def test_signal_is_taken_at_once_and_only_once() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# What a cluster shows of two Deployments of which one is applied, in the way of kubectl apply -o json
+def printed(case: str, *kinds: str) -> str:
+    items = [each for each in json.loads(snapshot(case).read_text())["items"] if each["kind"] in kinds]
+    return json.dumps({"kind": "List", "items": [{key: each[key] for key in each if key != "status"} for each in items]})
+
+
+def pipe(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "rollout_status.py", *arguments]
+    return subprocess.run(command, input=text, capture_output=True, text=True, env=environment(), check=False)
+
+
+def test_what_comes_through_the_pipe_is_asked_for_in_its_own_namespace(kubectl: Program) -> None:
+    program = kubectl(cluster("deployment-success"))
+    done = pipe(printed("deployment-success", "Deployment", "Pod"), "--kubectl", program, "-f", "-", "--kinds", "deploy")
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["notes"]) == (0, ["2 of 3 objects are passed over, being no workloads to judge: Pod"])
+    assert sorted(call.partition(" get ")[2] for call in calls(program)) == [
+        "deployments.apps -n r-deployment-success --field-selector metadata.name=web -o json",
+        "replicasets.apps,pods -n r-deployment-success -o json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["-f -", "empty", "kubectl apply", "pipefail"]),
+        ('{"kind": "List", "items": [', ["-f -", "no complete JSON"]),
+        ("deployment.apps/web configured\n", ["-f -", "no complete JSON", "deployment.apps/web"]),
+        ('{"kind": "Deployment"}', ["-f -", "lacks kind or metadata"]),
+        (
+            '{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "blog"}}',
+            ["Deployment web is in namespace blog, not in shop"],
+        ),
+    ],
+)
+def test_what_is_no_output_of_apply_is_refused(kubectl: Program, text: str, words: list[str]) -> None:
+    program = kubectl("exit 1")
+    done = pipe(text, "--kubectl", program, "-f", "-", "-n", "shop")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (2, "usage")
+    for word in words:
+        assert word in error["message"]
+    assert not Path(program).with_name("calls").exists()
+
+
+def test_several_documents_in_the_pipe_are_one_after_the_other(kubectl: Program) -> None:
+    program = kubectl(cluster("deployment-success"))
+    document = printed("deployment-success", "Deployment")
+    done = pipe(f"\n{document}\n{document}\n", "--kubectl", program, "-f", "-", "-n", "r-deployment-success")
+    assert (done.returncode, len(json.loads(done.stdout)["workloads"])) == (0, 1)
+
+
+MANIFESTS = """
+case "$*" in
+  *" create "*) %s ;;
+  *) cat %s ;;
+esac
+"""
+
+
+def test_manifests_are_read_by_kubectl(kubectl: Program, tmp_path: Path) -> None:
+    (tmp_path / "dry-run.json").write_text(printed("deployment-success", "Deployment"))
+    program = kubectl(MANIFESTS % (f"cat {tmp_path}/dry-run.json", snapshot("deployment-success")))
+    outcome = run("--kubectl", program, "-f", "k8s", "-f", "more.yaml", "-n", "r-deployment-success")
+    assert (outcome.exit, outcome.result["polls"]) == (0, 1)
+    read = "create --dry-run=client --validate=false --namespace=r-deployment-success -f k8s -f more.yaml -o json"
+    assert calls(program)[0].endswith(read)
+    assert run("--kubectl", program, "-k", "overlays/prod").exit == 0
+    assert any(call.endswith("create --dry-run=client --validate=false -k overlays/prod -o json") for call in calls(program))
+
+
+def test_manifests_that_kubectl_cannot_read_end_the_run_and_a_refused_connection_does_not(kubectl: Program, tmp_path: Path) -> None:
+    program = kubectl(MANIFESTS % ("echo 'error: the path \"k8s\" does not exist' >&2; exit 1", "/dev/null"))
+    outcome = run("--kubectl", program, "-f", "k8s")
+    assert (outcome.exit, outcome.error["code"], outcome.error["rule"]) == (2, "usage", "kubectl-manifests")
+    (tmp_path / "dry-run.json").write_text(printed("deployment-success", "Deployment"))
+    once = f"[ -e $DIR/up ] && cat {tmp_path}/dry-run.json || {{ touch $DIR/up; echo connection refused >&2; exit 1; }}"
+    outcome = run("--kubectl", kubectl(MANIFESTS % (once, snapshot("deployment-success"))), "-f", "k8s")
+    assert (outcome.exit, outcome.result["polls"]) == (0, 2)
+
+
+def test_all_namespaces_are_asked_for_at_once(kubectl: Program) -> None:
+    program = kubectl(cluster("deployment-success"))
+    assert run("--kubectl", program, "-A").exit == 0
+    assert all(" -A -o json" in call for call in calls(program))
+    outcome = run("--kubectl", kubectl(cluster("seed-not-found")), "-A", "-l", "a=b", "--kinds", "deployment")
+    assert outcome.error["message"] == 'Selector "a=b" did not match any deployments in any namespace'
+
+
+WIDGET = {
+    "apiVersion": "example.com/v1",
+    "kind": "Widget",
+    "metadata": {"name": "big", "namespace": "shop", "generation": 1},
+    "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+}
+
+
+def test_a_short_name_that_only_the_cluster_knows(kubectl: Program, tmp_path: Path) -> None:
+    (tmp_path / "widgets.json").write_text(json.dumps({"kind": "List", "items": [WIDGET]}))
+    program = kubectl(f"cat {tmp_path}/widgets.json")
+    outcome = run("--kubectl", program, "--kinds", "wd,deployment")
+    assert (outcome.exit, outcome.result["workloads"][0]["kind"]) == (0, "Widget")
+    assert sorted(call.partition(" get ")[2] for call in calls(program)) == [
+        "deployments.apps -o json",
+        "replicasets.apps,pods -o json",
+        "wd -o json",
+    ]
+
+
+def test_a_kind_that_the_cluster_does_not_know(kubectl: Program) -> None:
+    program = kubectl('echo "error: the server doesn\'t have a resource type \\"deploymnets\\"" >&2; exit 1')
+    outcome = run("--kubectl", program, "--kinds", "deploymnets")
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    assert outcome.error["message"].endswith("did you mean deployments?")
+
+
+def test_a_recorded_run_replays(kubectl: Program, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "recording"
+    other = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "other", "namespace": "r-deployment-crash-loop", "uid": "x"},
+    }
+    items = json.loads(snapshot("deployment-crash-loop").read_text())["items"]
+    pod = next(each for each in items if each["kind"] == "Pod")
+    pod["metadata"]["managedFields"] = [{"manager": "kubelet"}]
+    pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "kept": "yes"}
+    pod["spec"]["containers"][0]["env"] = [{"name": "A", "value": "hush"}, {"name": "B", "value": "hush"}, {"name": "C", "value": "quiet"}]
+    (tmp_path / "roots.json").write_text(json.dumps({"kind": "List", "items": [each for each in items if each["kind"] == "Deployment"]}))
+    (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": [*items, other]}))
+    events = [
+        {"kind": "Event", "metadata": {"name": str(n)}, "involvedObject": {"uid": uid}}
+        for n, uid in enumerate((pod["metadata"]["uid"], "x"))
+    ]
+    (tmp_path / "events.json").write_text(json.dumps({"kind": "List", "items": events}))
+    program = kubectl(f"""
+    [ -e $DIR/up ] || {{ touch $DIR/up; echo "connection refused" >&2; exit 1; }}
+    case "$*" in
+      *"get events"*) cat {tmp_path}/events.json ;;
+      *" logs "*) echo "a log" ;;
+      *pods*) cat {tmp_path}/all.json ;;
+      *) cat {tmp_path}/roots.json ;;
+    esac""")
+    live = run("--kubectl", program, "--retry-limit", "1", "--record", str(folder))
+    replayed = run("--replay", str(folder), "--retry-limit", "1")
+    assert (live.exit, live.error["log"]) == (1, "a log\n")
+    assert replayed.result == live.result
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert sorted(path.name for path in folder.iterdir()) == ["001.json", "recording.yaml"]
+    recorded = json.loads((folder / "001.json").read_text())["items"]
+    names = {(each["kind"], each["metadata"]["name"]) for each in recorded}
+    assert ("Deployment", "other") not in names
+    assert [name for kind, name in names if kind == "Event"] == ["0"]
+    [kept] = [each for each in recorded if each["kind"] == "Pod"]
+    assert kept["metadata"]["annotations"] == {"kept": "yes"}
+    assert "managedFields" not in kept["metadata"]
+    assert [each["value"] for each in kept["spec"]["containers"][0]["env"]] == ["redacted-1", "redacted-1", "redacted-2"]
+    again = run("--kubectl", program, "--record", str(folder))
+    assert (again.exit, again.error["message"]) == (2, f"--record: {folder} is not empty: name a new folder")
+    assert "File exists" in run("--kubectl", program, "--record", __file__).error["message"]
+
+
+def test_a_recording_that_cannot_be_written_never_hides_the_verdict(kubectl: Program, tmp_path: Path) -> None:
+    program = kubectl(f"rm -rf {tmp_path}/recording; cat {snapshot('deployment-success')}")
+    outcome = run("--kubectl", program, "--record", str(tmp_path / "recording"))
+    assert outcome.exit == 0
+    assert "the recording is not complete" in outcome.result["notes"][-1]
+
+
+def test_explain_shows_rules_and_what_they_read() -> None:
+    outcome = run("explain", "--replay", str(FIXTURES / "statefulset-blocked-by-old-pod"), "--quiet")
+    assert outcome.exit == 1
+    lines = outcome.stdout.splitlines()
+    assert re.fullmatch(r"statefulset db: \d+ rules, of which 3 hold", lines[0])
+    assert re.fullmatch(r"  wait: statefulset-not-concluded \(.*rules/statefulset.yaml:\d+\): waiting for .*", lines[1])
+    assert "      status.currentRevision = " in "\n".join(lines)
+    assert any(re.fullmatch(r"  pod db-2: .*, not of the current revision", line) for line in lines)
+    assert any(re.fullmatch(r"    container main: .*", line) for line in lines)
+    assert any(re.fullmatch(r"  Pod db-0: of another revision, not judged", line) for line in lines)
+    assert "The rollout did not succeed." in lines
+
+
+def test_explain_without_anything_to_explain_says_what_is_wrong() -> None:
+    outcome = run("explain", "--replay", "nowhere")
+    assert outcome.exit == 2
+    assert "usage: nowhere" in outcome.stdout
