@@ -122,11 +122,10 @@ def explained_subject(run: engine.Run, subject: engine.Subject, found: Mapping[s
 def read_by(finding: engine.Finding) -> Iterator[str]:
     """`path = value` for each path that the rule's expressions read, those of its `let` included."""
     seen: dict[str, Json] = {}
-    queue = [each for each in (finding.rule.when, finding.rule.fail_when, finding.rule.fail_after, finding.rule.since) if each]
+    rule = finding.rule
+    queue = [each for each in (rule.when, rule.fail_when, rule.fail_after, rule.since) if isinstance(each, engine.Expression)]
     while queue:
         expression = queue.pop(0)
-        if not isinstance(expression, engine.Expression):
-            continue
         for node in paths(expression.tree):
             text, root = engine.path_of(node), engine.path_of(node).partition(".")[0]
             if root in finding.rule.let and root not in seen:

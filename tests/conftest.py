@@ -41,11 +41,14 @@ class Stdout(io.TextIOWrapper):
         super().__init__(io.BytesIO(), encoding="utf-8")
 
 
-def run(*arguments: str) -> Outcome:
+def run(*arguments: str, stdin: str = "") -> Outcome:
     """Runs the command line in this process. Its output must be one document that satisfies schema.json."""
-    stdout, stderr = Stdout(), io.StringIO()
-    with redirect_stdout(stdout), redirect_stderr(stderr):
-        code = rollout_status.main(arguments)
+    stdout, stderr, sys.stdin = Stdout(), io.StringIO(), io.StringIO(stdin)
+    try:
+        with redirect_stdout(stdout), redirect_stderr(stderr):
+            code = rollout_status.main(arguments)
+    finally:
+        sys.stdin = sys.__stdin__
     text = stdout.buffer.getvalue().decode()
     result = json.loads(text) if text.startswith("{") else {}
     if result:
