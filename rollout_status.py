@@ -1172,12 +1172,20 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """A workload that is named; no namespace stands for any that is looked at. `applied`: what `kubectl apply` printed, or null."""
+    """A workload that is named; no namespace stands for any that is looked at. `manifest` is what a manifest, or what
+    `kubectl apply` printed, has of it; null when it is named by the command line.
+    """
 
     kind: Kind
     namespace: str
     name: str
-    applied: Json = None
+    manifest: Json = None
+    printed: bool = False  # by kubectl apply
+
+    @property
+    def applied(self) -> Json:
+        """What was applied, with the uid and the generation that it got; null when nobody knows."""
+        return self.manifest if self.printed and field_of(self.manifest, "metadata", "uid") is not None else None
 
     def is_key(self, key: tuple[str, str, str]) -> bool:
         """Whether it is the workload with that kind, namespace and name."""
@@ -1200,8 +1208,8 @@ class Selection:
     selector: str
     by_default: bool  # nobody asked for these kinds
 
-    def take(self, rules: Rules, objects: Collection[Json], *, applied: bool) -> list[str]:
-        """Chooses the workloads among the objects of manifests; a note when others are passed over. `applied`: kubectl printed them."""
+    def take(self, rules: Rules, objects: Collection[Json], *, printed: bool) -> list[str]:
+        """Chooses the workloads among the objects of manifests, or those that kubectl apply printed; a note when others are passed over."""
         targets: dict[tuple[str, str, str], Target] = {}
         passed = []
         for each in objects:
@@ -1213,10 +1221,15 @@ class Selection:
                 raise RolloutError("usage", f"{each['kind']} {name_of(each)} is in namespace {namespace}, not in {self.namespaces[0]}")
             else:
                 assert kind
-                targets[kind.resource, namespace, name_of(each)] = Target(kind, namespace, name_of(each), each if applied else None)
+                targets[kind.resource, namespace, name_of(each)] = Target(kind, namespace, name_of(each), each, printed)
         self.targets = tuple(targets.values())
         kinds = ", ".join(sorted(set(passed)))
         return [f"{len(passed)} of {len(objects)} objects are passed over, being no workloads to judge: {kinds}"] if passed else []
+
+    def take_recorded(self, rules: Rules, objects: Collection[Json]) -> None:
+        """Chooses what a recorded run had chosen by manifests; what it did not know of an object is not in it."""
+        self.kinds = tuple(dict.fromkeys(kind for each in objects if (kind := rules.kind_of(each) or rules.kind_called(each["kind"]))))
+        self.take(rules, objects, printed=True)
 
     def wants(self, kind: Kind, resource: Json, owner: Kind | None) -> bool:
         """Whether an object is a workload to judge: what a declared kind owns is none, unless it is named."""
@@ -1532,6 +1545,7 @@ class Replay:
         self.selection = selection
         self.notes: list[str] = []
         self.logs: Mapping[str, Json] = {}
+        self.applied: tuple[Json, ...] = ()
         if path.is_dir() and now is not None:
             raise RolloutError("usage", "--now goes with a single file: a recording has its own times")
         if path.is_dir():
@@ -1543,8 +1557,10 @@ class Replay:
 
     def load(self, document: Document) -> None:
         """Reads a recording's polls and logs, and when it ends."""
-        document.mapping((), ("polls", "until", "logs"), ("polls",))
+        document.mapping((), ("polls", "until", "logs", "applied"), ("polls",))
         self.logs = document.mapping(("logs",))
+        if document.get(("applied",)):
+            self.applied = self.objects(document.path.parent / self.file(document, ("applied",)))
         self.recorded = [self.load_poll(document, at) for at in document.entries(("polls",))]
         moments = [poll.at for poll in self.recorded]
         if not moments or moments != sorted(moments):
@@ -1559,15 +1575,17 @@ class Replay:
             document.refuse(at, "write one of objects and error")
         moment = self.moment(document, (*at, "at"))
         if "objects" in entry:
-            if not isinstance(entry["objects"], str):
-                document.refuse((*at, "objects"), "objects must be the name of a file")
-            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / entry["objects"])))
+            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / self.file(document, (*at, "objects")))))
         several = isinstance(entry["error"], list)
         return Poll(
             moment,
             None,
             tuple(self.load_call(document, each) for each in (document.entries((*at, "error")) if several else [(*at, "error")])),
         )
+
+    def file(self, document: Document, at: Path_) -> str:
+        name = document.get(at)
+        return name if isinstance(name, str) else document.refuse(at, f"{at[-1]} must be the name of a file")
 
     def load_call(self, document: Document, at: Path_) -> Json:
         """A call that failed; what a person who writes one by hand leaves out is that of a list."""
@@ -1806,7 +1824,7 @@ class Live:
             call = ("create", "--dry-run=client", "--validate=false", *where, *self.selection.manifests, "-o", "json")
             answer = self.kubectl.run(call)[0]
             try:
-                self.notes += self.selection.take(self.rules, self.objects(answer), applied=False)
+                self.notes += self.selection.take(self.rules, self.objects(answer), printed=False)
             except UnreadableError as error:
                 return {**self.failed(False, "manifests", (), answer.exit, str(error)), "verb": "read"}
         namespaces = self.selection.namespaces or ("",)
@@ -2056,7 +2074,7 @@ class Run:
         if options.record:
             from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
 
-            self.recorder = Recorder(Path(options.record))
+            self.recorder = Recorder(Path(options.record), selection)
         progress = Progress(sys.stderr, quiet=options.quiet)
         for poll in self.source.polls():
             self.polls += not poll.again
@@ -2084,7 +2102,9 @@ class Run:
             except (OSError, ValueError) as error:
                 hint = "kubectl apply -f k8s/ -o json | rollout-status -f -"
                 raise RolloutError("usage", f"-f {name}: {error}", hint=hint) from None
-            self.notes += self.judge.selection.take(self.rules, objects, applied=True)
+            self.notes += self.judge.selection.take(self.rules, objects, printed=True)
+        if options.replay and self.source.applied and self.judge.selection.by_default:
+            self.judge.selection.take_recorded(self.rules, self.source.applied)
 
     def has_lasted(self, seconds: float, progress: Progress) -> bool:
         """Whether the success has lasted that long by the judge's clock, which stands still while polls fail."""

@@ -22,14 +22,14 @@ class Recorder:
 
     DROPPED = ("managedFields", "kubectl.kubernetes.io/last-applied-configuration")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, selection: engine.Selection) -> None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(folder.iterdir()):
                 raise engine.RolloutError("usage", f"--record: {folder} is not empty: name a new folder")
         except OSError as error:
             raise engine.RolloutError("usage", f"--record: {error}") from None
-        self.folder = folder
+        self.folder, self.selection = folder, selection
         self.polls: list[Json] = []
         self.files: dict[str, str] = {}  # content -> file
         self.secrets: dict[str, str] = {}  # value of a variable -> what stands for it
@@ -51,7 +51,17 @@ class Recorder:
 
     def save(self, logs: Mapping[str, str]) -> None:
         """Writes which polls there were."""
-        self.write("recording.yaml", yaml.safe_dump({"polls": self.polls, **({"logs": dict(logs)} if logs else {})}, sort_keys=False))
+        content = {"polls": self.polls, **({"logs": dict(logs)} if logs else {})}
+        if self.selection.manifests and self.selection.targets:
+            self.write("applied.json", json.dumps({"kind": "List", "items": list(map(self.applied, self.selection.targets))}, indent=1))
+            content["applied"] = "applied.json"
+        self.write("recording.yaml", yaml.safe_dump(content, sort_keys=False))
+
+    def applied(self, target: engine.Target) -> Json:
+        """A workload that manifests name: what `kubectl apply` printed of it, or what it is called."""
+        names = {"name": target.name, **({"namespace": target.namespace} if target.namespace else {})}
+        named = {**{key: engine.field_of(target.manifest, key) for key in ("apiVersion", "kind")}, "metadata": names}
+        return self.redacted(target.applied or named)
 
     def kept(self, snapshot: engine.Snapshot, roots: Iterable[Json]) -> list[Json]:
         """The workloads, what they own, and the events about all that; a namespace's events that cannot be read are none."""

@@ -453,6 +453,23 @@ def test_a_recorded_run_replays(kubectl: Program, tmp_path: Path) -> None:
     assert "File exists" in run("--kubectl", program, "--record", __file__).error["message"]
 
 
+@pytest.mark.parametrize(("source", "uid"), [("-", "another"), ("-", None), ("web.yaml", None)])
+def test_a_recorded_run_replays_what_was_applied(kubectl: Program, tmp_path: Path, source: str, uid: str | None) -> None:
+    applied = json.loads(printed("deployment-success", "Deployment"))
+    applied["items"][0]["metadata"].pop("uid")
+    applied["items"][0]["metadata"] |= {"uid": uid} if uid else {}
+    (tmp_path / "dry-run.json").write_text(json.dumps(applied))
+    program = kubectl(MANIFESTS % (f"cat {tmp_path}/dry-run.json", snapshot("deployment-success")))
+    folder = tmp_path / "recording"
+    live = run("--kubectl", program, "-f", source, "--record", str(folder), stdin=json.dumps(applied))
+    assert live.exit == 0
+    assert len(live.result.get("notes", ())) == bool(uid)
+    assert run("--replay", str(folder)).result == live.result
+    assert run("--replay", str(folder), "--kinds", "job").error["code"] == "not-found"
+    (folder / "recording.yaml").write_text((folder / "recording.yaml").read_text().replace("applied.json", "[applied.json]"))
+    assert "applied must be the name of a file" in run("--replay", str(folder)).error["message"]
+
+
 def test_a_snapshot_that_has_not_changed_is_recorded_once(kubectl: Program, tmp_path: Path) -> None:
     program = kubectl(cluster("deployment-not-observed"))
     outcome = run("--kubectl", program, "--timeout", "1.2s", "--record", str(tmp_path / "recording"))
