@@ -227,6 +227,7 @@ def parser() -> Parser:
     add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")
     add("--expect-image", action="append", default=[], metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
     add("--expect", action="append", default=[], metavar="EXPR", help="wait until this is true of each workload; repeatable")
+    add("--rules", action="append", default=[], type=word, metavar="PATH", help="a team's rules, a file or a folder; repeatable")
     add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
     add = flags.add_argument_group("how long").add_argument
     add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
@@ -496,8 +497,9 @@ class Document:
         """File and line of a field, or of the nearest one around it; for a rule's fields its id too."""
         while at not in self.lines:
             at = at[:-1]
-        rule = f": {self.get((*at[:2], 'id'))}" if at[:1] == ("rules",) and len(at) > 1 and hasattr(self, "content") else ""
-        return f"{self.path}:{self.lines[at]}{rule}"
+        known = hasattr(self, "content") and len(at) > 1
+        rule = {"rules": self.get((*at[:2], "id")), "override": at[1]}.get(str(at[0])) if known else None
+        return f"{self.path}:{self.lines[at]}{f': {rule}' if rule else ''}"
 
     def read(self, node: yaml.Node, at: Path_) -> Json:
         """The content of a node; notes the line of each field."""
@@ -561,6 +563,50 @@ class Document:
 
     def template(self, at: Path_) -> Template | None:
         return None if self.get(at) is None else Template.parse(str(self.get(at)), f"{self.where(at)}: {at[-1]}")
+
+
+class Entry:
+    """A rule, a kind, a parameter or a code of the rule files: where each of its fields is written. A team may replace single ones."""
+
+    def __init__(self, document: Document, at: Path_, known: Collection[str], needed: Collection[str]) -> None:
+        document.mapping(at, known, needed)
+        self.document, self.at = document, at
+        self.fields: dict[str, tuple[Document, Path_]] = {}
+        self.lets: dict[str, tuple[Document, Path_]] = {}  # of the files that it is written in
+        self.replace(document, at)
+
+    def replace(self, document: Document, at: Path_) -> None:
+        """Takes the fields that are written there for its own."""
+        self.fields |= {key: (document, (*at, key)) for key in document.get(at)}
+        self.lets |= {name: (document, ("let", name)) for name in document.mapping(("let",))}
+
+    def place(self, field: str) -> tuple[Document, Path_]:
+        return self.fields.get(field) or (self.document, (*self.at, field))
+
+    def refuse(self, field: str, problem: str) -> NoReturn:
+        document, at = self.place(field)
+        document.refuse(at, problem)
+
+    def get(self, field: str, default: Json = None) -> Json:
+        document, at = self.place(field)
+        return document.get(at, default)
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        document, at = self.place(field)
+        return document.texts(at)
+
+    def expression(self, field: str) -> Expression | None:
+        document, at = self.place(field)
+        return document.expression(at)
+
+    def template(self, field: str) -> Template | None:
+        document, at = self.place(field)
+        return document.template(at)
+
+    def expressions(self, field: str) -> tuple[Expression, ...]:
+        """Those in the list that the field is."""
+        document, at = self.place(field)
+        return tuple(document.some_expression(each) for each in document.entries(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -671,6 +717,10 @@ class Rule:
     hint: Template | None
     logs: bool
 
+    @property
+    def can_wait(self) -> bool:
+        return self.verdict in ("wait", "hold")
+
     def expressions(self) -> Iterator[Expression]:
         """All its expressions."""
         for each in (self.each, self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
@@ -679,155 +729,217 @@ class Rule:
             yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))
 
 
-KIND_KEYS = Kind.__slots__
-RULE_KEYS = [
-    "id",
-    "subject",
-    "each",
-    "when",
-    "unless",
-    "verdict",
-    "fail_when",
-    "fail_after",
-    "since",
-    "let",
-    "code",
-    "message",
-    "hint",
-    "logs",
-    "docs",
-]
 VERDICTS = ("fail", "wait", "hold", "ignore", "note")
+DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them
+CODE_KEYS = ("code", "type", "exit", "text")
+PARAM_KEYS = ("type", "default", "choices", "doc")
+RULE_KEYS = ("id", "aliases", "subject", "each", "when", "unless", *DECISIONS, "since", "let", "code", "message", "hint", "logs", "docs")
+FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "disable", "override", "annotations")
+TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")
+
+
+def code_named(codes: Mapping[str, Code], name: str) -> Code | None:
+    """The code of this name. One with a prefix is a team's, needs no declaration, and is taken for a cause."""
+    return codes.get(name) or (Code(name, -1, "rollout", 1) if TEAM_CODE.fullmatch(name) else None)
 
 
 class Rules:
-    """All that the rule files of a folder say; RolloutError `invalid-rules`, with file and line, when one is wrong."""
+    """All that rule files say: those of a folder, those of its packs if they are asked for, and over them those of teams.
 
-    def __init__(self, folder: Path) -> None:
-        self.kinds: dict[str, Kind] = {}
-        self.params: dict[str, Parameter] = {}
-        self.codes: dict[str, Code] = {}
-        self.rules: dict[str, Rule] = {}
+    RolloutError `invalid-rules`, with file and line, when one is wrong.
+    """
+
+    def __init__(self, folder: Path, teams: Sequence[Path] = (), *, packs: bool = False) -> None:
         self.called: dict[str, Kind] = {}  # what nothing declares and the command line names, by its word
         self.known: dict[tuple[str, str], Kind | None] = {}  # by the kind and the group of an object
-        documents = [Document(path, "invalid-rules") for path in sorted(folder.glob("*.yaml"))]
-        if not documents:
+        self.notes: list[str] = []
+        self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
+        self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
+        own = [*sorted(folder.glob("*.yaml")), *(sorted((folder / "packs").glob("*.yaml")) if packs else ())]
+        if not own:
             raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
-        for document in documents:
-            document.mapping((), ("version", "codes", "kinds", "params", "let", "rules"))
-            self.load_declarations(document)
-        for document in documents:
-            for at in document.entries(("rules",)):
-                self.add(self.rules, self.load_rule(document, at), document, at)
-        self.check_params()
-        self.of = {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in self.kinds}
+        for path in own:
+            self.add_all(self.document(path))
+        for path in [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]:
+            self.overlay(self.document(path))
+        self.load()
 
-    def add(self, known: dict[str, Any], entry: Any, document: Document, at: Path_) -> None:
-        """Adds a code, a kind, a parameter or a rule, whose name must be new."""
-        name = getattr(entry, "name", None) or entry.id
+    def document(self, path: Path) -> Document:
+        document = Document(path, "invalid-rules")
+        if document.mapping((), FILE_KEYS).get("version", 1) != 1:
+            document.refuse(("version",), "this program reads version 1")
+        document.mapping(("let",))
+        return document
+
+    def add_all(self, document: Document) -> None:
+        """Adds what a file declares. Each name must be new."""
+        for section, keys, needed in (("codes", CODE_KEYS, CODE_KEYS), ("kinds", Kind.__slots__, ("name",)), ("rules", RULE_KEYS, ("id",))):
+            for at in document.entries((section,)):
+                self.add(section, Entry(document, at, keys, needed))
+        for name in document.mapping(("params",)):
+            self.add("params", Entry(document, ("params", name), PARAM_KEYS, ("type", "default")))
+
+    def add(self, section: str, entry: Entry) -> None:
+        key = {"codes": "code", "kinds": "name", "rules": "id"}.get(section)
+        name, known = str(entry.get(key) if key else entry.at[-1]), self.entries[section]
         if name in known:
-            document.refuse(at, f"{name} stands twice{', first in ' + known[name].where if hasattr(entry, 'where') else ''}")
+            entry.document.refuse(entry.at, f"{name} stands twice, first in {known[name].document.where(known[name].at)}")
         known[name] = entry
 
-    def load_declarations(self, document: Document) -> None:
-        document.mapping(("let",))
+    def overlay(self, document: Document) -> None:
+        """Takes over what a team's file changes and adds."""
+        rules, kinds, params = (self.entries[section] for section in ("rules", "kinds", "params"))
+        base = document.get(("extends",), "builtin")
+        if base not in ("builtin", "none"):
+            document.refuse(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
+        if base == "none":  # but for what kubectl's own errors mean
+            self.entries["rules"] = rules = {name: rule for name, rule in rules.items() if "call" in rule.texts("subject")}
         for at in document.entries(("codes",)):
-            keys = ("code", "type", "exit", "text")
-            entry = document.mapping(at, keys, keys)
-            self.add(self.codes, Code(entry["code"], len(self.codes), entry["type"], entry["exit"]), document, at)
+            self.add("codes", Entry(document, at, CODE_KEYS, CODE_KEYS))
         for at in document.entries(("kinds",)):
-            self.add(self.kinds, self.load_kind(document, at), document, at)
-        for name in document.mapping(("params",)):
-            self.add(self.params, self.load_param(document, ("params", name)), document, ("params", name))
+            entry = Entry(document, at, Kind.__slots__, ("name",))
+            if entry.get("name") in kinds:
+                kinds[entry.get("name")].replace(document, at)
+            else:
+                self.add("kinds", entry)
+        for name, content in document.mapping(("params",)).items():
+            if name in params and not isinstance(content, dict):
+                params[name].fields["default"] = (document, ("params", name))
+            elif name in params:
+                document.mapping(("params", name), PARAM_KEYS)
+                params[name].replace(document, ("params", name))
+            else:
+                self.add("params", Entry(document, ("params", name), PARAM_KEYS, ("type", "default")))
+        for at in document.entries(("rules",)):
+            if not TEAM_CODE.fullmatch(str(document.get((*at, "id")))):
+                document.refuse((*at, "id"), f"a team's rule has a prefix: write id: acme/{document.get((*at, 'id')) or 'name'}")
+            self.add("rules", Entry(document, at, RULE_KEYS, ("id",)))
+        for name in document.mapping(("override",)):
+            fields = document.mapping(("override", name), [key for key in RULE_KEYS if key != "id"])
+            rule = self.rule_called(name, document, ("override", name))
+            if set(DECISIONS) & fields.keys():
+                rule.fields = {key: place for key, place in rule.fields.items() if key not in DECISIONS}
+            rule.replace(document, ("override", name))
+        for at in document.entries(("disable",)):
+            rule = self.rule_called(document.get(at), document, at)
+            del self.entries["rules"][rule.get("id")]
+            if rule.get("verdict") not in ("fail", "ignore", "note"):
+                self.notes.append(f"{rule.get('id')} is disabled, which could wait: success may come earlier")
+        if document.get(("annotations",)) is not None:
+            allowed = [name.replace("-", "_") for name in document.texts(("annotations",))]
+            for name in allowed:
+                if name not in (*params, "none", "all"):
+                    document.refuse(("annotations",), f"no parameter {name}{nearest(name, (*params, 'none', 'all'))}")
+            self.annotations = None if allowed == ["all"] else allowed
 
-    def load_param(self, document: Document, at: Path_) -> Parameter:
-        entry = document.mapping(at, ("type", "default", "choices", "doc"), ("type", "default"))
-        if entry["type"] not in TYPES:
-            document.refuse((*at, "type"), f"no type {entry['type']}{nearest(entry['type'], TYPES)}")
-        param = Parameter(str(at[-1]), entry["type"], None, document.texts((*at, "choices")))
+    def rule_called(self, name: Json, document: Document, at: Path_) -> Entry:
+        """The rule with that id, or that had it before it was renamed."""
+        rules = self.entries["rules"]
+        renamed = next((rule for rule in rules.values() if name in rule.texts("aliases")), None)
+        if name not in rules and renamed:
+            self.notes.append(f"{document.where(at)}: {name} is called {renamed.get('id')} now")
+        return rules.get(name) or renamed or document.refuse(at, f"no rule {name}{nearest(name, rules)}")
+
+    def load(self) -> None:
+        """Makes kinds, parameters, codes and rules of all that is written."""
+        codes, kinds, params, rules = (self.entries[section] for section in ("codes", "kinds", "params", "rules"))
+        self.codes = {name: Code(name, rank, entry.get("type"), entry.get("exit")) for rank, (name, entry) in enumerate(codes.items())}
+        self.kinds = {name: self.load_kind(entry) for name, entry in kinds.items()}
+        self.params = {name: self.load_param(name, entry) for name, entry in params.items()}
+        self.rules = {name: self.load_rule(entry) for name, entry in rules.items()}
+        self.check_params()
+        self.of = {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
+        for name, kind in self.kinds.items():
+            if kind.resource and kind.waits and not any(rule.can_wait for rule in self.of[name]):
+                entry = kinds[name]
+                entry.document.refuse(entry.at, f"no rule about {name} can wait, so it could not but succeed: add one, or waits: false")
+
+    def load_param(self, name: str, entry: Entry) -> Parameter:
+        if entry.get("type") not in TYPES:
+            entry.refuse("type", f"no type {entry.get('type')}{nearest(entry.get('type'), TYPES)}")
+        param = Parameter(name, entry.get("type"), None, entry.texts("choices"))
         try:
-            return replace(param, default=param.value(str(entry["default"])))
+            return replace(param, default=param.value(str(entry.get("default"))))
         except UnreadableError as error:
-            document.refuse((*at, "default"), str(error))
+            entry.refuse("default", str(error))
 
-    def load_kind(self, document: Document, at: Path_) -> Kind:
-        entry = document.mapping(at, KIND_KEYS, ("name",))
+    def load_kind(self, entry: Entry) -> Kind:
         current = []
-        for each in document.entries((*at, "current")):
+        document, at = entry.place("current")
+        for each in document.entries(at):
             document.mapping(each, ("child", "compare", "except"), ("child", "compare"))
             sides = [document.some_expression((*each, "compare", index)) for index in (0, 1)]
             current.append(Current(document.get((*each, "child")), sides[0], sides[1], steps(document.get((*each, "except"), ""))))
         parts = []
-        for each in document.entries((*at, "parts")):
+        document, at = entry.place("parts")
+        for each in document.entries(at):
             names = document.mapping((*each, "add"))
             add = {name: document.some_expression((*each, "add", name)) for name in names}
             parts.append(Part(document.some_expression((*each, "spec")), document.some_expression((*each, "status")), add))
         return Kind(
-            name=entry["name"],
+            name=entry.get("name"),
             resource=entry.get("resource", ""),
-            short=document.texts((*at, "short")),
+            short=entry.texts("short"),
             watched=entry.get("watched", False),
             listed=entry.get("listed", True),
             waits=entry.get("waits", True),
             finishes=entry.get("finishes", False),
-            owns=document.texts((*at, "owns")),
+            owns=entry.texts("owns"),
             current=tuple(current),
-            blocked_by=document.expression((*at, "blocked_by")),
-            blocked=document.template((*at, "blocked")),
-            progress=tuple(document.some_expression(each) for each in document.entries((*at, "progress"))),
-            zero=tuple(map(steps, document.texts((*at, "zero")))),
+            blocked_by=entry.expression("blocked_by"),
+            blocked=entry.template("blocked"),
+            progress=entry.expressions("progress"),
+            zero=tuple(map(steps, entry.texts("zero"))),
             part_of=entry.get("part_of", ""),
             parts=tuple(parts),
-            previous_log=document.expression((*at, "previous_log")),
+            previous_log=entry.expression("previous_log"),
         )
 
-    def load_rule(self, document: Document, at: Path_) -> Rule:
-        entry = document.mapping(at, RULE_KEYS, ("id", "subject", "when"))
-        if len({"verdict", "fail_when", "fail_after"} & entry.keys()) != 1:
-            document.refuse(at, "write one of verdict, fail_when and fail_after")
-        for key, word, known in (
-            ("verdict", entry.get("verdict", "wait"), VERDICTS),
-            *(("subject", name, self.kinds) for name in document.texts((*at, "subject"))),
-        ):
+    def load_rule(self, entry: Entry) -> Rule:
+        for key in ("subject", "when"):
+            if entry.get(key) is None:
+                entry.document.refuse(entry.at, f"{key} is missing")
+        if len(set(DECISIONS) & entry.fields.keys()) != 1:
+            entry.document.refuse(entry.at, "write one of verdict, fail_when and fail_after")
+        words = [("verdict", entry.get("verdict", "wait"), VERDICTS)]
+        for key, word, known in words + [("subject", name, (*self.kinds, "workload")) for name in entry.texts("subject")]:
             if word not in known:
-                document.refuse((*at, key), f"no {key} {word}{nearest(word, known)}")
-        self.check_code(document, (*at, "code"), entry)
-        lets = [path for path in (("let",), (*at, "let")) for path in [(*path, name) for name in document.mapping(path)]]
+                entry.refuse(key, f"no {key} {word}{nearest(word, known)}")
+        code = entry.get("code")
+        if code is None and entry.get("verdict", "fail") == "fail":
+            entry.refuse("code", "code is missing: this rule can fail")
+        if code is not None and "{" not in str(code) and not code_named(self.codes, str(code)):
+            entry.refuse("code", f"no code {code}{nearest(code, self.codes)}; a team's has a prefix, like acme/{code}")
+        document, at = entry.place("let")
+        lets = {**entry.lets, **{name: (document, (*at, name)) for name in document.mapping(at)}}
+        document, at = entry.place("when")
         return Rule(
-            id=str(entry["id"]),
-            where=document.where(at),
-            subjects=document.texts((*at, "subject")),
-            each=document.expression((*at, "each")),
-            when=document.some_expression((*at, "when")),
-            unless=document.expression((*at, "unless")),
+            id=str(entry.get("id")),
+            where=entry.document.where(entry.at),
+            subjects=entry.texts("subject"),
+            each=entry.expression("each"),
+            when=document.some_expression(at),
+            unless=entry.expression("unless"),
             verdict=entry.get("verdict", "wait"),
-            fail_when=document.expression((*at, "fail_when")),
-            fail_after=self.load_limit(document, (*at, "fail_after")),
-            since=document.expression((*at, "since")),
-            let={str(path[-1]): document.some_expression(path) for path in lets},
-            code=document.template((*at, "code")),
-            message=document.template((*at, "message")),
-            hint=document.template((*at, "hint")),
+            fail_when=entry.expression("fail_when"),
+            fail_after=self.load_limit(entry),
+            since=entry.expression("since"),
+            let={name: document.some_expression(at) for name, (document, at) in lets.items()},
+            code=entry.template("code"),
+            message=entry.template("message"),
+            hint=entry.template("hint"),
             logs=entry.get("logs") is True,
         )
 
-    def check_code(self, document: Document, at: Path_, entry: dict[str, Json]) -> None:
-        """Refuses a rule that can fail without a code, or has an unknown one; what is computed is checked when it is used."""
-        code = entry.get("code")
-        if code is None and entry.get("verdict", "fail") == "fail":
-            document.refuse(at, "code is missing: this rule can fail")
-        if code is not None and "{" not in str(code) and code not in self.codes:
-            document.refuse(at, f"no code {code}{nearest(code, self.codes)}")
-
-    def load_limit(self, document: Document, at: Path_) -> Expression | float | None:
+    def load_limit(self, entry: Entry) -> Expression | float | None:
         """The seconds of fail_after, or the expression of the parameter that has them."""
-        limit = str(document.get(at, ""))
+        limit = str(entry.get("fail_after", ""))
         if not limit or limit.startswith("params."):
-            return document.expression(at)
+            return entry.expression("fail_after")
         try:
             return duration(limit)
         except UnreadableError as error:
-            document.refuse(at, f"{error}, or params.NAME")
+            entry.refuse("fail_after", f"{error}, or params.NAME")
 
     def check_params(self) -> None:
         """Refuses `params.x` where no file declares x: it would be null and never match."""
@@ -852,12 +964,12 @@ class Rules:
 
     def kind_of(self, resource: Json) -> Kind | None:
         """The kind of an object or of an owner reference, told by API group and kind; None for any that nobody has named."""
-        key = kind_key(resource)
+        key = name, group = kind_key(resource)
         if key not in self.known:
-            kind, (name, group) = self.kinds.get(key[0]), key
             names = (name, f"{name}s", f"{name}es", f"{name[:-1]}ies")
+            declared = (each for each in self.kinds.values() if each.plural in names and each.resource.partition(".")[2] == group)
             called = (each for word, each in self.called.items() if is_word_for(word, names, group))
-            self.known[key] = kind if kind and kind.resource and kind.resource.partition(".")[2] == group else next(called, None)
+            self.known[key] = next(declared, None) or next(called, None)
         return self.known[key]
 
     def values(self, settings: Iterable[tuple[str, str]]) -> dict[str, Json]:
@@ -1100,9 +1212,10 @@ class Finding:
     def code(self, codes: Mapping[str, Code]) -> Code | None:
         """The rule's code, None when it has none; RolloutError `invalid-rules` when it computes an unknown one."""
         name = self.scope.filled(self.rule.code)
-        if name and name not in codes:
+        code = code_named(codes, name)
+        if name and not code:
             raise RolloutError("invalid-rules", f"{self.rule.where}: no code {name}{nearest(name, codes)}")
-        return codes.get(name)
+        return code
 
     def order(self, codes: Mapping[str, Code]) -> tuple[Json, ...]:
         """Causes before symptoms, then from the containers up to the workload, init containers first."""
@@ -1253,14 +1366,20 @@ class Selection:
         return f"There are no {kinds} to judge in {where}"
 
 
+ANNOTATION = "rollout-status/"  # a workload's own parameters: rollout-status/retry-limit: "3"
+
+
 class Judge:
     """Judges snapshots in the order of their time, and remembers since when each state has held without a break.
 
     The time in which polls fail does not count: the cluster could not be seen, and may not have been able to move.
     """
 
-    def __init__(self, rules: Rules, selection: Selection, params: Mapping[str, Json], patience: float, expected: Sequence[Rule]) -> None:
-        self.rules, self.selection, self.params = rules, selection, params
+    def __init__(
+        self, rules: Rules, selection: Selection, settings: Collection[tuple[str, str]], patience: float, expected: Sequence[Rule]
+    ) -> None:
+        self.rules, self.selection, self.params = rules, selection, rules.values(settings)
+        self.fixed = {name for name, _ in settings}  # parameters that no annotation can change
         self.patience = patience  # seconds in which what is awaited may appear
         self.expected = list(expected)  # rules of the command line, about workloads
         self.started = self.failing_since = -1.0  # moments; -1: not yet, not at all
@@ -1269,6 +1388,7 @@ class Judge:
         self.progress: dict[str, tuple[Json, float, float]] = {}  # workload -> values, when they were new, and changed
         self.seen: dict[tuple[str, str, str], Workload] = {}
         self.applied: dict[str, Json] = {}  # workload -> what kubectl printed when it was applied
+        self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.failed_calls: dict[str, int] = {}  # resource -> in a row
 
     def judge(self, snapshot: Snapshot) -> Judgement:
@@ -1315,6 +1435,7 @@ class Judge:
             self.progress[root.key] = (values, self.now, self.snapshot.at if known else 0.0)
         target = self.selection.target(root.kind, root.value)
         self.applied[root.key] = target and target.applied
+        self.params_of[root.key] = {**self.params, **dict(self.annotated(root.value))}
         found = list(self.findings(root))
         self.notes += [finding.message for finding in found if finding.verdict == "note"]
         others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
@@ -1325,11 +1446,26 @@ class Judge:
         status = "ready" if not telling else "failed" if telling[0].verdict == "fail" else "waiting"
         return Workload(root, status, tuple(telling), others)
 
+    def annotated(self, workload: Json) -> Iterator[tuple[str, Json]]:
+        """The parameters that a workload's annotations set; a flag wins over them, and a team may not allow them."""
+        annotations = field_of(workload, "metadata", "annotations")
+        for key in annotations if isinstance(annotations, dict) else ():
+            if key.startswith(ANNOTATION):
+                name = key.removeprefix(ANNOTATION).replace("-", "_")
+                allowed = self.rules.annotations
+                if allowed is not None and name not in allowed:
+                    self.notes.append(f"the annotation {key} of {name_of(workload)} is not allowed to change anything")
+                elif name not in self.fixed:
+                    try:
+                        yield name, self.rules.values([(name, str(annotations[key]))])[name]
+                    except RolloutError as error:
+                        raise RolloutError("usage", f"annotation {key} of {name_of(workload)}: {error.message}") from None
+
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """The findings about a subject and all below it; one that is ignored or held is judged no further."""
         rules, roots = self.rules.of[subject.kind.name], self.roots_of(subject)
-        if len(subject.lineage) == 1:
-            rules = rules + self.expected
+        if subject.kind.resource and len(subject.lineage) == 1:
+            rules = rules + self.rules.of["workload"] + self.expected
         for verdict in ("ignore", "hold"):
             found = [finding for rule in rules if rule.verdict == verdict for finding in self.apply(rule, subject, roots)]
             if found:
@@ -1353,7 +1489,7 @@ class Judge:
             "self": subject.value,
             "owned": list(subject.owned),
             "old": list(subject.old),
-            "params": self.params,
+            "params": self.params_of.get(identity(subject.workload), self.params),
             "applied": self.applied.get(identity(subject.workload)),
             "time": {
                 "now": written(self.snapshot.at),
@@ -2060,11 +2196,11 @@ class Run:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
         options = parser().parse([*DEMO, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
-        self.rules = Rules(DATA / "rules")
+        self.rules = loaded(options)
         selection = selected(options, self.rules)
         self.notes += [f"no rule file declares {word}, so generic rules judge it{self.rules.meant(word)}" for word in self.rules.called]
-        params = self.rules.values(settings(options))
-        self.judge = Judge(self.rules, selection, params, options.wait_for_create, [expected(text) for text in options.expect])
+        rules = [expected(text) for text in options.expect]
+        self.judge = Judge(self.rules, selection, settings(options), options.wait_for_create, rules)
         if options.now is not None and not options.replay:
             raise RolloutError("usage", "--now goes with --replay FILE")
         if options.record and options.replay:
@@ -2169,6 +2305,7 @@ class Run:
         if self.recorder:
             self.recorder.save(self.source.logs)
             self.notes += self.recorder.notes
+        self.notes += self.rules.notes if self.rules else []
         notes = dict.fromkeys([*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())])
         result |= {"notes": list(notes)} if notes else {}
         exit_code = end.exit if end and end.exit else self.code(entries[0]["code"]).exit if entries else 0
@@ -2176,7 +2313,8 @@ class Run:
 
     def code(self, name: str) -> Code:
         """The code of this name, also when the rules could not be read."""
-        return self.rules.codes[name] if self.rules else Code(name, 0, "program", FIRST_CODES[name])
+        known = code_named(self.rules.codes, name) if self.rules else None
+        return known or Code(name, 0, "program", FIRST_CODES[name])
 
 
 def settings(options: argparse.Namespace) -> list[tuple[str, str]]:
@@ -2186,6 +2324,15 @@ def settings(options: argparse.Namespace) -> list[tuple[str, str]]:
     own["on_superseded"] = options.on_superseded
     images = [("expect_image", image) for image in options.expect_image]
     return [*options.set, *images, *((name, value) for name, value in own.items() if value is not None)]
+
+
+def loaded(options: argparse.Namespace) -> Rules:
+    """The rules that the arguments and ROLLOUT_STATUS_RULES name; with the packs when a kind of theirs may be meant."""
+    teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
+    words = [word.strip() for entry in options.kinds for word in entry.split(",")] + [kind for kind, _ in options.names]
+    rules = Rules(DATA / "rules", teams)
+    known = [kind for kind in rules.kinds.values() if kind.resource]
+    return rules if all(any(kind.is_called(word) for kind in known) for word in words) else Rules(DATA / "rules", teams, packs=True)
 
 
 def selected(options: argparse.Namespace, rules: Rules) -> Selection:
