@@ -1633,8 +1633,9 @@ def objects_in(text: str, origin: str) -> tuple[Json, ...]:
     for content in contents:
         items += content["items"] if isinstance(content, dict) and isinstance(content.get("items"), list) else [content]
     for index, item in enumerate(items):
-        if not (isinstance(field_of(item, "kind"), str) and isinstance(field_of(item, "metadata"), dict)):
-            raise UnreadableError(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks kind or metadata")
+        texts = [field_of(item, key) for key in ("apiVersion", "kind")]
+        if not (all(isinstance(text, str) for text in texts) and isinstance(field_of(item, "metadata"), dict)):
+            raise UnreadableError(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks apiVersion, kind or metadata")
     return tuple(items)
 
 

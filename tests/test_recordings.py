@@ -44,7 +44,20 @@ def test_slip_in_a_recording(tmp_path: Path, recording: str | None, words: list[
         assert word in outcome.error["message"]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"items": [1]}', '{"items": [{"kind": "Pod"}]}', "[]", "3", '{"kind": "List"}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        '{"items": [1]}',
+        '{"items": [{"kind": "Pod"}]}',
+        '{"kind": "Pod", "metadata": {}}',
+        "[]",
+        "3",
+        '{"kind": "List"}',
+        "[" * 100_000,
+    ],
+)
 def test_file_that_kubectl_did_not_print(tmp_path: Path, text: str) -> None:
     file = tmp_path / "objects.json"
     file.write_text(text)
