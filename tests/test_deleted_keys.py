@@ -1,0 +1,304 @@
+"""Every key, every entry of a list and every object of every fixture is left out once: none of it may make a success.
+
+What is left out is missing in one of two ways: in one object at one moment of the recording, as if the API server had
+stopped telling it then; or in all objects of the kind for one who begins to watch at that moment, as if it had never told
+it. The second is what `--once` would say, and nothing that was seen before can hide a false success then.
+
+Four things keep this fast:
+
+- A key that is not read in judging a moment cannot change that judgement. Only those that are read are left out; that the
+  others do not matter is tested too.
+- A key of which neither the program nor a rule knows the name is only copied, or printed, or compared in a template.
+- A template is only compared as a whole, so that its keys fall into two classes: it is another template without them, or not.
+- The first of the moments at which the same rules hold stands for all, and so does the first of the objects of a kind about
+  which the same rules hold. Each fixture's last moment stands for itself, in the second way.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import yaml
+from conftest import FIXTURES, ROOT
+
+import rollout_status
+from rollout_status import Judge, Judgement, Replay, Snapshot, UnreadableError
+
+RULES = rollout_status.Rules(ROOT / "rules")
+CASES = sorted(path.parent.name for path in FIXTURES.glob("*/recording.yaml"))
+TEXT = "\n".join(path.read_text() for path in [ROOT / "rollout_status.py", *sorted((ROOT / "rules").glob("*.yaml"))])
+# All words of the program and its rules: a key that is none of them is never asked for by its name
+MENTIONED = {*re.findall(r"\w+", TEXT), *re.findall(r"[\w./-]+", TEXT)}
+EACH = "*"  # in a path: all entries of a list
+TEMPLATE, HASH = ("spec", "template"), ("metadata", "labels", "pod-template-hash")
+
+# What is no success is one without these, for Kubernetes defines what is meant when they are absent: (kind, path) -> where, why
+EXCEPTIONS: dict[tuple[str, "Path_"], tuple[set[str], str]] = {
+    ("Deployment", ("metadata", "deletionTimestamp")): ({"deployment-being-deleted"}, "absent: it is not being deleted"),
+    ("ReplicaSet", ("status", "readyReplicas")): ({"deployment-pods-not-listed"}, "absent: 0, so that there is no pod to be missed"),
+    ("Deployment", ()): ({"release-finished-job-removed"}, "never listed: not known, unless by KIND/NAME; the Job beside it succeeds"),
+}
+
+Path_ = tuple[str | int, ...]
+
+
+class Noting(dict):
+    """A dict that notes which of its keys were read."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self.read: set[str] = set()
+
+    def all(self) -> None:
+        self.read.update(dict.keys(self))
+
+    def get(self, key, default=None):
+        self.read.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key):
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key) -> bool:
+        self.read.add(key)
+        return super().__contains__(key)
+
+    def __iter__(self):
+        self.all()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self.all()
+        return super().__len__()
+
+    def keys(self):
+        self.all()
+        return super().keys()
+
+    def values(self):
+        self.all()
+        return super().values()
+
+    def items(self):
+        self.all()
+        return super().items()
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, dict):
+            self.all()
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+
+Noting.__name__ = "dict"  # JMESPath tells types by their names
+
+
+def noting(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Noting({key: noting(entry) for key, entry in value.items()})
+    return [noting(entry) for entry in value] if isinstance(value, list) else value
+
+
+def read(value: Any, path: Path_ = ()) -> Iterator[Path_]:
+    """The paths of all keys that were read and, in the lists among them, of all entries."""
+    if isinstance(value, Noting):
+        for key in dict.keys(value):
+            alone = dict.__len__(value) == 1  # without it, its owner would be empty, which can be told
+            if key in value.read and (key in MENTIONED or alone or path[:2] == TEMPLATE):
+                yield (*path, key)
+                yield from read(dict.__getitem__(value, key), (*path, key))
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield (*path, index)
+            yield from read(entry, (*path, index))
+
+
+def less(value: Any, path: Path_) -> Any:
+    """The value without what is at a path."""
+    first, *rest = path
+    if isinstance(value, list):
+        chosen = [first in (EACH, index) for index in range(len(value))]
+        if rest:
+            return [less(entry, rest) if yes else entry for entry, yes in zip(value, chosen, strict=True)]
+        return [entry for entry, yes in zip(value, chosen, strict=True) if not yes]
+    if not isinstance(value, dict) or first not in value:
+        return value
+    if rest:
+        return {**value, first: less(value[first], rest)}
+    return {key: entry for key, entry in value.items() if key != first}
+
+
+def general(path: Path_) -> Path_:
+    return tuple(EACH if isinstance(step, int) else step for step in path)
+
+
+def titled(resource: Any, path: Path_) -> Path_:
+    """The path with the type of a condition instead of its number, and with the class of a key of a template."""
+    if path[:2] == TEMPLATE and path[2:]:
+        whole, part = (rollout_status.without(each["spec"]["template"], HASH) for each in (resource, less(resource, path)))
+        return (*TEMPLATE, whole == part)
+    steps: list[str | int] = []
+    for step in path:
+        resource = resource[step]
+        steps.append(resource.get("type", EACH) if isinstance(step, int) and isinstance(resource, dict) else general((step,))[0])
+    return tuple(steps)
+
+
+@dataclass
+class Moment:
+    """A moment that is no success."""
+
+    snapshot: Snapshot
+    judge: Judge  # as it was before
+    held: frozenset[tuple[str, str]]  # rules and verdicts
+    findings: list[rollout_status.Finding]
+
+
+def seen(snapshot: Snapshot, objects: list[Any]) -> Snapshot:
+    """The snapshot with other objects."""
+    events = [each for each in objects if dict.get(each, "kind") == "Event"]
+    return replace(
+        snapshot,
+        objects=tuple(objects),
+        events=lambda namespace: [event for event in events if rollout_status.namespace_of(event) == namespace],
+    )
+
+
+def after(judge: Judge) -> Judge:
+    """A copy of what a judge remembers."""
+    other = copy.copy(judge)
+    other.since, other.progress, other.seen, other.failed_calls = (
+        dict(each) for each in (judge.since, judge.progress, judge.seen, judge.failed_calls)
+    )
+    return other
+
+
+class Case:
+    """A fixture with its moments, up to its verdict."""
+
+    def __init__(self, name: str) -> None:
+        self.arguments = tuple(yaml.safe_load((FIXTURES / name / "case.yaml").read_text())["args"])
+        options = rollout_status.parser().parse(["--replay", str(FIXTURES / name), *self.arguments])
+        selection = rollout_status.selected(options, RULES)
+        self.first = Judge(RULES, selection, RULES.values(rollout_status.settings(options)))
+        self.source = Replay(FIXTURES / name, None, selection)
+        self.moments = list(self.distinct())
+
+    def distinct(self) -> Iterator[Moment]:
+        """The first of the moments at which the same rules hold, and the last of all."""
+        known, last = set(), None
+        for moment in self.until_verdict():
+            last = moment
+            if moment.held not in known:
+                known.add(moment.held)
+                yield moment
+                last = None
+        yield from [last] if last else []
+
+    def until_verdict(self) -> Iterator[Moment]:
+        judge = after(self.first)
+        for poll in self.source.polls():
+            if any(judge.call_failed(call, poll.at, again=poll.again).verdict == "fail" for call in poll.calls):
+                return
+            if poll.snapshot:
+                before = after(judge)
+                judgement, success = self.judged(judge, poll.snapshot)
+                if success:
+                    return
+                findings = [finding for workload in judgement.workloads for finding in workload.findings]
+                yield Moment(poll.snapshot, before, frozenset((finding.rule.id, finding.verdict) for finding in findings), findings)
+                if judgement.decided:
+                    return
+
+    def read(self, moment: Moment) -> list[tuple[int, Path_, tuple[Any, ...]]]:
+        """Number of the object, path, and what stands for all that are like it, of all that is read at a moment."""
+        objects = [noting(each) for each in moment.snapshot.objects]
+        about: dict[str, set[str]] = {}
+        for finding in moment.findings:
+            about.setdefault(rollout_status.identity(finding.subject.holder), set()).add(finding.rule.id)
+        self.judged(after(moment.judge), seen(moment.snapshot, objects))
+        found: list[tuple[int, Path_, tuple[Any, ...]]] = []
+        for number, (resource, noted) in enumerate(zip(moment.snapshot.objects, objects, strict=True)):
+            known = resource["kind"], frozenset(about.get(rollout_status.identity(resource), ()))
+            if resource["kind"] != "Event" or "involvedObject" in noted.read:
+                found.append((number, (), (*known, ())))
+            found += [(number, path, (*known, titled(resource, path))) for path in read(noted)]
+        return found
+
+    def judged(self, judge: Judge, snapshot: Snapshot) -> tuple[Judgement, bool]:
+        """The judgement, and whether it is a success."""
+        judgement, (_, exit_code) = self.told(judge, snapshot)
+        return judgement, judgement.decided and exit_code == 0
+
+    def told(self, judge: Judge, snapshot: Snapshot) -> Any:
+        """The judgement, and all that a run tells of it: an error may come from there too."""
+        self.source.notes.clear()
+        run = rollout_status.Run()
+        run.rules, run.source, run.judge, run.judgement = RULES, self.source, judge, judge.judge(snapshot)
+        return run.judgement, run.result(None)
+
+
+def left_out(snapshot: Snapshot, chosen: int | str, path: Path_) -> list[Any]:
+    """The objects of a snapshot, one of them or all of a kind without what is at a path."""
+    objects = []
+    for number, resource in enumerate(snapshot.objects):
+        if chosen not in (number, resource["kind"]):
+            objects.append(resource)
+        elif path:
+            objects.append(less(resource, path))
+    return objects
+
+
+def unread_left_out(value: Any) -> Any:
+    if isinstance(value, Noting):
+        return {key: unread_left_out(entry) for key, entry in dict.items(value) if key in value.read}
+    return [unread_left_out(entry) for entry in value] if isinstance(value, list) else value
+
+
+DONE: set[tuple[Any, ...]] = set()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_that_is_left_out_makes_a_success(name: str) -> None:
+    case, found = Case(name), set()
+    for moment in case.moments:
+        everything = case.read(moment)
+        general_paths = dict.fromkeys((stands_for[0], general(path)) for _, path, stands_for in everything)
+        one = [(number, path, moment.judge, stands_for) for number, path, stands_for in everything]
+        every = [(kind, path, case.first, (kind, path)) for kind, path in general_paths if path[:2] != TEMPLATE or not path[2:]]
+        for chosen, path, judge, stands_for in one + every:
+            kind, last = stands_for[0], judge is case.first and moment is case.moments[-1]
+            key = (case.arguments, moment.held, *stands_for)
+            if key in DONE and not last and (kind, general(path)) not in EXCEPTIONS:
+                continue
+            DONE.add(key)
+            if path in {("apiVersion",), ("kind",), ("metadata",)}:
+                refused(less(moment.snapshot.objects[chosen], path) if isinstance(chosen, int) else {})
+            elif case.judged(after(judge), seen(moment.snapshot, left_out(moment.snapshot, chosen, path)))[1]:
+                found.add((kind, general(path)))
+    assert found == {what for what, (cases, _) in EXCEPTIONS.items() if name in cases}
+
+
+def refused(resource: Any) -> None:
+    """Neither a replay nor a poll takes an object that does not say what it is."""
+    with pytest.raises(UnreadableError):
+        rollout_status.objects_in(json.dumps(resource), "it")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_not_read_does_not_matter(name: str) -> None:
+    case = Case(name)
+    for moment in case.moments:
+        whole = case.told(after(moment.judge), moment.snapshot)[1]
+        objects = [noting(each) for each in moment.snapshot.objects]
+        assert case.told(after(moment.judge), seen(moment.snapshot, objects))[1] == whole
+        assert case.told(after(moment.judge), seen(moment.snapshot, list(map(unread_left_out, objects))))[1] == whole
