@@ -454,7 +454,7 @@ def printed(value: Json) -> str:
     if value is None or value is False:
         return ""
     if isinstance(value, float):
-        return f"{value:g}" if value < 1e6 else str(round(value))
+        return f"{value:g}" if value < 1e6 else f"{value:.0f}"
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -2378,8 +2378,8 @@ def expected(text: str) -> Rule:
     return Rule("expect", "--expect", (), None, isnt, None, "wait", None, None, None, {}, None, message, None, logs=False)
 
 
-def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
-    """The result and the exit code of a run, however it ends."""
+def concluded(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
+    """The result and the exit code of a run; RolloutError when it has a finding of which the message cannot be told."""
     try:
         try:
             run.watch(argv)
@@ -2389,6 +2389,15 @@ def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
             return run.result(end)
     except Interrupted as stopped:
         return run.result(RolloutError("interrupted", f"Interrupted by {stopped}: {run.waits()}", exit=128 + stopped.signum))
+
+
+def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
+    """The result and the exit code of a run, however it ends."""
+    try:
+        return concluded(run, argv)
+    except RolloutError as end:
+        run.judgement = None
+        return run.result(end)
     except Exception as bug:  # noqa: BLE001, the one place that ends a run
         traceback.print_exc()
         run.judgement = None

@@ -169,3 +169,14 @@ def log_names(recording: str) -> list[str]:
     import yaml
 
     return list(yaml.safe_load(recording)["logs"])
+
+
+def test_what_cannot_be_told_is_no_bug(tmp_path: Path) -> None:
+    """The message of what is awaited besides is only needed at the end, when the recording has ended without a verdict."""
+    objects = json.loads(snapshot("deployment-crash-loop").read_text())
+    pod = next(each for each in objects["items"] if each["kind"] == "Pod")
+    next(each for each in pod["status"]["conditions"] if each["type"] == "Ready")["message"] = ["x"]
+    (tmp_path / "001.json").write_text(json.dumps(objects))
+    outcome = run("--replay", str(tmp_path / "001.json"))
+    assert (outcome.exit, outcome.error["code"]) == (2, "invalid-rules")
+    assert "pod-not-ready" in outcome.error["message"]
