@@ -313,10 +313,11 @@ class Functions(jmespath.functions.Functions):
         known = [each for each in conditions if field_of(each, "type") == name] if isinstance(conditions, list) else []
         return known[0] if known else None
 
-    @function(LISTS, WORD)
-    def _func_named(self, entries: Json, name: str) -> Json:
-        """The entry of a list whose `name` it is; null when there is none."""
-        return next((each for each in entries if field_of(each, "name") == name), None) if isinstance(entries, list) else None
+    @function(LISTS, TEXT)
+    def _func_named(self, entries: Json, name: str | None) -> Json:
+        """The entry of a list whose `name` it is; null when there is none, and for null."""
+        known = entries if isinstance(entries, list) and name is not None else []
+        return next((each for each in known if field_of(each, "name") == name), None)
 
     @function(NUMBER, NUMBER)
     def _func_subtract(self, left: float | None, right: float | None) -> float | None:
@@ -954,6 +955,7 @@ class Rules:
         for kind in self.kinds.values():
             if kind.resource and kind.is_called(word):
                 return kind
+        self.known.clear()
         generic = next(kind for kind in self.kinds.values() if kind.resource == "*")
         return self.called.setdefault(word, replace(generic, resource=word))
 

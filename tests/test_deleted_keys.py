@@ -208,10 +208,14 @@ class Case:
     """A fixture with its moments, up to its verdict."""
 
     def __init__(self, name: str) -> None:
-        self.arguments = tuple(yaml.safe_load((FIXTURES / name / "case.yaml").read_text())["args"])
+        case = yaml.safe_load((FIXTURES / name / "case.yaml").read_text())
+        self.arguments = tuple(case["args"])
         options = rollout_status.parser().parse(["--replay", str(FIXTURES / name), *self.arguments])
         selection = rollout_status.selected(options, RULES)
-        self.first = Judge(RULES, selection, RULES.values(rollout_status.settings(options)))
+        if "stdin" in case:
+            selection.take(RULES, rollout_status.objects_in((FIXTURES / name / case["stdin"]).read_text(), "it"), printed=True)
+        expected = [rollout_status.expected(text) for text in options.expect]
+        self.first = Judge(RULES, selection, rollout_status.settings(options), options.wait_for_create, expected)
         self.source = Replay(FIXTURES / name, None, selection)
         self.moments = list(self.distinct())
 
@@ -238,7 +242,7 @@ class Case:
                     return
                 findings = [finding for workload in judgement.workloads for finding in workload.findings]
                 yield Moment(poll.snapshot, before, frozenset((finding.rule.id, finding.verdict) for finding in findings), judgement)
-                if judgement.decided:
+                if judgement.failed or judgement.ready:
                     return
 
     def read(self, moment: Moment) -> list[tuple[int, Path_, tuple[Any, ...]]]:
@@ -262,7 +266,7 @@ class Case:
     def judged(self, judge: Judge, snapshot: Snapshot) -> tuple[Judgement, bool]:
         """The judgement, and whether it is a success."""
         judgement, (_, exit_code) = self.told(judge, snapshot)
-        return judgement, judgement.decided and exit_code == 0
+        return judgement, (judgement.failed or judgement.ready) and exit_code == 0
 
     def is_wrong_without(self, moment: Moment, judge: Judge, chosen: int | str, path: Path_) -> bool:
         """Whether what is at the path in one object, or in all of a kind, is all that keeps a moment from a success."""
