@@ -112,22 +112,44 @@ class Namespace:
         return kubectl("-n", self.name, *arguments, stdin=stdin)
 
     def apply(self, *manifests: Json) -> None:
-        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
+        self.kubectl("apply", "-f", "-", stdin=listed(*manifests))
 
     def get(self, *arguments: str) -> Json:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
     def rollout_status(self, *arguments: str) -> Result:
         """The result of watching this namespace, once the tool has ended by itself."""
-        done = subprocess.run(
-            command("-n", self.name, *arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-        return Result.of(done.returncode, done.stdout, done.stderr)
+        return rollout_status("-n", self.name, *arguments)
+
+
+def rollout_status(*arguments: str, stdin: str = "") -> Result:
+    """The result of a run of the tool, once it has ended by itself."""
+    done = subprocess.run(command(*arguments), input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return Result.of(done.returncode, done.stdout, done.stderr)
+
+
+def listed(*manifests: Json) -> str:
+    """Manifests as kubectl reads them."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
 
 
 @pytest.fixture
 def namespace() -> Iterator[Namespace]:
-    """A namespace of its own for a test, with the ServiceAccount that pods need."""
+    """A namespace of its own for a test."""
+    with fresh_namespace() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def other() -> Iterator[Namespace]:
+    """A second namespace, for a test that needs two."""
+    with fresh_namespace() as fresh:
+        yield fresh
+
+
+@contextmanager
+def fresh_namespace() -> Iterator[Namespace]:
+    """A new namespace, with the ServiceAccount that pods need."""
     fresh = Namespace(f"e2e-{secrets.token_hex(4)}")
     kubectl("create", "namespace", fresh.name)
     try:
@@ -138,7 +160,7 @@ def namespace() -> Iterator[Namespace]:
 
 
 @contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(*arguments: str, says: str = "deployment/web") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The tool, waiting (it has said for what), and what its environment and that of all it starts has in it."""
     mark = f"ROLLOUT_E2E_MARK={os.urandom(8).hex()}"
     environment = os.environ | dict([mark.split("=")])
@@ -156,7 +178,7 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     try:
         with tool:
             assert tool.stderr
-            assert "deployment/web" in tool.stderr.readline()
+            assert says in tool.stderr.readline()
             yield tool, mark
     finally:
         guard.cancel()
@@ -168,6 +190,27 @@ def ended(tool: subprocess.Popen[str]) -> Result:
     """The result of a tool that was started, once it has ended; its stderr lacks the beginning."""
     stdout, stderr = tool.communicate()
     return Result.of(tool.returncode, stdout, stderr)
+
+
+@contextmanager
+def cluster_wide(*manifests: Json) -> Iterator[None]:
+    """Objects that are in no namespace, for as long as they are needed."""
+    objects = listed(*manifests)
+    try:
+        kubectl("apply", "-f", "-", stdin=objects)
+        yield
+    finally:
+        kubectl("delete", "-f", "-", "--ignore-not-found", "--wait=false", stdin=objects)
+
+
+def kubeconfig(folder: Path, **changes: dict[str, str]) -> str:
+    """The path of the current kubeconfig with another `cluster` or `user` in it, apart from the certificates to trust."""
+    config = json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+    config["clusters"][0]["cluster"] |= changes.get("cluster", {})
+    config["users"][0]["user"] = changes.get("user", config["users"][0]["user"])
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    return str(path)
 
 
 def processes(mark: str) -> list[int]:

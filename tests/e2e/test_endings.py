@@ -1,13 +1,12 @@
 """Runs that end without a verdict: the time is up, a signal arrives, the cluster may not or cannot be asked."""
 
-import json
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Namespace, ended, eventually, is_kept, kubectl, processes, started
+from conftest import Namespace, ended, eventually, is_kept, kubeconfig, processes, started
 from manifests import NEVER_READY, WEB, deployment
 
 WAITING = deployment("web", WEB | {"readinessProbe": NEVER_READY})
@@ -129,13 +128,3 @@ def test_what_may_be_read_is_judged_and_the_rest_is_noted(namespace: Namespace, 
     result = namespace.rollout_status("--kubeconfig", viewer)
     assert result.exit == 0
     assert any("jobs" in note for note in result.document["notes"])
-
-
-def kubeconfig(folder: Path, **changes: dict[str, str]) -> str:
-    """The path of the current kubeconfig with another `cluster` or `user` in it, apart from the certificates to trust."""
-    config = json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
-    config["clusters"][0]["cluster"] |= changes.get("cluster", {})
-    config["users"][0]["user"] = changes.get("user", config["users"][0]["user"])
-    path = folder / "kubeconfig"
-    path.write_text(json.dumps(config))
-    return str(path)

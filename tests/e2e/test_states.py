@@ -2,12 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from conftest import Namespace, ended, eventually, images_of_running_pods, is_kept, kubectl, running_pods, started
-from manifests import BROKEN, IMAGES, MISSING, NEVER_READY, WEB, Json, deployment, policy, runtime_class, script, workload
+from conftest import Namespace, cluster_wide, ended, eventually, images_of_running_pods, is_kept, kubectl, running_pods, started
+from manifests import BROKEN, IMAGES, MISSING, NEVER_READY, WEB, deployment, policy, runtime_class, script, workload
 
 KINDS = {"StatefulSet": {"serviceName": "db", "replicas": 2}, "DaemonSet": {}}
 
@@ -107,17 +105,6 @@ def test_a_policy_that_denies_the_pods_is_named(namespace: Namespace, kind: str)
     assert result.exit == 1
     assert result.error["code"] == "admission-denied"
     assert "no pods on Fridays" in result.error["message"]
-
-
-@contextmanager
-def cluster_wide(*manifests: Json) -> Iterator[None]:
-    """Objects that are in no namespace, for as long as they are needed."""
-    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    try:
-        kubectl("apply", "-f", "-", stdin=objects)
-        yield
-    finally:
-        kubectl("delete", "-f", "-", "--ignore-not-found", "--wait=false", stdin=objects)
 
 
 def test_a_crash_after_kubectl_has_called_it_a_success_fails(namespace: Namespace) -> None:
