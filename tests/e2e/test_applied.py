@@ -499,7 +499,7 @@ def test_a_recorded_run_replays_through_an_api_that_was_down(namespace: Namespac
     with proxy(tmp_path) as (config, down):
 
         def meanwhile(*tools: subprocess.Popen[str]) -> None:
-            pod = eventually(lambda: running_pods(namespace))[0]["metadata"]["name"]
+            (pod,) = (each["metadata"]["name"] for each in eventually(lambda: namespace.get("pods", "-l", "app=web")["items"]))
             with down():
                 for tool in tools:
                     assert tool.stderr
@@ -674,13 +674,12 @@ def test_the_cluster_role_suffices_for_all_namespaces(namespace: Namespace, othe
 def test_without_events_it_works_with_a_note(namespace: Namespace, tmp_path: Path) -> None:
     config = bound(namespace, tmp_path, lacking(ROLE, "events"))
     namespace.apply(mounting("web", WEB))
-    with started("-n", namespace.name, "--kubeconfig", config, "--set", "mount_grace=1s") as (tool, _):
-        assert tool.stderr
-        assert any("is being created" in line for line in tool.stderr)
-        namespace.apply(SETTINGS)
-        result = ended(tool)
-    assert result.exit == 0
+    result = namespace.rollout_status("--kubeconfig", config, "--set", "mount_grace=1s", "--timeout", "4s")
+    assert result.exit == 3
+    assert result.statuses == {"web": "waiting"}
     assert any("events" in note and "forbidden" in note for note in notes(result))
+    namespace.apply(SETTINGS)
+    assert namespace.rollout_status("--kubeconfig", config).exit == 0
 
 
 def test_without_logs_it_works_with_a_note(namespace: Namespace, tmp_path: Path) -> None:
