@@ -412,7 +412,7 @@ def test_a_kind_that_the_cluster_does_not_know_is_wrong_input(namespace: Namespa
 
 # ----------------------------------------------------------------------------------------------------------- recording
 
-HELD = re.compile(r"^ *((?:fail|wait|hold|ignore|note): \S+|\S+ \S+: \d+ rules, of which \d+ hold.*)", re.MULTILINE)
+HELD = re.compile(r"^ *((?:fail|wait|hold|ignore|note): \S+ \(|\S+ \S+: \d+ rules, of which \d+ hold.*)", re.MULTILINE)
 
 
 @pytest.fixture
