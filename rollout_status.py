@@ -1565,7 +1565,7 @@ class Judge:
         self.failing_since = at if self.failing_since < 0 else self.failing_since
         resource = str(call["resource"])
         self.failed_calls[resource] = self.failed_calls.get(resource, 0) + (not again)
-        value = {"failures": self.failed_calls[resource], **call}
+        value = {"failures": self.failed_calls[resource], "meant": self.rules.meant(resource), **call}
         found = list(self.findings(Subject(self.rules.kinds["call"], value, "call", (("call", value),), (), (), (), None)))
         self.since |= self.present
         if not found:
@@ -2016,8 +2016,7 @@ class Live:
         """A call that failed, as rules/kubectl.yaml sees it."""
         namespace = rest[1] if rest[:1] == ("-n",) else None
         optional = for_workloads and self.selection.by_default
-        call = {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr}
-        return {**call, "optional": optional, "meant": self.rules.meant(resource)}
+        return {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr, "optional": optional}
 
     def drop(self, call: Json) -> bool:
         """Asks no more for the resource of a failed call; False when nothing is left to ask for."""

@@ -45,7 +45,7 @@ class Recorder:
             if fresh:
                 self.write(entry["objects"], content)
         else:
-            entry["error"] = [{key: call[key] for key in sorted(call) if key != "meant"} for call in poll.calls]
+            entry["error"] = [{key: call[key] for key in sorted(call)} for call in poll.calls]
         self.polls.append(entry)
         self.save({})
 
