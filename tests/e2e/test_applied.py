@@ -516,6 +516,45 @@ def test_a_recorded_run_replays_through_an_api_that_was_down(namespace: Namespac
         assert "objects" in polls[-1]
 
 
+def assert_is_recorded(namespace: Namespace, folder: Path, *arguments: str) -> Result:
+    """The result of a run, of which the recording's is no other."""
+    result = namespace.rollout_status(*arguments, "--record", str(folder))
+    replayed = namespace.rollout_status(*arguments, "--replay", str(folder))
+    assert replayed.exit == result.exit
+    assert verdict(replayed) == verdict(result)
+    return result
+
+
+@pytest.mark.parametrize("called", ["widgets.{group}", "{short}"])
+def test_a_recorded_object_of_any_kind_replays(namespace: Namespace, group: str, called: str, tmp_path: Path) -> None:
+    namespace.apply(widget(group))
+    patch_condition(namespace, group, "Ready")
+    kinds = ["--kinds", called.format(group=group, short=short(group))]
+    assert assert_is_recorded(namespace, tmp_path / "run", *kinds).exit == 0
+
+
+@pytest.mark.parametrize("written", [json.dumps, yaml.safe_dump])
+def test_a_recorded_run_of_manifests_replays(namespace: Namespace, written: Callable[[Json], str], tmp_path: Path) -> None:
+    namespace.apply(deployment("web", WEB))
+    (tmp_path / "web").write_text(written(deployment("web", WEB)))
+    assert assert_is_recorded(namespace, tmp_path / "run", "-f", str(tmp_path / "web"), "--on-superseded", "fail").exit == 0
+
+
+def test_a_recorded_run_of_the_pipe_replays(namespace: Namespace, tmp_path: Path) -> None:
+    printed = applied(namespace, deployment("web", WEB))
+    applied(namespace, deployment("web", V2))
+    (tmp_path / "applied.json").write_text(printed)
+    flags = ["--on-superseded", "fail"]
+    result = rollout_status("-f", "-", *flags, "--record", str(tmp_path / "run"), stdin=printed)
+    replayed = rollout_status("-f", str(tmp_path / "applied.json"), *flags, "--replay", str(tmp_path / "run"))
+    assert verdict(replayed) == verdict(result)
+    assert result.error["code"] == replayed.error["code"] == "superseded"
+
+
+def test_a_recorded_kind_that_the_cluster_does_not_know_replays(namespace: Namespace, tmp_path: Path) -> None:
+    assert assert_is_recorded(namespace, tmp_path / "run", "--kinds", "deploymnets").exit == 2
+
+
 def test_a_folder_that_has_something_in_it_is_not_recorded_to(namespace: Namespace, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     result = namespace.rollout_status("--record", str(tmp_path))
