@@ -960,8 +960,11 @@ class Rules:
         return self.called.setdefault(word, replace(generic, resource=word))
 
     def meant(self, word: str) -> str:
-        """The end of a sentence about a word that is no declared kind: what it may be a misspelling of."""
-        names = [name for kind in self.kinds.values() if kind.resource for name in (kind.name, kind.plural)]
+        """The end of a sentence about a word that may be no declared kind: what it may be a misspelling of."""
+        declared = [kind for kind in self.kinds.values() if kind.resource]
+        if any(kind.is_called(word) for kind in declared):
+            return ""
+        names = [name for kind in declared for name in (kind.name, kind.plural)]
         return nearest(word, names) if difflib.get_close_matches(word.lower(), names, 1) else ""
 
     def kind_of(self, resource: Json) -> Kind | None:
