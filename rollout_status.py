@@ -1678,7 +1678,11 @@ def newest_time(objects: Iterable[Json]) -> float:
 
 
 class Replay:
-    """The polls of a recording, or of a file that `kubectl get ... -o json` printed. Its clock jumps."""
+    """The polls of a recording, or of a file that `kubectl get ... -o json` printed. Its clock jumps.
+
+    A recording that --record wrote is `exact`: it is judged when the run was that it is of. It knows what was `applied`, and
+    the kinds that `words` of the command line meant to that cluster.
+    """
 
     STEP = 1.0  # seconds after which a snapshot that stands is judged again
     LONGEST = 86_400.0  # seconds
@@ -1688,6 +1692,8 @@ class Replay:
         self.notes: list[str] = []
         self.logs: Mapping[str, Json] = {}
         self.applied: tuple[Json, ...] = ()
+        self.words: Mapping[str, Json] = {}
+        self.exact = False
         if path.is_dir() and now is not None:
             raise RolloutError("usage", "--now goes with a single file: a recording has its own times")
         if path.is_dir():
@@ -1699,8 +1705,9 @@ class Replay:
 
     def load(self, document: Document) -> None:
         """Reads a recording's polls and logs, and when it ends."""
-        document.mapping((), ("polls", "until", "logs", "applied"), ("polls",))
-        self.logs = document.mapping(("logs",))
+        document.mapping((), ("polls", "until", "logs", "applied", "words", "exact"), ("polls",))
+        self.logs, self.words = document.mapping(("logs",)), document.mapping(("words",))
+        self.exact = document.get(("exact",), False) is True
         if document.get(("applied",)):
             self.applied = self.objects(document.path.parent / self.file(document, ("applied",)))
         self.recorded = [self.load_poll(document, at) for at in document.entries(("polls",))]
@@ -1763,6 +1770,8 @@ class Replay:
         start, ticks = self.recorded[0].at, 0
         for poll, due in zip(self.recorded, [*(poll.at for poll in self.recorded[1:]), None], strict=True):
             yield poll
+            if self.exact and due is not None:
+                continue
             while (moment := start + ticks * self.STEP) < (self.until if due is None else due):
                 if moment > poll.at:
                     yield self.later(poll, moment)
@@ -2028,7 +2037,8 @@ class Live:
         return any(self.wanted.values())
 
     def events(self, namespace: str) -> list[Json] | None:
-        """The events of a namespace; None, and a note, when they cannot be read."""
+        """The events of a namespace; None, and a note until they can be, when they cannot be read."""
+        self.notes = [note for note in self.notes if not note.startswith(f"events of namespace {namespace} ")]
         try:
             return list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
         except UnreadableError as error:
@@ -2215,7 +2225,7 @@ class Run:
         if options.record:
             from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
 
-            self.recorder = Recorder(Path(options.record), selection)
+            self.recorder = Recorder(Path(options.record), selection, self.rules)
         progress = Progress(sys.stderr, quiet=options.quiet)
         for poll in self.source.polls():
             self.polls += not poll.again
@@ -2234,6 +2244,16 @@ class Run:
 
     def read_applied(self, options: argparse.Namespace) -> None:
         """Reads what was applied from the pipe; in a replay from the files too, since no kubectl is asked then."""
+        selection = self.judge.selection
+        if options.replay:
+            self.rules.known.update(
+                (tuple(kind), self.rules.called[word]) for word, kind in self.source.words.items() if word in self.rules.called
+            )
+        if options.replay and self.source.applied and (selection.manifests or selection.by_default):
+            selection.take_recorded(self.rules, self.source.applied)
+            return
+        if options.replay and options.kustomize:
+            raise RolloutError("usage", "a replay has no kubectl that could read -k, and the recording does not say what was in it")
         for name in options.filename if options.replay else ["-"] if "-" in options.filename else []:
             try:
                 text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
@@ -2243,9 +2263,7 @@ class Run:
             except (OSError, ValueError) as error:
                 hint = "kubectl apply -f k8s/ -o json | rollout-status -f -"
                 raise RolloutError("usage", f"-f {name}: {error}", hint=hint) from None
-            self.notes += self.judge.selection.take(self.rules, objects, printed=True)
-        if options.replay and self.source.applied and self.judge.selection.by_default:
-            self.judge.selection.take_recorded(self.rules, self.source.applied)
+            self.notes += selection.take(self.rules, objects, printed=True)
 
     def has_lasted(self, seconds: float, progress: Progress) -> bool:
         """Whether the success has lasted that long by the judge's clock, which stands still while polls fail."""
@@ -2348,8 +2366,8 @@ def selected(options: argparse.Namespace, rules: Rules) -> Selection:
         raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector, --kinds and -f")
     if manifests and (options.selector or options.all_namespaces):
         raise RolloutError("usage", "-f and -k say which workloads: leave out --selector and --all-namespaces")
-    if options.kustomize and (options.filename or options.replay):
-        raise RolloutError("usage", "-k stands alone, and a replay has no kubectl that could read it")
+    if options.kustomize and options.filename:
+        raise RolloutError("usage", "-k stands alone")
     if "-" in options.filename and len(options.filename) > 1:
         raise RolloutError("usage", "-f - stands alone")
     if options.all_namespaces and options.namespace:

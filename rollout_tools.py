@@ -22,14 +22,14 @@ class Recorder:
 
     DROPPED = ("managedFields", "kubectl.kubernetes.io/last-applied-configuration")
 
-    def __init__(self, folder: Path, selection: engine.Selection) -> None:
+    def __init__(self, folder: Path, selection: engine.Selection, rules: engine.Rules) -> None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(folder.iterdir()):
                 raise engine.RolloutError("usage", f"--record: {folder} is not empty: name a new folder")
         except OSError as error:
             raise engine.RolloutError("usage", f"--record: {error}") from None
-        self.folder, self.selection = folder, selection
+        self.folder, self.selection, self.rules = folder, selection, rules
         self.polls: list[Json] = []
         self.files: dict[str, str] = {}  # content -> file
         self.secrets: dict[str, str] = {}  # value of a variable -> what stands for it
@@ -51,7 +51,8 @@ class Recorder:
 
     def save(self, logs: Mapping[str, str]) -> None:
         """Writes which polls there were."""
-        content = {"polls": self.polls, **({"logs": dict(logs)} if logs else {})}
+        words = {word: list(key) for key, kind in self.rules.known.items() for word, each in self.rules.called.items() if each is kind}
+        content = {"exact": True, "polls": self.polls, **({"logs": dict(logs)} if logs else {}), **({"words": words} if words else {})}
         if self.selection.manifests and self.selection.targets:
             self.write("applied.json", json.dumps({"kind": "List", "items": list(map(self.applied, self.selection.targets))}, indent=1))
             content["applied"] = "applied.json"

@@ -72,7 +72,7 @@ def test_spelling(arguments: list[str], name: str, value: object) -> None:
         (["-f", "a", "web/b"], ["KIND/NAME", "-f"]),
         (["-f", "-", "-f", "a"], ["-f - stands alone"]),
         (["-k", "a", "-f", "a"], ["-k stands alone"]),
-        (["-k", "a", "--replay", "a"], ["-k stands alone"]),
+        (["-k", "a"], ["-k", "does not say what was in it"]),
         (["-A", "-n", "a"], ["--all-namespaces or --namespace"]),
         (["--record", "a", "--replay", str(FIXTURES / "deployment-success")], ["--record", "recorded already"]),
         (["--expect", "a ==", "--replay", "a"], ["--expect", "a =="]),
