@@ -320,7 +320,7 @@ def test_what_comes_through_the_pipe_is_asked_for_in_its_own_namespace(kubectl: 
         ("", ["-f -", "empty", "kubectl apply", "pipefail"]),
         ('{"kind": "List", "items": [', ["-f -", "no complete JSON"]),
         ("deployment.apps/web configured\n", ["-f -", "no complete JSON", "deployment.apps/web"]),
-        ('{"kind": "Deployment"}', ["-f -", "lacks kind or metadata"]),
+        ('{"kind": "Deployment"}', ["-f -", "lacks apiVersion, kind or metadata"]),
         (
             '{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "blog"}}',
             ["Deployment web is in namespace blog, not in shop"],
@@ -422,7 +422,7 @@ def test_a_recorded_run_replays(kubectl: Program, tmp_path: Path) -> None:
     (tmp_path / "roots.json").write_text(json.dumps({"kind": "List", "items": [each for each in items if each["kind"] == "Deployment"]}))
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": [*items, other]}))
     events = [
-        {"kind": "Event", "metadata": {"name": str(n)}, "involvedObject": {"uid": uid}}
+        {"apiVersion": "v1", "kind": "Event", "metadata": {"name": str(n)}, "involvedObject": {"uid": uid}}
         for n, uid in enumerate((pod["metadata"]["uid"], "x"))
     ]
     (tmp_path / "events.json").write_text(json.dumps({"kind": "List", "items": events}))
