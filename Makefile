@@ -1,9 +1,9 @@
-# make demo | test | lint | e2e | wheel | clean: what they do is in README.md
+# make demo | test | lint | e2e | docs | wheel | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint e2e wheel clean
+.PHONY: demo test lint e2e docs wheel clean
 
 # The virtual environment is made anew when the dependencies change
 $(VENV)/ready: pyproject.toml
@@ -33,6 +33,12 @@ lint: $(VENV)/ready
 # Against the cluster of KUBECONFIG
 e2e: $(VENV)/ready
 	$(BIN)/pytest -q tests/e2e
+
+# What is generated: docs/rules.md from the rules, fields.json (for `rollout-status lint`) from the fixtures
+docs: $(VENV)/ready
+	mkdir -p docs
+	$(BIN)/python rollout_status.py rules --markdown >docs/rules.md
+	$(BIN)/python -c 'import rollout_tools; rollout_tools.write_fields()'
 
 # The wheel in dist/
 wheel: $(VENV)/ready

@@ -189,8 +189,10 @@ def parser() -> Parser:
     flags = Parser(
         prog="rollout-status",
         usage="rollout-status [KIND/NAME ...] [flags]\n"
-        "       rollout-status explain ...   the same, and why each subject is what it is\n"
-        "       rollout-status demo          a recorded crash loop",
+        "       rollout-status explain ...          the same, and why each subject is what it is\n"
+        "       rollout-status query EXPR ...       the same, and what an expression gives\n"
+        "       rollout-status rules|lint|test ...  about rule files: each has --help\n"
+        "       rollout-status demo                 a recorded crash loop",
         description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
         epilog="Flags take one dash or two, `-flag value` or `-flag=value`, and times like 90s or 1m30s. Exit codes: 0 success, "
         "1 failed, 2 wrong input, 3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",
@@ -731,6 +733,7 @@ class Rule:
 
 
 VERDICTS = ("fail", "wait", "hold", "ignore", "note")
+SILENT = ("fail", "ignore", "note")  # verdicts that do not wait
 DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them
 CODE_KEYS = ("code", "type", "exit", "text")
 PARAM_KEYS = ("type", "default", "choices", "doc")
@@ -750,7 +753,10 @@ class Rules:
     RolloutError `invalid-rules`, with file and line, when one is wrong.
     """
 
-    def __init__(self, folder: Path, teams: Sequence[Path] = (), *, packs: bool = False) -> None:
+    def __init__(
+        self, folder: Path, teams: Sequence[Path] = (), *, packs: bool = False, problems: list[RolloutError] | None = None
+    ) -> None:
+        self.problems = problems  # where lint wants all of them; else the first one ends the run
         self.called: dict[str, Kind] = {}  # what nothing declares and the command line names, by its word
         self.known: dict[tuple[str, str], Kind | None] = {}  # by the kind and the group of an object
         self.notes: list[str] = []
@@ -760,10 +766,22 @@ class Rules:
         if not own:
             raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
         for path in own:
-            self.add_all(self.document(path))
+            with self.part():
+                self.add_all(self.document(path))
         for path in [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]:
-            self.overlay(self.document(path))
+            with self.part():
+                self.overlay(self.document(path))
         self.load()
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of the files that can be read, or not, without the others."""
+        try:
+            yield
+        except RolloutError as error:
+            if self.problems is None:
+                raise
+            self.problems.append(error)
 
     def document(self, path: Path) -> Document:
         document = Document(path, "invalid-rules")
@@ -789,49 +807,79 @@ class Rules:
 
     def overlay(self, document: Document) -> None:
         """Takes over what a team's file changes and adds."""
-        rules, kinds, params = (self.entries[section] for section in ("rules", "kinds", "params"))
-        base = document.get(("extends",), "builtin")
+        self.extend(document)
+        named = [[(section, name) for name in document.mapping((section,))] for section in ("params", "override")]
+        for take, places in (
+            (self.take_code, document.entries(("codes",))),
+            (self.take_kind, document.entries(("kinds",))),
+            (self.take_param, named[0]),
+            (self.take_rule, document.entries(("rules",))),
+            (self.override, named[1]),
+            (self.disable, document.entries(("disable",))),
+            (self.restrict, [("annotations",)] if document.get(("annotations",)) is not None else []),
+        ):
+            for at in places:
+                with self.part():
+                    take(document, at)
+
+    def extend(self, document: Document) -> None:
+        base, rules = document.get(("extends",), "builtin"), self.entries["rules"]
         if base not in ("builtin", "none"):
             document.refuse(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
-        if base == "none":  # but for what kubectl's own errors mean
-            self.entries["rules"] = rules = {name: rule for name, rule in rules.items() if "call" in rule.texts("subject")}
-        for at in document.entries(("codes",)):
-            self.add("codes", Entry(document, at, CODE_KEYS, CODE_KEYS))
-        for at in document.entries(("kinds",)):
-            entry = Entry(document, at, Kind.__slots__, ("name",))
-            if entry.get("name") in kinds:
-                kinds[entry.get("name")].replace(document, at)
-            else:
-                self.add("kinds", entry)
-        for name, content in document.mapping(("params",)).items():
-            if name in params and not isinstance(content, dict):
-                params[name].fields["default"] = (document, ("params", name))
-            elif name in params:
-                document.mapping(("params", name), PARAM_KEYS)
-                params[name].replace(document, ("params", name))
-            else:
-                self.add("params", Entry(document, ("params", name), PARAM_KEYS, ("type", "default")))
-        for at in document.entries(("rules",)):
-            if not TEAM_CODE.fullmatch(str(document.get((*at, "id")))):
-                document.refuse((*at, "id"), f"a team's rule has a prefix: write id: acme/{document.get((*at, 'id')) or 'name'}")
-            self.add("rules", Entry(document, at, RULE_KEYS, ("id",)))
-        for name in document.mapping(("override",)):
-            fields = document.mapping(("override", name), [key for key in RULE_KEYS if key != "id"])
-            rule = self.rule_called(name, document, ("override", name))
-            if set(DECISIONS) & fields.keys():
-                rule.fields = {key: place for key, place in rule.fields.items() if key not in DECISIONS}
-            rule.replace(document, ("override", name))
-        for at in document.entries(("disable",)):
-            rule = self.rule_called(document.get(at), document, at)
-            del self.entries["rules"][rule.get("id")]
-            if rule.get("verdict") not in ("fail", "ignore", "note"):
-                self.notes.append(f"{rule.get('id')} is disabled, which could wait: success may come earlier")
-        if document.get(("annotations",)) is not None:
-            allowed = [name.replace("-", "_") for name in document.texts(("annotations",))]
-            for name in allowed:
-                if name not in (*params, "none", "all"):
-                    document.refuse(("annotations",), f"no parameter {name}{nearest(name, (*params, 'none', 'all'))}")
-            self.annotations = None if allowed == ["all"] else allowed
+        for name in list(rules) if base == "none" else ():  # but for what kubectl's own errors mean
+            if "call" not in rules[name].texts("subject"):
+                del rules[name]
+
+    def take_code(self, document: Document, at: Path_) -> None:
+        self.add("codes", Entry(document, at, CODE_KEYS, CODE_KEYS))
+
+    def take_kind(self, document: Document, at: Path_) -> None:
+        entry = Entry(document, at, Kind.__slots__, ("name",))
+        if entry.get("name") in self.entries["kinds"]:
+            self.entries["kinds"][entry.get("name")].replace(document, at)
+        else:
+            self.add("kinds", entry)
+
+    def take_param(self, document: Document, at: Path_) -> None:
+        """A parameter of the team, another default for a known one, or some of a known one's fields."""
+        known = self.entries["params"].get(str(at[-1]))
+        if known and not isinstance(document.get(at), dict):
+            known.fields["default"] = (document, at)
+        elif known:
+            document.mapping(at, PARAM_KEYS)
+            known.replace(document, at)
+        else:
+            self.add("params", Entry(document, at, PARAM_KEYS, ("type", "default")))
+
+    def take_rule(self, document: Document, at: Path_) -> None:
+        name = document.get((*at, "id"))
+        if not TEAM_CODE.fullmatch(str(name)):
+            document.refuse((*at, "id"), f"a team's rule has a prefix: write id: acme/{name or 'name'}")
+        self.add("rules", Entry(document, at, RULE_KEYS, ("id",)))
+
+    def override(self, document: Document, at: Path_) -> None:
+        fields = document.mapping(at, [key for key in RULE_KEYS if key != "id"])
+        rule = self.rule_called(at[-1], document, at)
+        could_wait = rule.get("verdict") not in SILENT
+        if set(DECISIONS) & fields.keys():
+            rule.fields = {key: place for key, place in rule.fields.items() if key not in DECISIONS}
+        rule.replace(document, at)
+        if could_wait and rule.get("verdict") in ("ignore", "note"):
+            self.notes.append(f"{rule.get('id')} does not wait any more: success may come earlier ({document.where(at)})")
+
+    def disable(self, document: Document, at: Path_) -> None:
+        rule = self.rule_called(document.get(at), document, at)
+        del self.entries["rules"][rule.get("id")]
+        if rule.get("verdict") not in SILENT:
+            self.notes.append(f"{rule.get('id')} is disabled and could wait: success may come earlier ({document.where(at)})")
+
+    def restrict(self, document: Document, at: Path_) -> None:
+        """Which parameters annotations may set: all, none, or those of a list."""
+        allowed = [name.replace("-", "_") for name in document.texts(at)]
+        for name in allowed:
+            if name not in (known := (*self.entries["params"], "none", "all")):
+                document.refuse(at, f"no parameter {name}{nearest(name, known)}")
+        self.annotations = None if allowed == ["all"] else allowed
 
     def rule_called(self, name: Json, document: Document, at: Path_) -> Entry:
         """The rule with that id, or that had it before it was renamed."""
@@ -845,20 +893,29 @@ class Rules:
         """Makes kinds, parameters, codes and rules of all that is written."""
         codes, kinds, params, rules = (self.entries[section] for section in ("codes", "kinds", "params", "rules"))
         self.codes = {name: Code(name, rank, entry.get("type"), entry.get("exit")) for rank, (name, entry) in enumerate(codes.items())}
-        self.kinds = {name: self.load_kind(entry) for name, entry in kinds.items()}
-        self.params = {name: self.load_param(name, entry) for name, entry in params.items()}
-        self.rules = {name: self.load_rule(entry) for name, entry in rules.items()}
-        self.check_params()
+        self.kinds: dict[str, Kind] = {}
+        self.params: dict[str, Parameter] = {}
+        self.rules: dict[str, Rule] = {}
+        sections: Any = ((self.kinds, self.load_kind, kinds), (self.params, self.load_param, params), (self.rules, self.load_rule, rules))
+        for known, load, entries in sections:
+            for name, entry in entries.items():
+                with self.part():
+                    known[name] = load(entry)
+        for rule in self.rules.values():
+            with self.part():
+                self.check_params(rule)
         self.of = {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
-        for name, kind in self.kinds.items():
-            if kind.resource and kind.waits and not any(rule.can_wait for rule in self.of[name]):
-                entry = kinds[name]
-                entry.document.refuse(entry.at, f"no rule about {name} can wait, so it could not but succeed: add one, or waits: false")
 
-    def load_param(self, name: str, entry: Entry) -> Parameter:
+    def check_kind(self, kind: Kind) -> None:
+        """Refuses a kind of which no rule can wait."""
+        if kind.waits and not any(rule.can_wait for rule in self.of[kind.name]):
+            entry = self.entries["kinds"][kind.name]
+            entry.document.refuse(entry.at, f"no rule about {kind.name} can wait, so it could not but succeed: add one, or waits: false")
+
+    def load_param(self, entry: Entry) -> Parameter:
         if entry.get("type") not in TYPES:
             entry.refuse("type", f"no type {entry.get('type')}{nearest(entry.get('type'), TYPES)}")
-        param = Parameter(name, entry.get("type"), None, entry.texts("choices"))
+        param = Parameter(str(entry.at[-1]), entry.get("type"), None, entry.texts("choices"))
         try:
             return replace(param, default=param.value(str(entry.get("default"))))
         except UnreadableError as error:
@@ -942,9 +999,9 @@ class Rules:
         except UnreadableError as error:
             entry.refuse("fail_after", f"{error}, or params.NAME")
 
-    def check_params(self) -> None:
+    def check_params(self, rule: Rule) -> None:
         """Refuses `params.x` where no file declares x: it would be null and never match."""
-        for expression in (each for rule in self.rules.values() for each in rule.expressions()):
+        for expression in rule.expressions():
             for node in nodes(expression.tree):
                 names = [child.get("value") for child in node["children"][:2]] if node["type"] == "subexpression" else []
                 if names[:1] == ["params"] and names[1] not in self.params:
@@ -2190,13 +2247,15 @@ def checked(result: dict[str, Json]) -> dict[str, Json]:
 
 # How a run ends of which the rules could not be read
 FIRST_CODES = {"usage": 2, "invalid-rules": 2, "internal": 70, "interrupted": 130}
+VERBS = ("explain", "lint", "query", "rules", "test")  # what rollout_tools.py does
 DEMO = ("--replay", str(DATA / "fixtures" / "deployment-crash-loop"), "--retry-limit", "1")
 
 
 class Run:
     """One run from its arguments to its verdict, and what is known of it so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: Path | None = None) -> None:
+        self.base = base or DATA / "rules"  # the built-in rules
         self.output = "json"
         self.rules: Any = None  # Rules, Replay or Live, Judge and Judgement, as soon as there is one
         self.source: Any = None
@@ -2211,7 +2270,7 @@ class Run:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
         options = parser().parse([*DEMO, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
-        self.rules = loaded(options)
+        self.rules = loaded(options, self.base)
         selection = selected(options, self.rules)
         self.notes += [f"no rule file declares {word}, so generic rules judge it{self.rules.meant(word)}" for word in self.rules.called]
         rules = [expected(text) for text in options.expect]
@@ -2349,13 +2408,13 @@ def settings(options: argparse.Namespace) -> list[tuple[str, str]]:
     return [*options.set, *images, *((name, value) for name, value in own.items() if value is not None)]
 
 
-def loaded(options: argparse.Namespace) -> Rules:
+def loaded(options: argparse.Namespace, base: Path) -> Rules:
     """The rules that the arguments and ROLLOUT_STATUS_RULES name; with the packs when a kind of theirs may be meant."""
     teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
     words = [word.strip() for entry in options.kinds for word in entry.split(",")] + [kind for kind, _ in options.names]
-    rules = Rules(DATA / "rules", teams)
+    rules = Rules(base, teams)
     known = [kind for kind in rules.kinds.values() if kind.resource]
-    return rules if all(any(kind.is_called(word) for kind in known) for word in words) else Rules(DATA / "rules", teams, packs=True)
+    return rules if all(any(kind.is_called(word) for kind in known) for word in words) else Rules(base, teams, packs=True)
 
 
 def selected(options: argparse.Namespace, rules: Rules) -> Selection:
@@ -2378,6 +2437,8 @@ def selected(options: argparse.Namespace, rules: Rules) -> Selection:
     if not kinds:
         every = [kind for kind in rules.kinds.values() if kind.resource]
         kinds = [kind for kind in every if (kind.waits and kind.listed and kind.resource != "*" if manifests else kind.watched)]
+    for kind in kinds:
+        rules.check_kind(kind)
     return Selection(
         kinds=tuple(dict.fromkeys(kinds)),
         targets=targets or None,
@@ -2429,15 +2490,16 @@ def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives the exit code; exactly one JSON document goes to stdout, whatever happens."""
     INTERRUPTS.listen()
-    run, arguments = Run(), list(sys.argv[1:] if argv is None else argv)
-    explain = arguments[:1] == ["explain"]
-    result, exit_code = ended(run, arguments[explain:])
-    result = checked(result)
-    text = as_text(result) if run.output == "text" or explain else json.dumps(result, indent=2)
-    if explain:
-        from rollout_tools import explained  # noqa: PLC0415, only when asked for
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] and arguments[0] in VERBS:
+        import rollout_tools  # noqa: PLC0415, only when asked for
 
-        text = "\n".join([*map(plain, explained(run)), text])
+        text, exit_code = rollout_tools.VERBS[arguments[0]](arguments[1:])
+    else:
+        run = Run()
+        result, exit_code = ended(run, arguments)
+        result = checked(result)
+        text = as_text(result) if run.output == "text" else json.dumps(result, indent=2)
     try:
         sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
         sys.stdout.flush()

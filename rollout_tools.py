@@ -1,13 +1,20 @@
-"""What is done around judging, imported only when it is asked for: recording a run, and `rollout-status explain`."""
+"""What is done around judging, imported only when it is asked for: recording a run, and the verbs explain, query, test, lint and rules."""
 
 from __future__ import annotations
 
+import difflib
+import functools
+import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jmespath.exceptions
 import yaml
 
 import rollout_status as engine
@@ -104,53 +111,131 @@ class Recorder:
 
 # ------------------------------------------------------------------------------------------------------------ explain
 
-
-def explained(run: engine.Run) -> Iterator[str]:
-    """Why each subject is what it is at the end of a run: beneath it the rules that hold for it, and what they read."""
-    for workload in run.judgement.workloads if run.judgement else ():
-        found: dict[str, list[engine.Finding]] = {}
-        for finding in (*workload.findings, *workload.others):
-            found.setdefault(finding.subject.key, []).append(finding)
-        yield from explained_subject(run, workload.subject, found, "")
-
-
-def explained_subject(run: engine.Run, subject: engine.Subject, found: Mapping[str, list[engine.Finding]], indent: str) -> Iterator[str]:
-    name = next(iter(subject.part.values()), engine.name_of(subject.value))
-    findings = found.get(subject.key, ())
-    state = f"{len(run.rules.of[subject.kind.name])} rules, of which {len(findings)} hold"
-    yield f"{indent}{subject.kind.name} {name}: {state}{', not of the current revision' if subject.blocked else ''}"
-    for finding in findings:
-        yield f"{indent}  {finding.verdict}: {finding.rule.id} ({finding.rule.where.rpartition(': ')[0]}): {finding.message}"
-        yield from (f"{indent}      {line}" for line in read_by(finding))
-    for child in subject.children:
-        yield from explained_subject(run, child, found, f"{indent}  ")
-    judged = {child.key for child in subject.children}
-    for value in subject.old if len(subject.lineage) == 1 else ():
-        if engine.identity(value) not in judged:
-            yield f"{indent}  {engine.field_of(value, 'kind')} {engine.name_of(value)}: of another revision, not judged"
-
-
-def read_by(finding: engine.Finding) -> Iterator[str]:
-    """`path = value` for each path that the rule's expressions read, those of its `let` included."""
-    seen: dict[str, Json] = {}
-    rule = finding.rule
-    queue = [each for each in (rule.when, rule.fail_when, rule.fail_after, rule.since) if isinstance(each, engine.Expression)]
-    while queue:
-        expression = queue.pop(0)
-        for node in paths(expression.tree):
-            text, root = engine.path_of(node), engine.path_of(node).partition(".")[0]
-            if root in finding.rule.let and root not in seen:
-                queue.append(finding.rule.let[root])
-            if text not in seen:
-                seen[text] = finding.scope.interpreter.visit(node, finding.scope)
-    for text, value in seen.items():
-        if text == "null" or (text in finding.scope.roots and text not in finding.rule.let):
-            continue  # a whole object, above
-        shown = json.dumps(value)
-        yield f"{text} = {shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 3] + '...'}"
-
-
 LONGEST_VALUE = 120  # characters
+
+
+def explain(argv: Sequence[str]) -> tuple[str, int]:
+    """Runs as without `explain`, and tells why each subject is what it is at the end; the exit code is the run's."""
+    nearly, run = "--nearly" in argv, engine.Run()
+    result, exit_code = engine.ended(run, [argument for argument in argv if argument != "--nearly"])
+    lines = [line for workload in (run.judgement.workloads if run.judgement else ()) for line in Explanation(run, workload, nearly).lines()]
+    return "\n".join([*map(engine.plain, lines), engine.as_text(engine.checked(result))]), exit_code
+
+
+class Explanation:
+    """What is known of a workload: each subject, beneath it the rules that hold for it, and what they read."""
+
+    def __init__(self, run: engine.Run, workload: engine.Workload, nearly: bool) -> None:
+        self.run, self.workload, self.nearly = run, workload, nearly
+        self.found: dict[str, list[engine.Finding]] = {}
+        for finding in (*workload.findings, *workload.others):
+            self.found.setdefault(finding.subject.key, []).append(finding)
+        self.seen = {engine.identity(each): each for each in run.judge.snapshot.objects}
+
+    def lines(self) -> Iterator[str]:
+        yield from self.about(self.workload.subject, "")
+
+    def about(self, subject: engine.Subject, indent: str) -> Iterator[str]:
+        name = next(iter(subject.part.values()), engine.name_of(subject.value))
+        rules = self.run.rules.of[subject.kind.name] + (self.run.rules.of["workload"] if len(subject.lineage) == 1 else [])
+        findings = self.found.get(subject.key, [])
+        others = ", not of the current revision" if subject.blocked else ""
+        yield f"{indent}{subject.kind.name} {name}: {len(rules)} rules, of which {len(findings)} hold{others}"
+        for finding in findings:
+            yield f"{indent}  {finding.verdict}: {finding.rule.id} ({finding.rule.where.rpartition(': ')[0]}): {finding.message}"
+            yield from (f"{indent}      {line}" for line in self.read_by(finding))
+        if self.nearly:
+            held = {finding.rule.id for finding in findings}
+            yield from (f"{indent}  {line}" for rule in rules if rule.id not in held for line in self.missed(rule, subject))
+        for child in subject.children:
+            yield from self.about(child, f"{indent}  ")
+        judged = {child.key for child in subject.children}
+        for value in subject.old if len(subject.lineage) == 1 else ():
+            if engine.identity(value) not in judged:
+                yield f"{indent}  {engine.field_of(value, 'kind')} {engine.name_of(value)}: of another revision, not judged"
+
+    def missed(self, rule: engine.Rule, subject: engine.Subject) -> Iterator[str]:
+        """The line about a rule of whose conditions all but one are true."""
+        if rule.each is not None:
+            return
+        scope = engine.Scope(self.run.judge.roots_of(subject), rule, self.run.judge.interpreter)
+        terms = list(conjuncts(rule.when.tree))
+        false = [term for term in terms if not engine.truth(self.value(term, scope))]
+        if len(terms) > 1 and len(false) == 1:
+            yield f"nearly: {rule.id} ({rule.where.rpartition(': ')[0]}): all of its `when` holds, but for this part:"
+            yield from (f"    {self.shown(path, scope, subject, rule)}" for path in paths(false[0]))
+
+    def read_by(self, finding: engine.Finding) -> Iterator[str]:
+        """`path = value` for each path that the rule's expressions read, those of its `let` included."""
+        rule, seen, lets = finding.rule, set(), set()
+        queue = [each for each in (rule.when, rule.fail_when, rule.fail_after, rule.since) if isinstance(each, engine.Expression)]
+        while queue:
+            for node in paths(queue.pop(0).tree):
+                text, root = engine.path_of(node), engine.path_of(node).partition(".")[0]
+                if root in rule.let and root not in lets:
+                    lets.add(root)
+                    queue.append(rule.let[root])
+                whole = text == "null" or (text in finding.scope.roots and text not in rule.let)  # an object that stands above
+                if text not in seen and not whole:
+                    seen.add(text)
+                    yield self.shown(node, finding.scope, finding.subject, rule)
+
+    def value(self, node: Json, scope: engine.Scope) -> Json:
+        """What a part of a rule gives; null for one that cannot be evaluated, as the parts before it may see to it that it is not."""
+        try:
+            return scope.interpreter.visit(node, scope)
+        except (jmespath.exceptions.JMESPathError, engine.RolloutError):
+            return None
+
+    def shown(self, node: Json, scope: engine.Scope, subject: engine.Subject, rule: engine.Rule) -> str:
+        """`path = value`, and where the value comes from if not from the cluster."""
+        value = json.dumps(self.value(node, scope))
+        short = value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 3]}..."
+        return f"{engine.path_of(node)} = {short}{self.origin(node, subject, rule)}"
+
+    def origin(self, node: Json, subject: engine.Subject, rule: engine.Rule) -> str:
+        """Where a parameter got its value; whether a 0 was filled in, as Kubernetes leaves it out."""
+        root, *path = field_names(node, rule.let)
+        if root == "params" and path:
+            return f" ({self.parameter(path[0])})"
+        for name, value in subject.lineage:
+            kind = self.run.rules.kinds[name]
+            if root in (name, "self" if value is subject.value else name) and tuple(path) in kind.zero:
+                return " (filled in: Kubernetes leaves a 0 out)" if absent(self.seen.get(engine.identity(value)), path) else ""
+        return ""
+
+    def parameter(self, name: str) -> str:
+        judge = self.run.judge
+        if name in judge.fixed:
+            return "from a flag"
+        if judge.params_of[self.workload.subject.key][name] != judge.params[name]:
+            return f"from the annotation {engine.ANNOTATION}{name.replace('_', '-')}"
+        document, at = self.run.rules.entries["params"][name].place("default")
+        return f"from {document.where(at)}"
+
+
+def absent(value: Json, path: Sequence[str]) -> bool:
+    """Whether the last key of the path is not there."""
+    return engine.field_of(value, *path) is None
+
+
+def field_names(node: Json, lets: Mapping[str, engine.Expression]) -> list[str]:
+    """The keys of a path, of which the first is a root; one that a `let` names is followed, if that is a path too."""
+    if node["type"] == "field":
+        name = str(node["value"])
+        return field_names(lets[name].tree, {key: let for key, let in lets.items() if key != name}) if name in lets else [name]
+    if node["type"] == "subexpression":
+        return [*field_names(node["children"][0], lets), *field_names(node["children"][1], {})]
+    return [""]
+
+
+def conjuncts(node: Json) -> Iterator[Json]:
+    """The parts of a condition that must all be true."""
+    if node["type"] != "and_expression":
+        yield node
+        return
+    for child in node["children"]:
+        yield from conjuncts(child)
 
 
 def paths(node: Json) -> Iterator[Json]:
@@ -162,3 +247,528 @@ def paths(node: Json) -> Iterator[Json]:
     for child in children:
         if isinstance(child, dict) and child["type"] != "expref":
             yield from paths(child)
+
+
+# -------------------------------------------------------------------------------------------------------------- query
+
+
+def query(argv: Sequence[str]) -> tuple[str, int]:
+    """Runs as without `query`, on a cluster once, and tells what an expression gives for each subject of a kind at the end."""
+    return told("query", lambda: queried(list(argv)))
+
+
+def queried(argv: list[str]) -> tuple[str, int]:
+    usage = "query EXPR --subject KIND [arguments as for watching or replaying]"
+    words = [index for index, word in enumerate(argv) if word.lstrip("-").partition("=")[0] == "subject"]
+    if not words or argv[0].startswith("--") or ("=" not in argv[words[0]] and len(argv) <= words[0] + 1):
+        raise engine.RolloutError("usage", f"write rollout-status {usage}")
+    inline = argv[words[0]].partition("=")[2]
+    name = inline or argv[words[0] + 1]
+    rest = [*argv[1 : words[0]], *argv[words[0] + (1 if inline else 2) :]]
+    run, expression = engine.Run(), engine.Expression.parse(argv[0], "query")
+    result, _ = engine.ended(run, rest if any("replay" in word for word in rest) else [*rest, "--once"])
+    if not run.judgement:
+        raise engine.RolloutError(result["error"]["code"], result["error"]["message"])
+    if name not in run.rules.kinds:
+        raise engine.RolloutError("usage", f"no subject {name}{engine.nearest(name, run.rules.kinds)}")
+    lines = []
+    for subject in (each for workload in run.judgement.workloads for each in subjects(workload.subject) if each.kind.name == name):
+        scope = engine.Scope(run.judge.roots_of(subject), engine.expected("null"), run.judge.interpreter)
+        scope.events_of = functools.partial(run.judge.events, subject)
+        title = "/".join([*engine.reference(subject.holder).values(), *subject.part.values()])
+        lines.append(f"{title}: {json.dumps(scope.value(expression))}")
+    return "\n".join(lines) or f"there is no {name}", 0 if lines else 1
+
+
+def subjects(subject: engine.Subject) -> Iterator[engine.Subject]:
+    """A subject and all below it."""
+    yield subject
+    for child in subject.children:
+        yield from subjects(child)
+
+
+# -------------------------------------------------------------------------------------------------------------- verbs
+
+
+def verb_parser(usage: str, description: str) -> engine.Parser:
+    return engine.Parser(
+        prog=f"rollout-status {usage.split(maxsplit=1)[0]}", usage=f"rollout-status {usage}", description=description, allow_abbrev=False
+    )
+
+
+def told(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
+    """What a verb gives; what ended it is said on stderr, and its exit code is that of a wrong input."""
+    try:
+        return do()
+    except engine.RolloutError as error:
+        print(f"rollout-status {verb}: {error.message}{f' ({error.hint})' if error.hint else ''}", file=sys.stderr)
+        return "", engine.FIRST_CODES.get(error.code, 4)
+
+
+# --------------------------------------------------------------------------------------------------------------- test
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A case as it was run. `problems` are what is wrong with the case itself, `difference` is what came otherwise than expected."""
+
+    case: Path
+    about: str
+    expected: Json
+    got: Json
+    problems: tuple[str, ...]
+    judged: frozenset[str]  # the kinds of subjects that were judged
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems and self.expected == self.got
+
+    @property
+    def difference(self) -> str:
+        """What was expected and what came, line by line."""
+        texts = [yaml.safe_dump(each, sort_keys=True, width=140, allow_unicode=True).splitlines() for each in (self.expected, self.got)]
+        return "\n".join(difflib.unified_diff(texts[0], texts[1], "expected", "got", lineterm=""))
+
+
+CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
+
+
+def run_case(folder: Path, rules: Sequence[str] = (), base: Path | None = None) -> Outcome:
+    """Replays a case. Its arguments are as from its folder; `rules` are files of teams, by absolute paths."""
+    document = engine.Document(folder / "case.yaml", "usage")
+    case = document.mapping((), CASE_KEYS, ("args",))
+    expected = document.mapping(("expect",), ("exit", "rules", "result"))
+    state, before = engine.Run(base), Path.cwd()
+    arguments = ["--quiet", "--replay", ".", *(f"--rules={path}" for path in rules), *map(str, case["args"])]
+    stdin, sys.stdin = sys.stdin, io.StringIO((folder / case["stdin"]).read_text(encoding="utf-8") if "stdin" in case else "")
+    os.chdir(folder)
+    try:
+        result, exit_code = engine.ended(state, arguments)
+    finally:
+        os.chdir(before)
+        sys.stdin = stdin
+    elapsed = result.pop("elapsedSeconds")
+    result.pop("polls")
+    got = {"exit": exit_code, "rules": sorted({rule for rule, _ in state.judge.since}) if state.judge else [], "result": result}
+    problems = [
+        f"no rule {name}{engine.nearest(name, state.rules.rules)}"
+        for name in expected.get("rules") or ()
+        if state.rules and name not in state.rules.rules
+    ]
+    used = {"recording.yaml", "case.yaml", case.get("stdin")} | set(
+        re.findall(r"[\w.-]+\.json", (folder / "recording.yaml").read_text(encoding="utf-8"))
+    )
+    problems += [f"{path.name} is not used" for path in sorted(folder.glob("*.json")) if path.name not in used]
+    if "not_before" in case and state.judge.started + elapsed < engine.timestamp(str(case["not_before"])):
+        problems.append(f"the verdict came before {case['not_before']}")
+    workloads = state.judgement.workloads if state.judgement else ()
+    judged = {subject.kind.name for workload in workloads for subject in subjects(workload.subject)} | (
+        {"call"} if state.judge and state.judge.failed_calls else set()
+    )
+    return Outcome(folder, str(case.get("about", "")), expected, got, tuple(problems), frozenset(judged))
+
+
+def test(argv: Sequence[str]) -> tuple[str, int]:
+    """Runs cases as tests."""
+    flags = verb_parser("test [DIR ...] [flags]", "Replays each folder with a case.yaml in or below DIR, and compares all that comes out.")
+    flags.add_argument("folders", nargs="*", metavar="DIR", help="default: the built-in fixtures")
+    flags.add_argument("--rules", action="append", default=[], metavar="PATH", help="a team's rules; repeatable")
+    flags.add_argument(
+        "--strict", action="store_true", help="a rule without a case in which it holds, and one in which it does not, is a failure"
+    )
+    flags.add_argument("--update", action="store_true", help="write what came as what is expected, to be looked at with git diff")
+    flags.add_argument(
+        "--against",
+        metavar="PATH",
+        help="list the cases whose verdict differs under these rules: `builtin`, a team's, or a folder of built-in ones",
+    )
+    return told("test", lambda: tested(flags.parse(argv)))
+
+
+def tested(options: Any) -> tuple[str, int]:
+    folders = [Path(each) for each in options.folders] or [engine.DATA / "fixtures"]
+    cases = sorted({path.parent.resolve() for folder in folders for path in folder.rglob("case.yaml")})
+    if not cases:
+        raise engine.RolloutError("usage", f"there is no case.yaml in or below {', '.join(map(str, folders))}", hint="README: fixtures")
+    rules = [str(Path(path).resolve()) for path in options.rules]
+    outcomes = [run_case(case, rules) for case in cases]
+    if options.against:
+        return compared(outcomes, options.against)
+    lines = []
+    for outcome in outcomes:
+        if options.update and outcome.expected != outcome.got:
+            update(outcome)
+            lines.append(f"{outcome.case.name}: written")
+        elif not outcome.passed:
+            lines += [
+                f"{outcome.case.name}: failed{f': {outcome.about}' if outcome.about else ''}",
+                *(f"  {problem}" for problem in outcome.problems),
+            ]
+            lines += [f"  {line}" for line in outcome.difference.splitlines()]
+    untested = list(unexercised(outcomes, rules))
+    failed = sum(not outcome.passed for outcome in outcomes) if not options.update else 0
+    summary = f"{len(outcomes)} cases, {failed} failed, {len(untested)} rules without a case"
+    return "\n".join([*lines, *untested, summary]), int(bool(failed or (options.strict and untested)))
+
+
+def unexercised(outcomes: Sequence[Outcome], teams: Sequence[str]) -> Iterator[str]:
+    """A line for each rule, of teams if there are some, that holds in no case, or in all in which its subject is judged."""
+    rules = engine.Rules(engine.DATA / "rules", [Path(path) for path in teams], packs=True)
+    for rule in rules.rules.values():
+        if teams and not engine.TEAM_CODE.fullmatch(rule.id):
+            continue
+        judged = [outcome for outcome in outcomes if outcome.judged & set(rule.subjects) or "workload" in rule.subjects]
+        held = [outcome for outcome in outcomes if rule.id in outcome.got["rules"]]
+        if not held:
+            yield f"{rule.where}: no case in which it holds"
+        if all(outcome in held for outcome in judged):
+            yield f"{rule.where}: no case in which its subject is judged and it does not hold"
+
+
+class Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks."""
+
+
+Dumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+)
+
+
+def update(outcome: Outcome) -> None:
+    """Writes what came into case.yaml as what is expected."""
+    path = outcome.case / "case.yaml"
+    content = {**engine.Document(path, "usage").content, "expect": outcome.got}
+    path.write_text(yaml.dump(content, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True), encoding="utf-8")
+
+
+def compared(outcomes: Sequence[Outcome], against: str) -> tuple[str, int]:
+    """The cases whose verdict differs between two sets of rules."""
+    path = Path(against).resolve()
+    base = path if (path / "codes.yaml").is_file() else None
+    teams = [] if base or against == "builtin" else [str(path)]
+    lines = []
+    for outcome in outcomes:
+        old = run_case(outcome.case, teams, base)
+        verdicts = [
+            f"exit {each.got['exit']} {engine.field_of(each.got['result'], 'error', 'code') or 'success'}" for each in (old, outcome)
+        ]
+        if old.got != outcome.got:
+            lines.append(
+                f"{outcome.case.name}: {verdicts[0]} -> {verdicts[1]}"
+                + ("" if verdicts[0] != verdicts[1] else ", with other words or rules")
+            )
+    return "\n".join([*lines, f"{len(outcomes)} cases, {len(lines)} differ"]), 0
+
+
+# --------------------------------------------------------------------------------------------------------------- lint
+
+
+def lint(argv: Sequence[str]) -> tuple[str, int]:
+    """Checks rule files."""
+    flags = verb_parser(
+        "lint [FILE ...]", "Checks a team's rule files, all of them over the built-in rules; without a FILE the built-in rules and packs."
+    )
+    flags.add_argument("files", nargs="*", metavar="FILE", help="a file or a folder")
+    return told("lint", lambda: linted([Path(path) for path in flags.parse(argv).files]))
+
+
+def linted(teams: Sequence[Path]) -> tuple[str, int]:
+    for path in teams:
+        if not path.exists():
+            raise engine.RolloutError("usage", f"there is no {path}")
+    problems: list[engine.RolloutError] = []
+    rules = engine.Rules(engine.DATA / "rules", teams, packs=True, problems=problems)
+    found = dict.fromkeys([*(problem.message for problem in problems), *Linter(rules, teams).findings()])
+    return "\n".join([*found, f"{len(found)} findings" if found else "no findings"]), int(bool(found))
+
+
+# Roots that are no kinds. Inside [?...] and other projections they are null: there, names are those of the entry.
+ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
+TIMES = ("now", "watched", "idle", "in_state")
+TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "unless", "fail_when", "since", "each")
+FREE = ("labels", "annotations", "matchLabels", "limits", "requests", "data", "hard", "used", "parameters")  # their keys are anybody's
+
+
+class Linter:
+    """Finds in rule files what the program would accept, and nobody means."""
+
+    def __init__(self, rules: engine.Rules, teams: Sequence[Path]) -> None:
+        self.rules = rules
+        self.files = {path for team in teams for path in (team.glob("*.y*ml") if team.is_dir() else [team])}
+        self.fields = json.loads((engine.DATA / "fields.json").read_text(encoding="utf-8"))
+
+    def is_ours(self, document: engine.Document) -> bool:
+        return not self.files or document.path in self.files
+
+    def findings(self) -> Iterator[str]:
+        documents = {entry.document.path: entry.document for section in self.rules.entries.values() for entry in section.values()}
+        for rule in self.rules.rules.values():
+            entry = self.rules.entries["rules"][rule.id]
+            documents |= {document.path: document for document, _ in entry.fields.values()}
+            if any(self.is_ours(document) for document, _ in entry.fields.values()):
+                for expression in rule.expressions():
+                    yield from (f"{expression.where}: {problem} (in: {expression.text})" for problem in self.about(expression, rule))
+                yield from self.conditions(rule)
+        for document in (each for each in documents.values() if self.is_ours(each)):
+            if "version" not in document.content:
+                yield f"{document.where(())}: version is missing: write version: 1 at its top"
+            yield from self.cut(document)
+        yield from self.kinds()
+        yield from self.unused()
+
+    def kinds(self) -> Iterator[str]:
+        for name, entry in self.rules.entries["kinds"].items():
+            kind = self.rules.kinds.get(name)
+            if kind and kind.resource and self.is_ours(entry.document):
+                try:
+                    self.rules.check_kind(kind)
+                except engine.RolloutError as error:
+                    yield error.message
+                texts = [each.text for rule in self.rules.of[name] for each in rule.expressions()]
+                if self.files and any("status.phase" in text for text in texts) and not any("observedGeneration" in text for text in texts):
+                    yield (
+                        f"{entry.document.where(entry.at)}: rules about {name} look at its phase and at no observedGeneration, so that the "
+                        "phase of an earlier spec may count: add a rule with verdict: hold, and "
+                        f"when: {name}.status.observedGeneration != {name}.metadata.generation"
+                    )
+
+    def unused(self) -> Iterator[str]:
+        used = {
+            field for rule in self.rules.rules.values() for each in rule.expressions() for field in re.findall(r"params\.(\w+)", each.text)
+        }
+        for name, entry in self.rules.entries["params"].items():
+            if name not in used and self.is_ours(entry.document) and name != "expect_image":
+                yield f"{entry.document.where(entry.at)}: no rule uses the parameter {name}: use params.{name}, or remove it"
+
+    def cut(self, document: engine.Document) -> Iterator[str]:
+        """Texts and expressions whose rest YAML takes for a comment."""
+        lines = document.path.read_text(encoding="utf-8").splitlines()
+        for at, number in document.lines.items():
+            plain = lines[number - 1].partition(": ")[2].lstrip()
+            is_text = at[-1:] and (at[-1] in (*TEXTS, *CONDITIONS) or "let" in at)
+            if is_text and " #" in plain and plain[0] not in "\"'|>{[":
+                yield f"{document.where(at)}: {at[-1]} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
+
+    def about(self, expression: engine.Expression, rule: engine.Rule) -> Iterator[str]:
+        """What is wrong with an expression."""
+        yield from self.arity(expression.tree)
+        known = {*self.rules.kinds, *ROOTS, *rule.let, "null"}
+        for path, inside in reads(expression.tree, inside=False):
+            root, rest = path[0], path[1:]
+            if inside:
+                if rest and root in (*ROOTS, *self.lineage(rule)) and root not in ("each", "old", "owned"):
+                    yield f"{'.'.join(path)} is null inside [?...], where names are the entry's: compare outside it, or use named() or each"
+            elif root not in known:
+                yield f"no root {root}{engine.nearest(root, known)}"
+            elif root == "time" and rest and rest[0] not in TIMES:
+                yield f"no time.{rest[0]}{engine.nearest(rest[0], TIMES)}"
+            elif root == "events" and expression.text == rule.when.text:
+                yield "`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message"
+            elif root not in rule.let:
+                yield from self.unknown_field(root, rest, rule)
+
+    def lineage(self, rule: engine.Rule) -> set[str]:
+        """The kinds that a rule's subject can be, or be below."""
+        kinds, found = self.rules.kinds, set(rule.subjects)
+        while (
+            more := {name for name, kind in kinds.items() if found & {*kind.owns, *(p.name for p in kinds.values() if p.part_of == name)}}
+            - found
+        ):
+            found |= more
+        return found
+
+    def arity(self, tree: Json) -> Iterator[str]:
+        for node in engine.nodes(tree):
+            if node["type"] == "function_expression":
+                signature = engine.Functions.FUNCTION_TABLE[node["value"]]["signature"]
+                given, needed = len(node["children"]), len(signature)
+                if given != needed and not (signature and signature[-1].get("variadic") and given >= needed):
+                    yield f"{node['value']}() takes {needed} arguments, not {given}"
+
+    def unknown_field(self, root: str, rest: Sequence[str], rule: engine.Rule) -> Iterator[str]:
+        """A path that no recorded object has."""
+        name = rule.subjects[0] if root == "self" and len(rule.subjects) == 1 else root
+        level = self.fields.get(name)
+        for index, field in enumerate(rest if level else ()):
+            if "*" in level or not level:
+                return
+            if field not in level:
+                near = difflib.get_close_matches(field, level, 1)
+                if near:
+                    yield f"no recorded {name} has {'.'.join([root, *rest[: index + 1]])}; did you mean {near[0]}?"
+                elif name in self.rules.kinds and index < 2:
+                    yield f"no recorded {name} has {'.'.join([root, *rest[: index + 1]])}{engine.nearest(field, level)}"
+                return
+            level = level[field]
+
+    def conditions(self, rule: engine.Rule) -> Iterator[str]:
+        """A presence that is asked for as a truth: {} and 0 are not what one takes them for."""
+        for expression in (each for each in (rule.when, rule.unless, rule.fail_when) if each):
+            for names in (field_names(node, {}) for node in truths(expression.tree)):
+                level = self.fields.get(rule.subjects[0] if names[0] == "self" else names[0])
+                for step in names[1:]:
+                    level = level.get(step) if level else None
+                if level and "{}" in level:
+                    path = ".".join(names)
+                    yield f"{expression.where}: {path} may be {{}}, which is false: write {path} != null (in: {expression.text})"
+
+
+def truths(node: Json) -> Iterator[Json]:
+    """The paths whose truth decides: operands of && and ||, and what a condition is as a whole."""
+    if node["type"] in ("and_expression", "or_expression", "not_expression"):
+        for child in node["children"]:
+            yield from truths(child)
+    elif node["type"] in ("field", "subexpression"):
+        yield node
+
+
+def reads(node: Json, *, inside: bool) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Each path of names that an expression reads, and whether it begins inside a projection, at an entry of a list."""
+    kind, children = node["type"], [child for child in node["children"] if isinstance(child, dict)]
+    if kind in ("field", "subexpression"):
+        names, rest = leading(node)
+        if names:
+            yield names, inside
+        for child in rest:
+            yield from reads(child, inside=inside if child is rest[0] and not names else True)
+    elif kind == "index_expression" and children[0]["type"] in ("field", "subexpression"):
+        yield from reads(children[0], inside=inside)
+    elif "projection" in kind or kind in ("pipe", "expref"):
+        first = kind != "expref"
+        for child in children:
+            yield from reads(child, inside=inside if first else True)
+            first = False
+    else:
+        for child in children:
+            yield from reads(child, inside=inside)
+
+
+def leading(node: Json) -> tuple[tuple[str, ...], list[Json]]:
+    """The names that a path begins with, and the parts of it that are no names, which follow or come before."""
+    if node["type"] == "field":
+        return (str(node["value"]),), []
+    if node["type"] != "subexpression":
+        return (), [node]
+    names, rest = leading(node["children"][0])
+    child = node["children"][1]
+    if rest or child["type"] != "field":
+        return names, [*rest, child]
+    return (*names, str(child["value"])), []
+
+
+def fields_of_fixtures() -> Json:
+    """For each kind the tree of fields that its recorded objects have; `*`: any key, `{}`: it may be an empty object."""
+    rules = engine.Rules(engine.DATA / "rules", packs=True)
+    found: dict[str, Json] = {}
+    for path in sorted((engine.DATA / "fixtures").glob("*/*.json")):
+        objects = engine.objects_in(path.read_text(encoding="utf-8"), str(path))
+        snapshot = engine.Snapshot(0.0, objects, None, lambda _: None)
+        tree = engine.Tree(rules, snapshot, engine.Interpreter(0.0))
+        for each in objects:
+            kind = rules.kind_of(each)
+            for subject in subjects(tree.grow(kind, each)) if kind else ():
+                merge(found.setdefault(subject.kind.name, {}), subject.value)
+    return found
+
+
+def write_fields() -> None:
+    """Writes fields.json anew."""
+    (engine.DATA / "fields.json").write_text(
+        json.dumps(fields_of_fixtures(), sort_keys=True, separators=(",", ":")) + "\n", encoding="utf-8"
+    )
+
+
+def merge(level: dict[str, Json], value: Json) -> None:
+    """Adds the fields of a value to a tree of fields; those of a list's entries are the list's."""
+    for entry in value if isinstance(value, list) else [value]:
+        for key, child in entry.items() if isinstance(entry, dict) else ():
+            below = level.setdefault(key, {})
+            if child == {}:
+                below["{}"] = {}
+            elif key in FREE:
+                below["*"] = {}
+            else:
+                merge(below, child)
+
+
+# -------------------------------------------------------------------------------------------------------------- rules
+
+
+def rules(argv: Sequence[str]) -> tuple[str, int]:
+    """Shows the effective rules."""
+    flags = verb_parser("rules [ID] [flags]", "The effective rules; of one, each field with the file and the line that it comes from.")
+    flags.add_argument("id", nargs="?")
+    flags.add_argument("--rules", action="append", default=[], metavar="PATH", help="a team's rules; repeatable")
+    flags.add_argument("--markdown", action="store_true", help="all of it as a page")
+    return told("rules", lambda: shown_rules(flags.parse(argv)))
+
+
+def shown_rules(options: Any) -> tuple[str, int]:
+    teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
+    known = engine.Rules(engine.DATA / "rules", teams, packs=True)
+    for note in known.notes:
+        print(f"rollout-status rules: {note}", file=sys.stderr)
+    if options.markdown:
+        return "\n".join(markdown(known)), 0
+    if options.id:
+        return "\n".join(one_rule(known, options.id)), 0
+    rows = [
+        (rule.id, ",".join(rule.subjects), decision(known.entries["rules"][rule.id]), code_of(rule), rule.where.rpartition(": ")[0])
+        for rule in known.rules.values()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows), 0
+
+
+def code_of(rule: engine.Rule) -> str:
+    """The code of a rule; those that a computed one may be."""
+    parts = rule.code.parts if rule.code else ()
+    texts = [part if isinstance(part, str) else part.text for part in parts]
+    return ", ".join(dict.fromkeys(re.findall(r"'([a-z]+(?:-[a-z]+)*)'", "".join(texts)))) if len(texts) > 1 else "".join(texts)
+
+
+def decision(entry: engine.Entry) -> str:
+    """What a rule decides, in a word."""
+    if entry.get("verdict"):
+        return str(entry.get("verdict"))
+    return f"wait, fail after {entry.get('fail_after')}" if entry.get("fail_after") is not None else "wait, then fail"
+
+
+def one_rule(known: engine.Rules, name: str) -> Iterator[str]:
+    entry = known.entries["rules"].get(name)
+    if not entry:
+        raise engine.RolloutError("usage", f"no rule {name}{engine.nearest(name, known.entries['rules'])}")
+    for field in (key for key in engine.RULE_KEYS if key in entry.fields):
+        document, at = entry.place(field)
+        yield f"# {document.where(at).partition(': ')[0]}"
+        yield yaml.dump({field: entry.get(field)}, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True).rstrip()
+
+
+def markdown(known: engine.Rules) -> Iterator[str]:
+    """docs/rules.md."""
+    yield "# The rules\n"
+    yield "Written by `rollout-status rules --markdown` from the files in rules/; `make docs` writes it anew.\n"
+    yield "Fail beats wait beats success. *hold*: wait, and judge nothing else of the subject; *ignore*: say nothing of it;"
+    yield "*note*: a line in `notes`. *wait, then fail*: when its `fail_when` is true.\n"
+    yield "## Parameters\n\n`--set NAME=VALUE`, a team's `params`, or the annotation `rollout-status/NAME` of a workload.\n"
+    yield "| parameter | type | default | |\n|---|---|---|---|"
+    for name, entry in sorted(known.entries["params"].items()):
+        kind = ", ".join(entry.texts("choices")) or entry.get("type")
+        default = json.dumps(entry.get("default")).strip('"')
+        yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
+    yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`.\n"
+    yield "| code | type | exit | |\n|---|---|---|---|"
+    for name, entry in known.entries["codes"].items():
+        yield f"| `{name}` | {entry.get('type')} | {entry.get('exit')} | {entry.get('text')} |"
+    files: dict[Path, list[str]] = {}
+    for name, entry in known.entries["rules"].items():
+        files.setdefault(entry.document.path, []).append(name)
+    for path, names in files.items():
+        where = path.relative_to(engine.DATA) if path.is_relative_to(engine.DATA) else path
+        yield f"\n## {where}\n\n| rule | about | says | code | |\n|---|---|---|---|---|"
+        for name in names:
+            entry, rule = known.entries["rules"][name], known.rules[name]
+            yield f"| `{name}` | {', '.join(rule.subjects)} | {decision(entry)} | {code_of(rule)} | {entry.get('docs', '')} |"
+
+
+VERBS = {"explain": explain, "lint": lint, "query": query, "rules": rules, "test": test}
