@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import email.utils
 import functools
 import io
 import json
@@ -143,6 +144,14 @@ def pairs(text: str) -> list[dict[str, str]]:
     return [{"name": name.strip(), "value": value.strip()}] if text else []
 
 
+def pattern(text: str) -> re.Pattern[str]:
+    """A regular expression of Python; UnreadableError otherwise."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UnreadableError(f"{text!r} is no regular expression: {error}") from None
+
+
 def kind_and_name(text: str) -> tuple[str, str]:
     """Kind and name of `KIND/NAME`; UnreadableError otherwise."""
     kind, _, name = text.partition("/")
@@ -237,6 +246,7 @@ def parser() -> Parser:
     add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
     add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
     add("--once", action="store_true", help="judge what is there now and do not wait")
+    add("--check-access", action="store_true", help="only say which of the rights that are needed are there")
     add = flags.add_argument_group("where from").add_argument
     add("--context", "--kubecontext", default="", metavar="NAME", help="passed on to kubectl")
     add("--kubeconfig", default="", metavar="FILE", help="passed on to kubectl")
@@ -247,6 +257,7 @@ def parser() -> Parser:
     add("--now", type=timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
     add = flags.add_argument_group("output").add_argument
     add("-o", "--output", default="json", choices=["json", "text"], help="what goes to stdout (json)")
+    add("--redact", action="append", default=[], type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
     add("--quiet", action="store_true", help="no progress on stderr")
     add("--version", action="version", version=f"rollout-status {__version__}")
     return flags
@@ -1680,6 +1691,11 @@ class Poll:
     again: bool = False  # the poll before once more, as time has passed
 
 
+def redacted(log: str, patterns: Iterable[re.Pattern[str]]) -> str:
+    """A log without what matches, and without passwords in URLs."""
+    return functools.reduce(lambda text, each: each.sub("redacted", text), patterns, without_passwords(log))
+
+
 def log_name(pod: str, container: str, *, previous: bool) -> str:
     """What a recording calls a log."""
     return f"{pod}/{container}{'/previous' if previous else ''}"
@@ -1741,12 +1757,14 @@ class Replay:
     the kinds that `words` of the command line meant to that cluster.
     """
 
+    redact: Sequence[re.Pattern[str]] = ()  # what is replaced in logs
     STEP = 1.0  # seconds after which a snapshot that stands is judged again
     LONGEST = 86_400.0  # seconds
 
     def __init__(self, path: Path, now: float | None, selection: Selection) -> None:
         self.selection = selection
         self.notes: list[str] = []
+        self.warnings: list[str] = []  # kubectl's, of which there are none here
         self.logs: Mapping[str, Json] = {}
         self.applied: tuple[Json, ...] = ()
         self.words: Mapping[str, Json] = {}
@@ -1848,7 +1866,7 @@ class Replay:
         name = log_name(pod, container, previous=previous)
         if name not in self.logs:
             raise UnreadableError(f"the recording has no log {name} of namespace {namespace}")
-        return str(self.logs[name])
+        return redacted(str(self.logs[name]), self.redact)
 
     def namespace(self) -> str:
         """The namespace that is meant when none is named."""
@@ -1978,6 +1996,32 @@ class Started:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
+class Clock:
+    """The cluster's time: that of this machine when the run began, corrected if it is wrong. Later jumps do not matter."""
+
+    SLACK = 2.0  # seconds; the cluster tells whole ones
+    DATE = re.compile(r"\bDate: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT)")
+
+    def __init__(self) -> None:
+        self.offset = time.time() - time.monotonic()
+        self.is_unknown = True
+
+    def now(self) -> float:
+        """Seconds since 1970, to the millisecond."""
+        return round(time.monotonic() + self.offset, 3)
+
+    def correct(self, answer: Answer, asked: float) -> str:
+        """Takes over the time in the Date header of an answer, as `kubectl -v=8` shows it; a note when it is another than ours."""
+        self.is_unknown = bool(answer.exit)
+        said = self.DATE.search(answer.stderr)
+        date = email.utils.parsedate_to_datetime(said[1]).timestamp() + 0.5 if said else self.now()
+        skew = date - (asked + self.now()) / 2
+        if abs(skew) <= self.SLACK:
+            return ""
+        self.offset += skew
+        return f"this machine's clock is {abs(skew):.0f}s {'behind' if skew > 0 else 'ahead of'} the cluster's, which counts"
+
+
 Request = tuple[bool, tuple[str, ...], tuple[str, ...]]  # whether for workloads, the resources, further arguments
 Found = tuple[Request, tuple[Json, ...]]
 
@@ -1985,18 +2029,20 @@ Found = tuple[Request, tuple[Json, ...]]
 class Live:
     """The polls of a cluster. They start close together, and slow down to the interval while nothing changes."""
 
+    redact: Sequence[re.Pattern[str]] = ()  # what is replaced in logs
     FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds, and how much longer each further pause is
 
     def __init__(self, options: argparse.Namespace, rules: Rules, selection: Selection) -> None:
         self.options, self.rules, self.selection = options, rules, selection
-        self.kubectl = Kubectl(options)
+        self.kubectl, self.clock = Kubectl(options), Clock()
         self.notes: list[str] = []
+        self.warnings: list[str] = []  # what kubectl says beside its answers
         self.logs: dict[str, str] = {}  # those that were read, as a recording names them
         self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" for where kubectl looks by itself
 
     def polls(self) -> Iterator[Poll]:
         """A poll after each pause, the last one when --timeout is up."""
-        start, pause, before = time.time(), 0.0, None
+        start, pause, before = time.monotonic(), 0.0, None
         while True:
             poll = self.poll()
             yield poll
@@ -2007,15 +2053,16 @@ class Live:
             )
             pause = pause * self.SLOWER if versions == before and pause else self.FIRST_PAUSE
             pause, before = min(pause, self.options.interval), versions
-            left = start + self.options.timeout - time.time() if self.options.timeout else pause
+            left = start + self.options.timeout - time.monotonic() if self.options.timeout else pause
             time.sleep(max(0.0, min(pause, left)))
 
     def poll(self) -> Poll:
         """What the cluster shows, or the calls that failed. Its time is that before it was asked: never too late."""
-        at = round(time.time(), 3)
         if not self.wanted and (unread := self.read_manifests()):
-            return Poll(at, None, (unread,))
+            return Poll(self.clock.now(), None, (unread,))
+        asked = time.monotonic()
         found, failed = self.lists([request for namespace in self.wanted for request in self.requests(namespace)])
+        at = round(asked + self.clock.offset, 3)
         if failed:
             return Poll(at, None, tuple(failed))
         objects = {identity(each): each for _, answer in found for each in answer}
@@ -2060,7 +2107,11 @@ class Live:
 
     def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
         """The objects asked for, and the calls that failed. What fails for several resources is asked for one by one."""
-        answers = self.kubectl.run(*(("get", ",".join(resources), *rest, "-o", "json") for _, resources, rest in requests))
+        beside = [("get", "--raw", "/version", "-v=8")] if self.clock.is_unknown and requests else []
+        calls = (("get", ",".join(resources), *rest, "-o", "json") for _, resources, rest in requests)
+        asked, answers = self.clock.now(), self.kubectl.run(*beside, *calls)
+        if beside and (note := self.clock.correct(answers.pop(0), asked)):
+            self.notes.append(note)
         found: list[Found] = []
         failed: list[Json] = []
         for request, answer in zip(requests, answers, strict=True):
@@ -2079,7 +2130,9 @@ class Live:
         """The objects in an answer; UnreadableError with kubectl's words when the call failed."""
         if answer.exit:
             raise UnreadableError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
-        return objects_in(answer.stdout, "what kubectl printed")
+        self.warnings += [line for line in answer.stderr.splitlines() if line.strip() and line not in self.warnings]
+        shim = "" if answer.stdout[:1] in ("{", "") else f" (is {self.options.kubectl} a shim that prints lines of its own?)"
+        return objects_in(answer.stdout, f"what kubectl printed{shim}")
 
     def failed(self, for_workloads: bool, resource: str, rest: Sequence[str], exit: int, stderr: str) -> Json:
         """A call that failed, as rules/kubectl.yaml sees it."""
@@ -2108,8 +2161,25 @@ class Live:
         answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
         if answer.exit:
             raise UnreadableError(answer.stderr)
-        self.logs[log_name(pod, container, previous=previous)] = answer.stdout
-        return answer.stdout
+        log = redacted(answer.stdout, self.redact)
+        self.logs[log_name(pod, container, previous=previous)] = log
+        return log
+
+    def rights(self) -> Iterator[tuple[str, str, tuple[str, ...], bool, Answer]]:
+        """Verb, resource, where, and whether it is needed, of each right; with what `kubectl auth can-i` says of it."""
+        if unread := self.read_manifests():
+            raise RolloutError("usage", unread["stderr"])
+        rights: dict[tuple[str, str, tuple[str, ...]], bool] = {}
+        for namespace in self.wanted:
+            where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
+            for _, resources, _ in self.requests(namespace):
+                rights |= {("list", resource, where): True for resource in resources}
+            rights |= {("list", "events", where): False, ("get", "pods", where): False, ("get", "pods/log", where): False}
+        answers = self.kubectl.run(*(("auth", "can-i", verb, resource, *where) for verb, resource, where in rights))
+        for (right, needed), answer in zip(rights.items(), answers, strict=True):
+            if answer.exit and answer.stdout.strip() != "no":
+                raise RolloutError("unreachable", f"kubectl cannot tell which rights there are: {answer.stderr}")
+            yield (*right, needed, answer)
 
     def namespace(self) -> str:
         """The namespace that is meant when none is named: the context's."""
@@ -2120,9 +2190,30 @@ class Live:
 # ----------------------------------------------------------------------------------------------------------- progress
 
 
+LONGEST_LINE = 2_000  # characters
+PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@\"']*:[^/\s@\"']+@", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """A text without the user and the password of its URLs."""
+    return PASSWORD.sub(r"\1redacted@", text) if "://" in text else text
+
+
 def plain(text: str) -> str:
-    """A text in one line, and without anything that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    """A text in one line, without a password, or anything that a terminal or a CI's log (`##[...]`, `##vso[...]`) would obey."""
+    line = "".join(letter if letter.isprintable() else " " for letter in without_passwords(text[: 2 * LONGEST_LINE])).replace("##", "# #")
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
+
+
+def as_json(result: Json) -> str:
+    """The document as text, in which a CI's log finds no command of its own and nobody a password."""
+
+    def clean(value: Json) -> Json:
+        if isinstance(value, dict):
+            return {key: clean(entry) for key, entry in value.items()}
+        return list(map(clean, value)) if isinstance(value, list) else without_passwords(value) if isinstance(value, str) else value
+
+    return json.dumps(clean(result), indent=2).replace("##", "#\\u0023")
 
 
 class Progress:
@@ -2280,11 +2371,15 @@ class Run:
         if options.record and options.replay:
             raise RolloutError("usage", "--record goes with a cluster: what is replayed is recorded already")
         self.source = Replay(Path(options.replay), options.now, selection) if options.replay else Live(options, self.rules, selection)
+        self.source.redact = options.redact
         self.read_applied(options)
         if options.record:
             from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
 
             self.recorder = Recorder(Path(options.record), selection, self.rules)
+        if options.check_access:
+            self.check_access()
+            return
         progress = Progress(sys.stderr, quiet=options.quiet)
         for poll in self.source.polls():
             self.polls += not poll.again
@@ -2300,6 +2395,21 @@ class Run:
             if 0 < options.timeout <= self.elapsed:
                 raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: {self.waits()}")
         raise RolloutError("timeout", f"The recording ends without a verdict: {self.waits()}")
+
+    def check_access(self) -> None:
+        """Says on stderr which rights are there; RolloutError `forbidden` when one is missing without which there is no verdict."""
+        if not isinstance(self.source, Live):
+            raise RolloutError("usage", "--check-access asks a cluster: leave out --replay")
+        missing = []
+        for verb, resource, where, needed, answer in self.source.rights():
+            allowed = answer.exit == 0
+            said = "yes" if allowed else f"no{'' if needed else ' (it works without, with a note)'}"
+            print(plain(f"{verb:4} {resource:24} {' '.join(where) or 'here':24} {said}"), file=sys.stderr)
+            self.notes += [f"may {'' if allowed else 'not '}{verb} {resource} {' '.join(where)}".strip()]
+            missing += [f"{verb} {resource} {' '.join(where)}".strip()] if needed and not allowed else []
+        if missing:
+            hint = "rbac.yaml has all that is needed"
+            raise RolloutError("forbidden", f"These rights are missing: {', '.join(missing)}", hint=hint)
 
     def read_applied(self, options: argparse.Namespace) -> None:
         """Reads what was applied from the pipe; in a replay from the files too, since no kubectl is asked then."""
@@ -2342,6 +2452,8 @@ class Run:
 
     def take(self, poll: Poll, progress: Progress, options: argparse.Namespace) -> None:
         """Judges a poll; RolloutError when a call of it failed that cannot be done without, or not any longer."""
+        for warning in self.source.warnings:
+            progress.say_new(poll.at, warning, f"kubectl: {warning}")
         if poll.snapshot:
             self.judgement = self.judge.judge(poll.snapshot)
             progress.show(self.judgement)
@@ -2373,12 +2485,12 @@ class Run:
         """The result and the exit code: those of the last judgement, or of what ended the run without one."""
         judgement = self.judgement
         entries: list[dict[str, Json]] = []
-        if not end and judgement.nothing:
+        if not end and judgement and judgement.nothing:
             end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
         if end:
             entries = [{"code": end.code, "type": self.code(end.code).type, "message": end.message}]
             entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
-        else:
+        elif judgement:
             entries = [error_entry(findings, self.rules.codes, self.source) for findings in judgement.failures]
             entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
         result = {"success": not entries, **({"error": entries[0]} if entries else {}), **({"errors": entries[1:]} if entries[1:] else {})}
@@ -2499,7 +2611,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = Run()
         result, exit_code = ended(run, arguments)
         result = checked(result)
-        text = as_text(result) if run.output == "text" else json.dumps(result, indent=2)
+        text = as_text(result) if run.output == "text" else as_json(result)
     try:
         sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
         sys.stdout.flush()

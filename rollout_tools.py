@@ -103,7 +103,7 @@ class Recorder:
         whole = self.folder / f".{name}"
         try:
             with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
+                file.write(engine.without_passwords(text))
             whole.replace(self.folder / name)
         except OSError as error:
             self.notes = [f"the recording is not complete: {error}"]
