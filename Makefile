@@ -1,15 +1,16 @@
-# make demo | test | lint | e2e | docs | wheel | clean: what they do is in README.md
+# make demo | test | lint | e2e | docs | lock | wheel | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint e2e docs wheel clean
+.PHONY: demo test lint e2e docs lock wheel clean
 
 # The virtual environment is made anew when the dependencies change
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "rollout-status needs Python 3.10 or later: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 # A recorded crash loop, offline; the tool's own exit code is 1, as it should be
@@ -33,6 +34,14 @@ lint: $(VENV)/ready
 # Against the cluster of KUBECONFIG
 e2e: $(VENV)/ready
 	$(BIN)/pytest -q tests/e2e
+
+# requirements.txt anew: the newest versions that pyproject.toml allows, each with its hashes
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check uv
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --extra dev \
+	  --custom-compile-command 'make lock' --output-file requirements.txt pyproject.toml
+	rm -rf $(VENV)-lock
 
 # What is generated: docs/rules.md from the rules, fields.json (for `rollout-status lint`) from the fixtures
 docs: $(VENV)/ready
