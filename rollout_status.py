@@ -759,13 +759,13 @@ def code_named(codes: Mapping[str, Code], name: str) -> Code | None:
 
 
 class Rules:
-    """All that rule files say: those of a folder, those of its packs if they are asked for, and over them those of teams.
+    """All that rule files say: those of a folder, its packs for the kinds that are asked for (None: all), over them those of teams.
 
     RolloutError `invalid-rules`, with file and line, when one is wrong.
     """
 
     def __init__(
-        self, folder: Path, teams: Sequence[Path] = (), *, packs: bool = False, problems: list[RolloutError] | None = None
+        self, folder: Path, teams: Sequence[Path] = (), *, packs: Collection[str] | None = (), problems: list[RolloutError] | None = None
     ) -> None:
         self.problems = problems  # where lint wants all of them; else the first one ends the run
         self.called: dict[str, Kind] = {}  # what nothing declares and the command line names, by its word
@@ -773,12 +773,17 @@ class Rules:
         self.notes: list[str] = []
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
         self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
-        own = [*sorted(folder.glob("*.yaml")), *(sorted((folder / "packs").glob("*.yaml")) if packs else ())]
+        own = [self.document(path) for path in sorted(folder.glob("*.yaml"))]
         if not own:
             raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
-        for path in own:
+        if packs is not None:
+            packs = [word for word in packs if not any(self.declares(each, word) for each in own)]
+        if packs is None or packs:
+            documents = [self.document(path) for path in sorted((folder / "packs").glob("*.yaml"))]
+            own += [each for each in documents if packs is None or any(self.declares(each, word) for word in packs)]
+        for document in own:
             with self.part():
-                self.add_all(self.document(path))
+                self.add_all(document)
         for path in [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]:
             with self.part():
                 self.overlay(self.document(path))
@@ -800,6 +805,11 @@ class Rules:
             document.refuse(("version",), "this program reads version 1")
         document.mapping(("let",))
         return document
+
+    def declares(self, document: Document, word: str) -> bool:
+        """Whether a file declares the kind that a word of the command line means."""
+        kinds = [self.load_kind(Entry(document, at, Kind.__slots__, ("name",))) for at in document.entries(("kinds",))]
+        return any(kind.is_called(word) for kind in kinds)
 
     def add_all(self, document: Document) -> None:
         """Adds what a file declares. Each name must be new."""
@@ -2524,9 +2534,7 @@ def loaded(options: argparse.Namespace, base: Path) -> Rules:
     """The rules that the arguments and ROLLOUT_STATUS_RULES name; with the packs when a kind of theirs may be meant."""
     teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
     words = [word.strip() for entry in options.kinds for word in entry.split(",")] + [kind for kind, _ in options.names]
-    rules = Rules(base, teams)
-    known = [kind for kind in rules.kinds.values() if kind.resource]
-    return rules if all(any(kind.is_called(word) for kind in known) for word in words) else Rules(base, teams, packs=True)
+    return Rules(base, teams, packs=words)
 
 
 def selected(options: argparse.Namespace, rules: Rules) -> Selection:
