@@ -684,7 +684,7 @@ class Kind:
     watched: bool  # without --kinds
     listed: bool  # kubectl is asked for it; else only a recording may show it
     waits: bool
-    finishes: bool  # its success is final: deleted after it, it has still succeeded
+    finishes: Expression | None  # whether its success is final: deleted after it, it has still succeeded
     owns: tuple[str, ...]
     current: tuple[Current, ...]
     blocked_by: Expression | None  # of what it owns in other revisions, that which is judged too, since it is in the way
@@ -962,7 +962,7 @@ class Rules:
             watched=entry.get("watched", False),
             listed=entry.get("listed", True),
             waits=entry.get("waits", True),
-            finishes=entry.get("finishes", False),
+            finishes=entry.expression("finishes"),
             owns=entry.texts("owns"),
             current=tuple(current),
             blocked_by=entry.expression("blocked_by"),
@@ -1614,7 +1614,7 @@ class Judge:
     def vanished(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
         """Of what is not there: the workloads that had finished, a sentence for each lost one, and for each that may still come."""
         gone = [workload for key, workload in self.seen.items() if key not in present]
-        kept = [workload for workload in gone if workload.kind.finishes and workload.status == "ready"]
+        kept = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
         lost = [reference(workload.value) for workload in gone if workload not in kept]
         missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
         known = {*present, *self.seen}
@@ -1622,6 +1622,10 @@ class Judge:
         if self.snapshot.at - self.started >= self.patience:
             return kept, missing + unseen, []
         return kept, missing, unseen if self.selection.targets is not None or known else ["Waiting for something to judge"]
+
+    def has_finished(self, workload: Workload) -> bool:
+        finishes = workload.kind.finishes
+        return finishes is not None and truth(finishes.value(workload.value, self.interpreter))
 
     def failures(self, workloads: Iterable[Workload]) -> tuple[tuple[Finding, ...], ...]:
         """The failures of all workloads in order, those of the same rule, workload and part as one entry."""
