@@ -922,6 +922,10 @@ class Rules:
             for name, entry in entries.items():
                 with self.part():
                     known[name] = load(entry)
+        for kind in self.kinds.values():
+            for name in (each for each in kind.owns if each not in self.kinds):
+                with self.part():
+                    kinds[kind.name].refuse("owns", f"no kind {name}{nearest(name, self.kinds)}")
         for rule in self.rules.values():
             with self.part():
                 self.check_params(rule)
@@ -1586,7 +1590,10 @@ class Judge:
         if rule.each is None:
             yield from self.apply_once(rule, subject, roots)
             return
-        for entry in Scope(roots, rule, self.interpreter).value(rule.each) or ():
+        entries = Scope(roots, rule, self.interpreter).value(rule.each)
+        if not isinstance(entries, list | None):
+            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries)[:60]}")
+        for entry in entries or ():
             yield from self.apply_once(rule, subject, {**roots, "each": entry})
 
     def apply_once(self, rule: Rule, subject: Subject, roots: dict[str, Json]) -> Iterator[Finding]:

@@ -147,6 +147,11 @@ RULE = """rules:
         (RULE.replace("code: paused", "code: pausd"), ["team.yaml:6: mine", "did you mean paused"]),
         (RULE.replace("code: paused", "code: \"{'pausd'}\""), ["mine", "no code pausd", "did you mean paused"]),
         (RULE.replace("when: deployment", "when: (deployment"), ["team.yaml:4: mine: when"]),
+        (RULE + "  each: length(self.spec)\n", ["team.yaml:2: mine", "each must give a list, not "]),
+        (
+            "kinds:\n- {name: mine, resource: mine.example.com, waits: false, owns: [pdo]}",
+            ["team.yaml:2", "no kind pdo", "did you mean pod"],
+        ),
         (RULE.replace("deployment.spec.replicas ==", "lenght(self) =="), ["no function lenght", "did you mean length"]),
         (RULE.replace("deployment.spec.replicas == `2`", "exceeds(self.a, params.retrylimit)"), ["no parameter retrylimit", "retry_limit"]),
         (RULE.replace("deployment.spec", "deploymnt.spec"), ["team.yaml:4: mine: when", "no root deploymnt", "did you mean deployment"]),
@@ -263,3 +268,10 @@ def test_times_that_cannot_be_read(rules: Path, tmp_path: Path) -> None:
             item.update(lastTimestamp="soon", eventTime=None, series=None)
     (tmp_path / "events.json").write_text(json.dumps(content))
     assert run("--replay", str(tmp_path / "events.json"), "--quiet", "--set", "mount-grace=1h").error["code"] == "timeout"
+
+
+@pytest.mark.parametrize("conditions", [5, True, "abc", {"Ready": {"status": "True"}}, [{"type": 5, "status": "True"}, [1]]])
+def test_conditions_of_no_convention_are_waited_for(tmp_path: Path, conditions: object) -> None:
+    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "uid": "u"}, "status": {"conditions": conditions}}
+    (tmp_path / "one.json").write_text(json.dumps(widget))
+    assert run("--replay", str(tmp_path / "one.json"), "--kinds", "widgets.example.com").exit == 3
