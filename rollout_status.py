@@ -1981,7 +1981,7 @@ class Started:
 
     def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
         self.out, self.err = io.BytesIO(), io.BytesIO()
-        self.limit = kubectl.limit + Kubectl.EXTRA
+        self.limit, self.started = kubectl.limit + Kubectl.EXTRA, time.monotonic()
         self.process: Any = None
         self.problem = ""
         options: dict[str, Any] = {"_out": self.out, "_err": self.err, "_out_bufsize": 1 << 20, "_err_bufsize": 1 << 16}
@@ -1996,7 +1996,7 @@ class Started:
         """What it gave, once it has ended or was killed."""
         if self.process is None:
             return Answer(127, "", self.problem)
-        timer = threading.Timer(self.limit, self.time_is_up)
+        timer = threading.Timer(max(0.0, self.started + self.limit - time.monotonic()), self.time_is_up)
         timer.daemon = True
         timer.start()
         try:

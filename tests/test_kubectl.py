@@ -181,6 +181,15 @@ def test_call_that_never_ends_is_killed_with_its_children(kubectl: Program, monk
     assert not any(alive(int(child)) for child in Path(program).with_name("children").read_text().split())
 
 
+def test_calls_that_run_at_the_same_time_are_killed_at_the_same_time(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    import rollout_status
+
+    monkeypatch.setattr(rollout_status.Kubectl, "EXTRA", 0.5)
+    start = time.monotonic()
+    run("--kubectl", kubectl("sleep 1000"), "--request-timeout", "500ms", "--once", "-n", "a", "-n", "b", "-n", "c", "pod/x")
+    assert time.monotonic() - start < 2
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs; one that waits for its parent to take note of its end does not."""
     deadline = time.monotonic() + 10
