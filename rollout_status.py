@@ -595,7 +595,7 @@ class Entry:
         self.lets |= {name: (document, ("let", name)) for name in document.mapping(("let",))}
 
     def place(self, field: str) -> tuple[Document, Path_]:
-        return self.fields.get(field) or (self.document, (*self.at, field))
+        return self.fields.get(field) or (self.document, (*self.at, field, ""))  # where nothing is, also where a team has dropped it
 
     def refuse(self, field: str, problem: str) -> NoReturn:
         document, at = self.place(field)

@@ -275,3 +275,10 @@ def test_conditions_of_no_convention_are_waited_for(tmp_path: Path, conditions: 
     widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "uid": "u"}, "status": {"conditions": conditions}}
     (tmp_path / "one.json").write_text(json.dumps(widget))
     assert run("--replay", str(tmp_path / "one.json"), "--kinds", "widgets.example.com").exit == 3
+
+
+def test_override_of_a_decision_drops_the_other_decisions(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("override: {container-crash-loop: {verdict: wait}, job-failed: {fail_after: 5s}}")
+    rules = rollout_status.Rules(ROOT / "rules", [tmp_path])
+    assert (rules.rules["container-crash-loop"].verdict, rules.rules["container-crash-loop"].fail_when) == ("wait", None)
+    assert (rules.rules["job-failed"].verdict, rules.rules["job-failed"].fail_after) == ("wait", 5.0)
