@@ -363,6 +363,10 @@ class Functions(jmespath.functions.Functions):
         return text is not None and text.endswith(end)
 
 
+class OrderError(jmespath.exceptions.JMESPathError):
+    """What cannot be ordered was to be."""
+
+
 class Interpreter(jmespath.visitor.TreeInterpreter):
     """JMESPath, where ordering what cannot be ordered is an error: null would silently be no match."""
 
@@ -377,7 +381,7 @@ class Interpreter(jmespath.visitor.TreeInterpreter):
         if types <= {int, float} or types == {str}:
             return self.COMPARATOR_FUNC[node["value"]](*sides)
         paths = [f"{path_of(child)} = {json.dumps(side)}" for child, side in zip(node["children"], sides, strict=True)]
-        raise jmespath.exceptions.JMESPathError(f"two numbers or two texts can be ordered, not {' and '.join(paths)}")
+        raise OrderError(f"two numbers or two texts can be ordered, not {' and '.join(paths)}")
 
 
 def path_of(node: Json) -> str:
@@ -425,6 +429,20 @@ class Expression:
             return interpreter.visit(self.tree, scope)
         except jmespath.exceptions.JMESPathError as error:
             raise RolloutError("invalid-rules", f"{self.where}: {error} (in: {self.text})") from None
+
+
+class Expectation(Expression):
+    """That an expression is not true yet. What cannot be ordered is not there yet; in a rule file it would be an error."""
+
+    __slots__ = ()
+
+    def value(self, scope: Json, interpreter: Interpreter) -> Json:
+        try:
+            return not truth(interpreter.visit(self.tree, scope))
+        except OrderError:
+            return True
+        except jmespath.exceptions.JMESPathError as error:
+            raise RolloutError("usage", f"{self.where}: {error} (in: {self.text})") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -689,6 +707,7 @@ class Kind:
     current: tuple[Current, ...]
     blocked_by: Expression | None  # of what it owns in other revisions, that which is judged too, since it is in the way
     blocked: Template | None  # what messages about that have at their end
+    runs: Expression | None  # the names of the containers that it runs
     progress: tuple[Expression, ...]
     zero: tuple[tuple[str, ...], ...]
     part_of: str
@@ -847,6 +866,8 @@ class Rules:
         base, rules = document.get(("extends",), "builtin"), self.entries["rules"]
         if base not in ("builtin", "none"):
             document.refuse(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
+        if base == "none":
+            self.notes.append(f"the built-in rules are off: success is what this file says ({document.where(('extends',))})")
         for name in list(rules) if base == "none" else ():  # but for what kubectl's own errors mean
             if "call" not in rules[name].texts("subject"):
                 del rules[name]
@@ -864,6 +885,8 @@ class Rules:
     def take_param(self, document: Document, at: Path_) -> None:
         """A parameter of the team, another default for a known one, or some of a known one's fields."""
         known = self.entries["params"].get(str(at[-1]))
+        if not known and not isinstance(document.get(at), dict):
+            document.refuse(at, f"no parameter {at[-1]}{nearest(at[-1], self.entries['params'])}; a new one has a type and a default")
         if known and not isinstance(document.get(at), dict):
             known.fields["default"] = (document, at)
         elif known:
@@ -885,8 +908,8 @@ class Rules:
         if set(DECISIONS) & fields.keys():
             rule.fields = {key: place for key, place in rule.fields.items() if key not in DECISIONS}
         rule.replace(document, at)
-        if could_wait and rule.get("verdict") in ("ignore", "note"):
-            self.notes.append(f"{rule.get('id')} does not wait any more: success may come earlier ({document.where(at)})")
+        if could_wait and (rule.get("verdict") in SILENT or {"when", "unless", "each"} & fields.keys()):
+            self.notes.append(f"{rule.get('id')} waits for less, or not any more: success may come earlier ({document.where(at)})")
 
     def disable(self, document: Document, at: Path_) -> None:
         rule = self.rule_called(document.get(at), document, at)
@@ -971,6 +994,7 @@ class Rules:
             current=tuple(current),
             blocked_by=entry.expression("blocked_by"),
             blocked=entry.template("blocked"),
+            runs=entry.expression("runs"),
             progress=entry.expressions("progress"),
             zero=tuple(map(steps, entry.texts("zero"))),
             part_of=entry.get("part_of", ""),
@@ -1018,6 +1042,9 @@ class Rules:
         """The seconds of fail_after, or the expression of the parameter that has them."""
         limit = str(entry.get("fail_after", ""))
         if not limit or limit.startswith("params."):
+            param = self.entries["params"].get(limit.removeprefix("params."))
+            if limit and param and param.get("type") not in ("duration", "integer"):
+                entry.refuse("fail_after", f"{limit} is of type {param.get('type')}, and no duration")
             return entry.expression("fail_after")
         try:
             return duration(limit)
@@ -1040,6 +1067,14 @@ class Rules:
         self.known.clear()
         generic = next(kind for kind in self.kinds.values() if kind.resource == "*")
         return self.called.setdefault(word, replace(generic, resource=word))
+
+    def learn(self, word: str, objects: Iterable[Json]) -> None:
+        """Takes the kind of what a cluster gave for a word for what the word means."""
+        for each in objects:
+            known = self.known.get(kind_key(each))
+            if known and known.resource not in self.called:
+                raise RolloutError("usage", f"{word} stands for {each['kind']}, among others: write the kinds themselves")
+            self.known[kind_key(each)] = self.called[word]
 
     def meant(self, word: str) -> str:
         """The end of a sentence about a word that may be no declared kind: what it may be a misspelling of."""
@@ -1122,8 +1157,8 @@ def controller_of(resource: Json) -> Json:
 
 
 def key_of(kind: Kind, resource: Json) -> tuple[str, str, str]:
-    """What a workload is called: resource, namespace and name. An object that is created anew has the same."""
-    return (kind.resource, namespace_of(resource), name_of(resource))
+    """What a workload is called: resource, namespace (empty for one that is in none) and name. One that is created anew has the same."""
+    return (kind.resource, str(field_of(resource, "metadata", "namespace") or ""), name_of(resource))
 
 
 def with_zero(value: Json, path: tuple[str, ...]) -> Json:
@@ -1389,7 +1424,7 @@ class Target:
 
     def is_key(self, key: tuple[str, str, str]) -> bool:
         """Whether it is the workload with that kind, namespace and name."""
-        return (self.kind.resource, self.name) == (key[0], key[2]) and self.namespace in ("", key[1])
+        return (self.kind.resource, self.name) == (key[0], key[2]) and (self.namespace == key[1] or not (self.namespace and key[1]))
 
     @property
     def not_found(self) -> str:
@@ -1415,15 +1450,23 @@ class Selection:
         for each in objects:
             kind = rules.kind_of(each)
             namespace = str(field_of(each, "metadata", "namespace") or "")
-            if kind not in self.kinds or not name_of(each):
-                passed.append(str(each["kind"]))
+            if kind in self.kinds and not name_of(each):
+                hint = "kubectl create -f ... -o json | rollout-status -f -"
+                raise RolloutError("usage", f"{each['kind']} with generateName: only what creates it knows its name", hint=hint)
+            if kind not in self.kinds:
+                passed.append(each)
             elif self.namespaces and namespace not in ("", *self.namespaces):
                 raise RolloutError("usage", f"{each['kind']} {name_of(each)} is in namespace {namespace}, not in {self.namespaces[0]}")
             else:
                 assert kind
                 targets[kind.resource, namespace, name_of(each)] = Target(kind, namespace, name_of(each), each, printed)
         self.targets = tuple(targets.values())
-        kinds = ", ".join(sorted(set(passed)))
+        names = {str(each["kind"]) for each in passed if rules.kind_of(each) is None}
+        for word in (word for word, kind in rules.called.items() if names and kind not in {target.kind for target in self.targets}):
+            raise RolloutError(
+                "usage", f"--kinds {word} is none of the kinds that the manifests hold beside the known ones: {', '.join(sorted(names))}"
+            )
+        kinds = ", ".join(sorted({str(each["kind"]) for each in passed}))
         return [f"{len(passed)} of {len(objects)} objects are passed over, being no workloads to judge: {kinds}"] if passed else []
 
     def take_recorded(self, rules: Rules, objects: Collection[Json]) -> None:
@@ -1432,22 +1475,27 @@ class Selection:
         self.take(rules, objects, printed=True)
 
     def wants(self, kind: Kind, resource: Json, owner: Kind | None) -> bool:
-        """Whether an object is a workload to judge: what a declared kind owns is none, unless it is named."""
+        """Whether an object is a workload to judge: what is judged with its owner, or has one of which nothing is, is none but by name."""
         if self.targets is not None:
             return self.target(kind, resource) is not None
-        return kind in self.kinds and owner is None
+        return kind in self.kinds and (owner is None or (owner.waits and kind.name not in owner.owns))
 
     def target(self, kind: Kind, resource: Json) -> Target | None:
         key = key_of(kind, resource)
         return next((target for target in self.targets or () if target.is_key(key)), None)
 
     def nothing_found(self, namespace: str) -> str:
-        """What to say when there is nothing to judge."""
-        if self.targets is not None:
+        """What to say when there is nothing to judge; `namespace` is the context's."""
+        if self.manifests:
             return "Nothing of what the manifests hold is a workload to judge"
+        if self.targets is not None:
+            return "What was named says, or the rules say of it, that it is not to be judged"
+        return self.nothing_in(*(self.namespaces or (namespace,)))
+
+    def nothing_in(self, *namespaces: str) -> str:
         *most, last = [kind.plural for kind in self.kinds]
         kinds = f"{', '.join(most)} or {last}" if most else last
-        where = "any namespace" if self.everywhere else "namespace " + " or ".join(f'"{name}"' for name in self.namespaces or (namespace,))
+        where = "any namespace" if self.everywhere else "namespace " + " or ".join(f'"{name}"' for name in namespaces)
         if self.selector:
             return f'Selector "{self.selector}" did not match any {kinds} in {where}'
         return f"There are no {kinds} to judge in {where}"
@@ -1490,9 +1538,12 @@ class Judge:
         kept, missing, awaited = self.vanished({workload.key for workload in workloads})
         workloads = sorted([*workloads, *kept], key=lambda each: (self.selection.kinds.index(each.kind), created(each.value), each.key))
         self.seen |= {workload.key: workload for workload in workloads}
-        parts = {name for workload in workloads for name in part_names(workload.subject)}
+        judged = [workload for workload in workloads if workload.status != "ignored"]
+        runs = [
+            name for workload in judged if workload.kind.runs for name in workload.kind.runs.value(workload.value, self.interpreter) or ()
+        ]
         for pair in self.params.get("expect_image", ()):
-            if pair["name"] not in parts:
+            if judged and pair["name"] not in runs:
                 awaited.append(f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}')
         notes = tuple(dict.fromkeys(self.notes))
         return Judgement(snapshot.at, tuple(workloads), self.failures(workloads), tuple(missing), tuple(awaited), notes)
@@ -1626,9 +1677,12 @@ class Judge:
         missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
         known = {*present, *self.seen}
         unseen = [target.not_found for target in self.selection.targets or () if not any(map(target.is_key, known))]
+        if self.selection.targets is None and len(self.selection.namespaces) > 1:
+            empty = [name for name in self.selection.namespaces if all(name != key[1] for key in known)]
+            unseen += [self.selection.nothing_in(name) for name in empty] if known else []
         if self.snapshot.at - self.started >= self.patience:
             return kept, missing + unseen, []
-        return kept, missing, unseen if self.selection.targets is not None or known else ["Waiting for something to judge"]
+        return kept, missing, unseen or ([] if self.selection.targets is not None or known else ["Waiting for something to judge"])
 
     def has_finished(self, workload: Workload) -> bool:
         finishes = workload.kind.finishes
@@ -1663,13 +1717,6 @@ class Judge:
         if not found:
             raise RolloutError("internal", f"no rule of kubectl.yaml speaks of {json.dumps(call)}")
         return max(found, key=lambda finding: finding.verdict == "fail")
-
-
-def part_names(subject: Subject) -> Iterator[str]:
-    """The names of all parts below a subject."""
-    yield from subject.part.values()
-    for child in subject.children:
-        yield from part_names(child)
 
 
 def is_about(event: Json, subject: Subject) -> bool:
@@ -1855,7 +1902,7 @@ class Replay:
                 "usage", f"{path}: {error}", hint="kubectl get deployments,replicasets,pods,events -o json > 001.json"
             ) from None
         wanted = self.selection.namespaces
-        return tuple(each for each in objects if not wanted or namespace_of(each) in wanted)
+        return tuple(each for each in objects if not wanted or field_of(each, "metadata", "namespace") in (None, "", *wanted))
 
     def snapshot(self, at: float, objects: tuple[Json, ...]) -> Snapshot:
         events = [each for each in objects if each["kind"] == "Event"]
@@ -1915,9 +1962,13 @@ class Interrupts:
         for signum in self.SIGNALS:
             signal.signal(signum, self.arrived)
 
+    def ignore(self) -> None:
+        """Lets none come any more: the verdict is there, and must be told."""
+        for signum in self.SIGNALS:
+            signal.signal(signum, signal.SIG_IGN)
+
     def arrived(self, signum: int, _: object) -> None:
-        for each in self.SIGNALS:
-            signal.signal(each, signal.SIG_IGN)  # one is enough: the end must not be interrupted
+        self.ignore()  # one is enough: the end must not be interrupted
         self.pending = signum
         if not self.held:
             raise Interrupted(signum)
@@ -1943,11 +1994,13 @@ class Answer:
     exit: int
     stdout: str
     stderr: str
+    killed: bool = False  # since its time was up
 
 
 class Kubectl:
     """Runs kubectl: without stdin, in a session of its own, and killed with all its processes when its time is up."""
 
+    LEAST = 1.0  # seconds that a call has, also at the end of --timeout
     EXTRA = 5.0  # seconds beyond --request-timeout, which does not bound a credential plugin
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -1959,6 +2012,7 @@ class Kubectl:
             hint = "install kubectl, or say where it is: --kubectl PATH"
             raise RolloutError("kubectl-not-found", f"There is no program {options.kubectl}", hint=hint) from None
         self.limit: float = options.request_timeout
+        self.end = time.monotonic() + options.timeout if options.timeout else float("inf")  # no call lasts longer
         flags = {"context": options.context, "kubeconfig": options.kubeconfig, "request-timeout": f"{self.limit:g}s"}
         self.flags = [f"--{flag}={value}" for flag, value in flags.items() if value]
         self.not_started = (sh.ForkException, OSError)
@@ -1981,7 +2035,9 @@ class Started:
 
     def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
         self.out, self.err = io.BytesIO(), io.BytesIO()
-        self.limit, self.started = kubectl.limit + Kubectl.EXTRA, time.monotonic()
+        self.started = time.monotonic()
+        self.limit = min(kubectl.limit + Kubectl.EXTRA, max(Kubectl.LEAST, kubectl.end - self.started))
+        self.killed = False
         self.process: Any = None
         self.problem = ""
         options: dict[str, Any] = {"_out": self.out, "_err": self.err, "_out_bufsize": 1 << 20, "_err_bufsize": 1 << 16}
@@ -2003,11 +2059,13 @@ class Started:
             process, self.process = self.process.wait(), None
         finally:
             timer.cancel()
-        stderr = f"{self.problem} {self.err.getvalue().decode('utf-8', 'replace').strip()}".strip()
-        return Answer(process.exit_code, self.out.getvalue().decode("utf-8", "replace"), stderr)
+        said = self.err.getvalue().decode("utf-8", "replace").strip()
+        stderr = f"{self.problem} {KLOG.sub('', said).strip() or said}".strip()
+        return Answer(process.exit_code, self.out.getvalue().decode("utf-8", "replace"), stderr, self.killed)
 
     def time_is_up(self) -> None:
-        self.problem = f"no answer within {self.limit:g}s, so it was killed (does a credential plugin wait for an input?)"
+        self.killed = True
+        self.problem = f"no answer within {self.limit:.3g}s, so it was killed (does a credential plugin wait for an input?)"
         self.kill()
 
     def kill(self) -> None:
@@ -2042,6 +2100,8 @@ class Clock:
         self.offset += skew
         return f"this machine's clock is {abs(skew):.0f}s {'behind' if skew > 0 else 'ahead of'} the cluster's, which counts"
 
+
+KLOG = re.compile(r"^[EW]\d{4} .*\n?", re.MULTILINE)  # what client-go logs beside kubectl's own words
 
 Request = tuple[bool, tuple[str, ...], tuple[str, ...]]  # whether for workloads, the resources, further arguments
 Found = tuple[Request, tuple[Json, ...]]
@@ -2089,7 +2149,7 @@ class Live:
         objects = {identity(each): each for _, answer in found for each in answer}
         for (for_workloads, resources, _), answer in found:
             if for_workloads and resources[0] in self.rules.called:  # whatever the word was, this is what it means
-                self.rules.known.update((kind_key(each), self.rules.called[resources[0]]) for each in answer)
+                self.rules.learn(resources[0], answer)
         chosen = frozenset(identity(each) for (for_workloads, _, _), answer in found if for_workloads for each in answer)
         return Poll(at, Snapshot(at, tuple(objects.values()), chosen, functools.cache(self.events)))
 
@@ -2140,7 +2200,7 @@ class Live:
             try:
                 found.append((request, self.objects(answer)))
             except UnreadableError as error:
-                if len(resources) == 1:
+                if len(resources) == 1 or answer.killed:
                     failed.append(self.failed(for_workloads, resources[0], rest, answer.exit, str(error)))
                 else:
                     more = self.lists([(for_workloads, (resource,), rest) for resource in resources])
@@ -2286,6 +2346,7 @@ class Progress:
 # ------------------------------------------------------------------------------------------------------------- result
 
 LOG_LINES, LOG_BYTES = 20, 100_000
+SECRET = 6  # characters from which on the value of a variable is replaced in logs; shorter ones are words like `true`
 
 
 def reference(resource: Json) -> dict[str, str]:
@@ -2322,6 +2383,9 @@ def log_of(finding: Finding, source: Replay | Live) -> str | None:
     pod, container = name_of(subject.holder), str(field_of(subject.value, "name"))
     try:
         log = source.log(namespace_of(subject.holder), pod, container, previous=previous)
+        variables = field_of(subject.value, "env")
+        for value in [str(field_of(each, "value") or "") for each in variables] if isinstance(variables, list) else ():
+            log = log.replace(value, "redacted") if len(value) >= SECRET else log
     except UnreadableError as error:
         source.notes.append(f"the log of {pod}/{container} could not be read: {error}")
         return None
@@ -2386,6 +2450,8 @@ class Run:
         selection = selected(options, self.rules)
         self.notes += [f"no rule file declares {word}, so generic rules judge it{self.rules.meant(word)}" for word in self.rules.called]
         rules = [expected(text) for text in options.expect]
+        for rule in rules:
+            self.rules.check_params(rule)
         self.judge = Judge(self.rules, selection, settings(options), options.wait_for_create, rules)
         if options.now is not None and not options.replay:
             raise RolloutError("usage", "--now goes with --replay FILE")
@@ -2562,7 +2628,12 @@ def selected(options: argparse.Namespace, rules: Rules) -> Selection:
         raise RolloutError("usage", "-f - stands alone")
     if options.all_namespaces and options.namespace:
         raise RolloutError("usage", "write either --all-namespaces or --namespace")
-    targets = tuple(Target(rules.kind_called(kind), "", name) for kind, name in options.names)
+    if manifests and len(options.namespace) > 1:
+        raise RolloutError("usage", "with -f and -k write one --namespace: the others come from what they hold")
+    if "" in words:
+        raise RolloutError("usage", f"--kinds {','.join(options.kinds)}: there is a comma too much")
+    spaces = options.namespace if len(options.namespace) > 1 else [""]
+    targets = tuple(Target(rules.kind_called(kind), space, name) for kind, name in options.names for space in spaces)
     kinds = [target.kind for target in targets] or [rules.kind_called(word) for word in words]
     by_default = not kinds and not manifests
     if not kinds:
@@ -2587,7 +2658,7 @@ def expected(text: str) -> Rule:
         tree = Expression.parse(text, "--expect").tree
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None
-    isnt = Expression(text, "--expect", {"type": "not_expression", "children": [tree]})
+    isnt = Expectation(text, "--expect", tree)
     message = Template((f"Waiting for what is expected: {text}",))
     return Rule("expect", "--expect", (), None, isnt, None, "wait", None, None, None, {}, None, message, None, logs=False)
 
@@ -2629,6 +2700,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         run = Run()
         result, exit_code = ended(run, arguments)
+        INTERRUPTS.ignore()
         result = checked(result)
         text = as_text(result) if run.output == "text" else as_json(result)
     try:

@@ -58,6 +58,9 @@ class Recorder:
 
     def save(self, logs: Mapping[str, str]) -> None:
         """Writes which polls there were."""
+        for value, name in self.secrets.items():
+            if len(value) >= engine.SECRET:
+                logs = {key: log.replace(value, name) for key, log in logs.items()}
         words = {word: list(key) for key, kind in self.rules.known.items() for word, each in self.rules.called.items() if each is kind}
         content = {"exact": True, "polls": self.polls, **({"logs": dict(logs)} if logs else {}), **({"words": words} if words else {})}
         if self.selection.manifests and self.selection.targets:
@@ -93,7 +96,8 @@ class Recorder:
             return [self.redacted(entry, secret=secret) for entry in value]
         if not isinstance(value, dict):
             return value
-        kept = {key: self.redacted(entry, secret=key == "env") for key, entry in value.items() if key not in self.DROPPED}
+        dropped = (*self.DROPPED, "data", "stringData") if value.get("kind") == "Secret" else self.DROPPED
+        kept = {key: self.redacted(entry, secret=key in ("env", "httpHeaders")) for key, entry in value.items() if key not in dropped}
         if secret and "value" in value:
             kept["value"] = self.secrets.setdefault(str(value["value"]), f"redacted-{len(self.secrets) + 1}")
         return kept
@@ -353,7 +357,7 @@ def run_case(folder: Path, rules: Sequence[str] = (), base: Path | None = None) 
     problems = [
         f"no rule {name}{engine.nearest(name, state.rules.rules)}"
         for name in expected.get("rules") or ()
-        if state.rules and name not in state.rules.rules
+        if state.rules and name not in (*state.rules.rules, *(rule.id for rule in state.judge.expected))
     ]
     used = {"recording.yaml", "case.yaml", case.get("stdin")} | set(
         re.findall(r"[\w.-]+\.json", (folder / "recording.yaml").read_text(encoding="utf-8"))
