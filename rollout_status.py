@@ -1071,7 +1071,7 @@ class Rules:
     def learn(self, word: str, objects: Iterable[Json]) -> None:
         """Takes the kind of what a cluster gave for a word for what the word means."""
         for each in objects:
-            known = self.known.get(kind_key(each))
+            known = self.kind_of(each)
             if known and known.resource not in self.called:
                 raise RolloutError("usage", f"{word} stands for {each['kind']}, among others: write the kinds themselves")
             self.known[kind_key(each)] = self.called[word]

@@ -410,6 +410,32 @@ def test_a_short_name_that_only_the_cluster_knows(kubectl: Program, tmp_path: Pa
     ]
 
 
+def test_a_word_for_several_kinds_is_refused(kubectl: Program) -> None:
+    outcome = run("--kubectl", kubectl(cluster("deployment-success")), "--kinds", "all")
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    assert "all stands for Deployment, among others" in outcome.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "metadata", "words"),
+    [
+        ("wd,deployment", {"name": "big"}, ["--kinds wd is none of the kinds", "Widget"]),
+        ("widget", {"generateName": "big-"}, ["Widget with generateName"]),
+    ],
+)
+def test_what_is_meant_of_the_manifests_must_be_clear(kubectl: Program, kinds: str, metadata: dict, words: list[str]) -> None:
+    outcome = run("--kubectl", kubectl("exit 1"), "-f", "-", "--kinds", kinds, stdin=json.dumps({**WIDGET, "metadata": metadata}))
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    for word in words:
+        assert word in outcome.error["message"]
+
+
+def test_no_call_outlasts_the_timeout(kubectl: Program) -> None:
+    outcome = run("--kubectl", kubectl("sleep 100"), "--timeout", "2s", "-n", "shop")
+    assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
+    assert outcome.result["elapsedSeconds"] < 30
+
+
 def test_a_kind_that_the_cluster_does_not_know(kubectl: Program) -> None:
     program = kubectl('echo "error: the server doesn\'t have a resource type \\"deploymnets\\"" >&2; exit 1')
     outcome = run("--kubectl", program, "--kinds", "deploymnets")

@@ -282,3 +282,33 @@ def test_override_of_a_decision_drops_the_other_decisions(tmp_path: Path) -> Non
     rules = rollout_status.Rules(ROOT / "rules", [tmp_path])
     assert (rules.rules["container-crash-loop"].verdict, rules.rules["container-crash-loop"].fail_when) == ("wait", None)
     assert (rules.rules["job-failed"].verdict, rules.rules["job-failed"].fail_after) == ("wait", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("disable: [pod-not-ready]", "pod-not-ready is disabled and could wait"),
+        ("override: {pod-not-ready: {verdict: note}}", "pod-not-ready waits for less"),
+        ("override: {pod-not-ready: {when: 'pod.spec.a'}}", "pod-not-ready waits for less"),
+        (
+            "extends: none\nrules:\n" + RULE[7:].replace("mine", "acme/mine").replace("verdict: fail", "verdict: wait"),
+            "the built-in rules are off",
+        ),
+    ],
+)
+def test_a_team_that_makes_success_come_earlier_is_told_so(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "team.yaml").write_text(f"version: 1\n{text}\n")
+    outcome = judged("deployment-success", "--rules", str(tmp_path / "team.yaml"), "--kinds", "deployment")
+    assert words in outcome.result["notes"][0]
+    assert f"{tmp_path}/team.yaml:2" in outcome.result["notes"][0]
+
+
+def test_a_limit_is_a_duration(rules: Path) -> None:
+    rules.write_text(RULE.replace("verdict: fail", "fail_after: params.paused"))
+    assert "team.yaml:5: mine: params.paused is of type text, and no duration" in judged().error["message"]
+
+
+def test_a_parameter_that_is_not_there_is_no_new_one(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("version: 1\nparams: {settel: 5s}\n")
+    message = judged("deployment-success", "--rules", str(tmp_path / "team.yaml")).error["message"]
+    assert "team.yaml:2: no parameter settel; did you mean settle?" in message
