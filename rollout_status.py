@@ -402,6 +402,7 @@ QUOTED = re.compile(r"""'(?:[^'\\\\]|\\\\.)*'|"(?:[^"\\\\]|\\\\.)*"|`(?:[^`\\\\]
 # What an expression that cannot be parsed has in it outside of its texts, and what was to be written
 SLIPS = (
     (r"['\"`]", "a quote is opened and not closed"),
+    (r"#", "the rest of a block belongs to it: put the comment outside"),
     (r"\band\b|(?<!&)&(?!&)(?=\s)", "write && for `and`"),
     (r"\bor\b", "write || for `or`"),
     (r"\bnot\b", "write ! for `not`"),
@@ -519,7 +520,10 @@ YAML_SLIPS = (
     ("flow mapping", "a { is opened here and not closed; a text that begins with { needs quotes around all of it"),
     ("mapping values", "a text with `: ` in it needs quotes, or a block (>-); or else the indent is not that of the lines above"),
     ("single document", "a file has one document: remove the line ---, or make it two files"),
-    ("did not find expected", "the indent is not that of the lines above; or else a text that begins with a quote, [ or { needs quotes around all of it"),
+    (
+        "did not find expected",
+        "the indent is not that of the lines above; or else a text that begins with a quote, [ or { needs quotes around all of it",
+    ),
 )
 
 
@@ -550,8 +554,8 @@ class Document:
         if not isinstance(error, yaml.MarkedYAMLError) or not error.problem_mark:
             return " ".join(str(error).split())
         said = f"{error.context or ''}: {error.problem}"
-        begins = error.context_mark if re.search("quoted scalar|simple key|flow", said) else None
-        self.lines[()] = (begins or error.problem_mark).line + 1
+        mark = error.context_mark if error.context_mark and re.search("quoted scalar|simple key|flow", said) else error.problem_mark
+        self.lines[()] = mark.line + 1
         return next((f"{remedy} ({error.problem})" for words, remedy in YAML_SLIPS if re.search(words, said)), str(error.problem))
 
     def refuse(self, at: Path_, problem: str) -> NoReturn:
@@ -913,7 +917,7 @@ class Rules:
         named: list[list[Path_]] = [[], []]
         for places, section in zip(named, ("params", "override"), strict=True):
             with collected(self.problems):
-                places += [(section, name) for name in document.mapping((section,))]
+                places.extend((section, name) for name in document.mapping((section,)))
         for take, places in (
             (self.take_code, document.entries(("codes",))),
             (self.take_kind, document.entries(("kinds",))),
@@ -956,7 +960,9 @@ class Rules:
             document.mapping(at, PARAM_KEYS)
             known.replace(document, at)
         elif not isinstance(document.get(at), dict):
-            document.refuse(at, f"no parameter {at[-1]}{nearest(at[-1], self.entries['params'])} A new one is a mapping with type and default")
+            document.refuse(
+                at, f"no parameter {at[-1]}{nearest(at[-1], self.entries['params'])} A new one is a mapping with type and default"
+            )
         else:
             self.add("params", Entry(document, at, PARAM_KEYS, ()))
 
@@ -1110,7 +1116,9 @@ class Rules:
         if len(set(DECISIONS) & entry.fields.keys()) != 1:
             given = sorted(set(DECISIONS) & entry.fields.keys())
             if given:
-                entry.report(given[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(given)}: remove the others")
+                entry.report(
+                    given[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(given)}: remove the others"
+                )
             else:
                 entry.missing("verdict", "write one of verdict, fail_when and fail_after")
         if verdict not in VERDICTS:

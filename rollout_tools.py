@@ -503,10 +503,13 @@ TEXTS = ("message", "hint", "docs", "when", "unless", "fail_when", "since", "eac
 FREE = ("labels", "annotations", "matchLabels", "limits", "requests", "data", "hard", "used", "parameters")  # their keys are anybody's
 RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
 # The resources without a group: the core of the API, to which none is added any more
-CORE = (
-    "bindings componentstatuses configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims persistentvolumes pods "
-    "podtemplates replicationcontrollers resourcequotas secrets serviceaccounts services"
-).split()
+CORE = frozenset(
+    re.findall(
+        r"\w+",
+        "bindings componentstatuses configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims persistentvolumes pods "
+        "podtemplates replicationcontrollers resourcequotas secrets serviceaccounts services",
+    )
+)
 ROOT: Json = {"": {}}  # where the names are roots and not fields
 
 Level = Any  # the fields that a value can have, as in fields.json; None: nobody knows. `?`: others may be there too
@@ -531,7 +534,8 @@ class Linter:
             if any(self.is_ours(document) for document, _ in self.rules.entries["rules"][rule.id].fields.values()):
                 yield from RuleLinter(self, rule).findings()
         for document in self.documents():
-            if isinstance(document.content, dict) and "version" not in document.content and document.content.keys() <= set(engine.FILE_KEYS):
+            content = document.content
+            if isinstance(content, dict) and "version" not in content and content.keys() <= set(engine.FILE_KEYS):
                 yield f"{document.where(())}: version is missing: write version: 1 at its top"
         yield from self.kinds()
         yield from self.unused()
@@ -542,7 +546,7 @@ class Linter:
             if not kind.resource or not self.is_ours(entry.document):
                 continue
             where, resource = entry.document.where(entry.place("resource")[1]), kind.resource
-            if not RESOURCE.fullmatch(resource) or ("." not in resource and resource not in (*CORE, "*")):
+            if not RESOURCE.fullmatch(resource) or ("." not in resource and resource not in {*CORE, "*"}):
                 yield f"{where}: resource {resource} is not the plural with its group: write it like widgets.example.com"
             if not re.fullmatch("[a-z][a-z0-9_]*", name):
                 proposal = re.sub("[^a-z0-9]+", "_", name.lower())
@@ -613,10 +617,10 @@ class RuleLinter:
         finally:
             self.path.pop()
 
-    def quietly(self, node: Json) -> Level:
-        """What a part of an expression gives; it has been walked before."""
+    def quietly(self, node: Json, here: Level = ROOT) -> Level:
+        """What a part of an expression gives, whose problems are found elsewhere."""
         kept = list(self.problems)
-        level = self.level(node, ROOT)
+        level = self.level(node, here)
         self.problems = kept
         return level
 
@@ -687,9 +691,9 @@ class RuleLinter:
     def function(self, node: Json, here: Level) -> Level:
         """What a function gives, so far as its arguments tell."""
         name, children = node["value"], node["children"]
-        levels = []
+        levels: list[Level] = []
         for child in children:
-            about = (levels or [None])[0] if name != "map" else self.quietly(children[1])
+            about = (levels or [None])[0] if name != "map" else self.quietly(children[1], here)
             levels.append(self.level(child["children"][0], about) if child["type"] == "expref" else self.level(child, here))
         signature = engine.Functions.FUNCTION_TABLE[name]["signature"]
         if len(children) != len(signature) and not (signature and signature[-1].get("variadic") and len(children) >= len(signature)):
@@ -700,41 +704,31 @@ class RuleLinter:
             if child["type"] == "literal" and types and given not in types:
                 self.say(f"{name}() takes a {' or a '.join(types)}, not {json.dumps(child['value'])}")
         if name == "condition":
-            return self.quiet_field("status", "conditions", of=levels[0])
+            return engine.field_of(levels[0], "status", "conditions") if levels else None
         return merged(levels) if name == "not_null" else levels[0] if name in SAME and levels else None
-
-    def quiet_field(self, *names: str, of: Level) -> Level:
-        for name in names:
-            of = of.get(name) if of and of is not ROOT else None
-        return of
 
     def compare(self, operator: str, sides: Sequence[Json], here: Level) -> None:
         """Comparisons that cannot be true, or cannot be made."""
         for side, other in (sides, sides[::-1]):
             text = side["value"] if side["type"] == "literal" else None
-            if operator not in ("eq", "ne") and side["type"] == "literal" and not isinstance(text, int | float | str):
+            if operator not in ("eq", "ne") and side["type"] == "literal" and JSON_TYPES[type(text)] not in ("number", "string"):
                 self.say(f"{json.dumps(text)} cannot be ordered: compare with a number, like `3`")
             if not isinstance(text, str):
                 continue
             if operator not in ("eq", "ne") and re.fullmatch(r"-?\d+(\.\d+)?", text):
                 self.say(f"the text '{text}' cannot be ordered with a number: write `{text}`")
-            known = other["type"] == "subexpression" and self.quietly_at(other, here) is not None
+            known = other["type"] == "subexpression" and self.quietly(other, here) is not None
             if text == "null" or (text in ("true", "false") and known):
                 self.say(f"'{text}' is a text: write {'null' if text == 'null' else f'`{text}`'}")
 
-    def quietly_at(self, node: Json, here: Level) -> Level:
-        kept = list(self.problems)
-        level = self.level(node, here)
-        self.problems = kept
-        return level
-
     def field(self, name: str, here: Level, spot: str) -> Level:
         """The fields of a field, of a value that has those; `spot` is the path to it."""
-        if here is None and self.is_root(name):
-            return Stray(name)
         if isinstance(here, Stray):
             return self.stray(here.root, name)
-        if here is None or "*" in here:
+        names = [each for each in here or () if each not in ("?", "{}")]
+        if (not names or "?" in here) and name not in names and self.is_root(name):
+            return Stray(name)
+        if not names or "*" in here or name == "null":
             return None
         if name in here:
             if spot == "time.in_state" and self.early:
@@ -743,15 +737,15 @@ class RuleLinter:
             reference = next((key for key in below or () if key.startswith("$")), "")
             below = self.fields[reference[1:]] if reference else below
             return {**below, "?": {}} if below is not None and "?" in here else below
-        near = difflib.get_close_matches(name, here, 1)
+        near = difflib.get_close_matches(name, names, 1, 0.9 if "?" in here else 0.6)
         root = spot.partition(".")[0]
         elsewhere = [f"{root}.{top}.{name}" for top in TOP if name in self.fields.get(root, {}).get(top, {})]
         if self.is_root(name) or name in self.rule.let:
-            self.say(f"{name} is null inside [?...], where names are the entry's: compare outside it, or use named() or each")
+            self.say(f"{name} is null inside [?...] and after |, where names are the entry's: compare outside it, or use named() or each")
         elif f'"{name}"' in self.path[-1].text and not near:
             self.say(f"\"{name}\" stands for a field: write '{name}' for a text")
-        elif here and (near or "?" not in here):
-            remedy = f"; did you mean {elsewhere[0]}?" if elsewhere and not near else engine.nearest(name, here.keys() - {"?", "{}"})
+        elif near or "?" not in here:
+            remedy = f"; did you mean {elsewhere[0]}?" if elsewhere and not near else engine.nearest(name, names)
             self.say(f"there is no {spot}{remedy}")
         return None
 
@@ -761,7 +755,9 @@ class RuleLinter:
     def stray(self, root: str, name: str) -> Level:
         """A name like a root's inside a filter of what nobody knows: it is taken for the root if only that has the field."""
         if name in {"params": self.rules.params, "time": TIMES}.get(root, TOP):
-            self.say(f"{root}.{name} is null inside [?...], where names are the entry's: compare outside it, or use named() or each")
+            self.say(
+                f"{root}.{name} is null inside [?...] and after |, where names are the entry's: compare outside it, or use named() or each"
+            )
         return None
 
     def root(self, name: str) -> Level:
@@ -772,7 +768,8 @@ class RuleLinter:
             return self.start(rule.let[name])
         if name == "events":
             if self.early:
-                self.say("`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message", self.path[0])
+                problem = "`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message"
+                self.say(problem, self.path[0])
             return dict.fromkeys(EVENT)
         if name == "time":
             return dict.fromkeys(TIMES)
@@ -787,7 +784,8 @@ class RuleLinter:
         if name not in self.rules.entries["kinds"]:
             self.unknown_root(name)
         elif name not in self.lineage and not self.loose and rule.subjects and self.lineage & self.rules.kinds.keys():
-            self.say(f"{name} is null in a rule about {', '.join(rule.subjects)}: write subject: {name}, or one of {', '.join(sorted(self.lineage))}")
+            others = ", ".join(sorted(self.lineage))
+            self.say(f"{name} is null in a rule about {', '.join(rule.subjects)}: write subject: {name}, or one of {others}")
         return fields.get(name) if name != "generic" else None
 
     def any_of(self, names: Iterable[str]) -> Level:
@@ -818,7 +816,10 @@ class Stray(dict[str, Level]):
         self.root = root
 
 
-JSON_TYPES: dict[type, str] = {str: "string", int: "number", float: "number", bool: "boolean", list: "array", dict: "object", type(None): "null"}
+JSON_TYPES: dict[type, str] = {
+    **{str: "string", int: "number", float: "number", bool: "boolean", list: "array", dict: "object"},
+    type(None): "null",
+}
 SAME = ("named", "sort_by", "max_by", "min_by", "reverse", "sort")  # what they give has the fields of their first argument's entries
 
 

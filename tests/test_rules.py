@@ -127,9 +127,9 @@ RULE = """rules:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("rules: [a", ["team.yaml:2", "cannot be read"]),
-        ("a: &x 1\nb: *x", ["team.yaml:1", "aliases"]),
-        ("rules:\n- id: a\n  id: b", ["team.yaml:2", "id stands twice", "line 2"]),
+        ("rules: [a", ["team.yaml:1", "cannot be read", "a [ is opened here and not closed"]),
+        ("a: &x 1\nb: *x", ["team.yaml:2", "aliases"]),
+        ("rules:\n- id: a\n  id: b", ["team.yaml:3", "id stands twice", "line 2"]),
         ("rules: !!python/name:os.system", ["team.yaml:1", "tag"]),
         ("kinds:\n- 3", ["team.yaml:2", "must be a mapping"]),
         ("let: 3", ["team.yaml:1", "must be a mapping"]),
@@ -164,7 +164,7 @@ RULE = """rules:
         ("params:\n  mine: {type: integer, default: some}", ["team.yaml:2", "'some' is no whole number"]),
         ("kinds:\n- {name: deployment}", ["team.yaml:2", "deployment stands twice"]),
         ("kinds:\n- {name: widget, progress: [a.]}", ["team.yaml:2"]),
-        ("kinds:\n- {name: widget, current: [{child: pod, compare: [a]}]}", ["1 is missing"]),
+        ("kinds:\n- {name: widget, current: [{child: pod, compare: [a]}]}", ["team.yaml:2", "compare takes two expressions"]),
         ("codes:\n- {code: mine}", ["team.yaml:2", "type is missing"]),
     ],
 )
