@@ -539,10 +539,10 @@ class Document:
         try:
             text = path.read_text(encoding="utf-8")
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            for event in yaml.parse(text, loader):
-                if isinstance(event, yaml.AliasEvent):
-                    self.lines[()] = event.start_mark.line + 1
-                    self.refuse((), "aliases (*name) are not allowed: write it out")
+            aliases: list[Any] = [event.start_mark for event in yaml.parse(text, loader) if isinstance(event, yaml.AliasEvent)]
+            if aliases:
+                self.lines[()] = aliases[0].line + 1
+                self.refuse((), "aliases (*name) are not allowed: write it out")
             node = yaml.compose(text, loader)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             self.refuse((), f"cannot be read: {self.slip(error)}")
@@ -551,10 +551,11 @@ class Document:
 
     def slip(self, error: Exception) -> str:
         """What is wrong with the text of the file, and what to write instead; notes the line."""
-        if not isinstance(error, yaml.MarkedYAMLError) or not error.problem_mark:
+        if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
             return " ".join(str(error).split())
         said = f"{error.context or ''}: {error.problem}"
-        mark = error.context_mark if error.context_mark and re.search("quoted scalar|simple key|flow", said) else error.problem_mark
+        at_its_begin = error.context_mark and re.search("quoted scalar|simple key|flow", said)
+        mark: Any = error.context_mark if at_its_begin else error.problem_mark
         self.lines[()] = mark.line + 1
         return next((f"{remedy} ({error.problem})" for words, remedy in YAML_SLIPS if re.search(words, said)), str(error.problem))
 
@@ -582,7 +583,7 @@ class Document:
             return [self.read(child, (*at, index)) for index, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             if at[:1] == ("rules",) and len(at) == 2:
-                self.names |= {at: str(value.value) for key, value in node.value if key.value == "id"}
+                self.names[at] = next((str(value.value) for key, value in node.value if key.value == "id"), "")
             return dict(self.read_pair(key, value, at) for key, value in node.value)
         plain = isinstance(node, yaml.ScalarNode) and not node.style
         return next((to(node.value) for pattern, to in SCALARS.items() if plain and re.fullmatch(pattern, node.value)), node.value)
@@ -914,10 +915,10 @@ class Rules:
     def overlay(self, document: Document) -> None:
         """Takes over what a team's file changes and adds."""
         self.extend(document)
-        named: list[list[Path_]] = [[], []]
-        for places, section in zip(named, ("params", "override"), strict=True):
+        named: tuple[list[Path_], list[Path_]] = ([], [])
+        for found, section in zip(named, ("params", "override"), strict=True):
             with collected(self.problems):
-                places.extend((section, name) for name in document.mapping((section,)))
+                found += [(section, name) for name in document.mapping((section,))]
         for take, places in (
             (self.take_code, document.entries(("codes",))),
             (self.take_kind, document.entries(("kinds",))),

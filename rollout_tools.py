@@ -575,7 +575,7 @@ class Linter:
         """Texts and expressions whose rest YAML takes for a comment."""
         lines = document.path.read_text(encoding="utf-8").splitlines()
         for at, number in document.lines.items():
-            plain = lines[number - 1].partition(": ")[2].lstrip()
+            plain = "".join(lines[number - 1 : number]).partition(": ")[2].lstrip()
             is_text = at[-1:] and (at[-1] in TEXTS or "let" in at[:-1])
             if is_text and " #" in plain and plain[0] not in "\"'|>{[#":
                 yield f"{document.where(at)}: {at[-1]} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
@@ -816,10 +816,8 @@ class Stray(dict[str, Level]):
         self.root = root
 
 
-JSON_TYPES: dict[type, str] = {
-    **{str: "string", int: "number", float: "number", bool: "boolean", list: "array", dict: "object"},
-    type(None): "null",
-}
+JSON_NAMES = {"string": str, "number": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
+JSON_TYPES: dict[type, str] = {float: "number"} | {type_: name for name, type_ in JSON_NAMES.items()}
 SAME = ("named", "sort_by", "max_by", "min_by", "reverse", "sort")  # what they give has the fields of their first argument's entries
 
 
