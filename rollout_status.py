@@ -406,6 +406,8 @@ SLIPS = (
     (r"\band\b|(?<!&)&(?!&)(?=\s)", "write && for `and`"),
     (r"\bor\b", "write || for `or`"),
     (r"\bnot\b", "write ! for `not`"),
+    (r"\bin\b", "write contains(['a', 'b'], x) for `x in`"),
+    (r"\bis\b", "write == null or != null for `is`"),
     (r"(?<![=!<>])=(?!=)|===", "write == for `equals`"),
     (r"[=<>]\s*-?\d", "a number stands in backticks: `3`"),
     (r"^\s*[.$]|\$", "begin with self, or with the name of a kind"),

@@ -499,7 +499,7 @@ ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", 
 TIMES = ("now", "watched", "idle", "in_state")
 EVENT = ("reason", "message", "count", "firstSeen", "lastSeen")
 TOP = ("metadata", "spec", "status")
-TEXTS = ("message", "hint", "docs", "when", "unless", "fail_when", "since", "each", "code")
+TEXTS, CONDITIONS = ("message", "hint", "docs", "code"), ("when", "unless", "fail_when", "since", "each")
 FREE = ("labels", "annotations", "matchLabels", "limits", "requests", "data", "hard", "used", "parameters")  # their keys are anybody's
 RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
 # The resources without a group: the core of the API, to which none is added any more
@@ -576,9 +576,19 @@ class Linter:
         lines = document.path.read_text(encoding="utf-8").splitlines()
         for at, number in document.lines.items():
             plain = "".join(lines[number - 1 : number]).partition(": ")[2].lstrip()
-            is_text = at[-1:] and (at[-1] in TEXTS or "let" in at[:-1])
-            if is_text and " #" in plain and plain[0] not in "\"'|>{[#":
+            is_text = at[-1:] and (at[-1] in (*TEXTS, *CONDITIONS) or "let" in at[:-1])
+            # Behind an expression that is whole ` # words` are meant as a comment
+            cut = " #" if at[-1:] and at[-1] in TEXTS else r" #\S" if is_whole(str(document.get(at))) else " #"
+            if is_text and plain[:1] not in tuple("\"'|>{[#") and re.search(cut, plain):
                 yield f"{document.where(at)}: {at[-1]} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
+
+
+def is_whole(text: str) -> bool:
+    """Whether it can be parsed as an expression."""
+    try:
+        return bool(engine.Expression.parse(text, ""))
+    except engine.RolloutError:
+        return False
 
 
 class RuleLinter:
