@@ -305,3 +305,9 @@ def test_schema_of_editors_names_what_the_program_reads() -> None:
     assert parts["param"]["properties"]["type"]["enum"] == list(rollout_status.TYPES)
     described = [field for part in (SCHEMA, *parts.values()) for field in part.get("properties", {}).values()]
     assert all("description" in field or "$ref" in field for field in described)
+
+
+def test_paths_of_an_expression_that_refers_to_another() -> None:
+    """What is behind & begins at an entry, and is no path from a root."""
+    tree = rollout_status.Expression.parse("sort_by(pod.spec.containers, &name)", "test").tree
+    assert [rollout_status.path_of(node) for node in rollout_tools.paths(tree)] == ["pod.spec.containers"]
