@@ -661,7 +661,7 @@ class Document:
 
     def some_expression(self, at: Path_) -> Expression:
         if self.get(at) is None:
-            self.report(at, f"{at[-1]} is missing")
+            self.report(at, f"{self.title(at)} is missing: write an expression")
         return self.expression(at) or Expression.parse("null", self.where(at))
 
     def template(self, at: Path_) -> Template | None:
