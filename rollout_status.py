@@ -66,6 +66,17 @@ def nearest(word: Json, words: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}"
 
 
+@contextmanager
+def collected(problems: list[RolloutError] | None) -> Iterator[None]:
+    """Adds an error to the problems and goes on behind the block; without such a list the error ends the run."""
+    try:
+        yield
+    except RolloutError as error:
+        if problems is None:
+            raise
+        problems.append(error)
+
+
 # ---------------------------------------------------------------------------------------------------------- arguments
 
 
@@ -402,6 +413,33 @@ def nodes(node: Json) -> Iterator[Json]:
             yield from nodes(child)
 
 
+QUOTED = re.compile(r"""'(?:[^'\\\\]|\\\\.)*'|"(?:[^"\\\\]|\\\\.)*"|`(?:[^`\\\\]|\\\\.)*`""")
+# What an expression that cannot be parsed has in it outside of its texts, and what was to be written
+SLIPS = (
+    (r"['\"`]", "a quote is opened and not closed"),
+    (r"#", "the rest of a block belongs to it: put the comment outside"),
+    (r"\band\b|(?<!&)&(?!&)(?=\s)", "write && for `and`"),
+    (r"\bor\b", "write || for `or`"),
+    (r"\bnot\b", "write ! for `not`"),
+    (r"\bin\b", "write contains(['a', 'b'], x) for `x in`"),
+    (r"\bis\b", "write == null or != null for `is`"),
+    (r"(?<![=!<>])=(?!=)|===", "write == for `equals`"),
+    (r"[=<>]\s*-?\d", "a number stands in backticks: `3`"),
+    (r"^\s*[.$]|\$", "begin with self, or with the name of a kind"),
+    (r"\w[-/]\w", 'a name with - / or . in it stands in double quotes: labels."my-label"'),
+    (r"^\s*\{|\{\{", "an expression stands without braces; they are for messages"),
+)
+
+
+def slip(text: str) -> str:
+    """What seems to be wrong with an expression that cannot be parsed; empty if that is not known."""
+    bare = QUOTED.sub("_", text)
+    for opened, closed in ("()", "[]"):
+        if bare.count(opened) != bare.count(closed):
+            return f"{bare.count(opened)} {opened} and {bare.count(closed)} {closed}: each needs its other one"
+    return next((remedy for pattern, remedy in SLIPS if re.search(pattern, bare)), "")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
     """A JMESPath expression; `where` is file, line and rule, for its errors."""
@@ -416,7 +454,8 @@ class Expression:
         try:
             tree = Grammar().parse(text).parsed
         except jmespath.exceptions.JMESPathError as error:
-            raise RolloutError("invalid-rules", f"{where}: {' '.join(str(error).split())}") from None
+            problem = slip(text) or " ".join(str(error).partition(": Parse error")[0].partition("\n")[0].split())
+            raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})") from None
         known = Functions.FUNCTION_TABLE
         for name in (node["value"] for node in nodes(tree) if node["type"] == "function_expression"):
             if name not in known:
@@ -502,55 +541,90 @@ SCALARS: dict[str, Callable[[str], Json]] = {
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
 
 
+# What the YAML parser says, and what was to be written
+YAML_SLIPS = (
+    ("found a tab|found character '.t'", "indent with spaces, not with a tab"),
+    ("quoted scalar", "a quote is opened here and not closed"),
+    ("cannot start any token", "a text that begins with ` @ % or a tab needs quotes around all of it"),
+    ("simple key", "write a space after the colon, and a colon after the key"),
+    ("flow sequence", "a [ is opened here and not closed; a text that begins with [ needs quotes around all of it"),
+    ("flow mapping", "a { is opened here and not closed; a text that begins with { needs quotes around all of it"),
+    ("mapping values", "a text with `: ` in it needs quotes, or a block (>-); or else the indent is not that of the lines above"),
+    ("single document", "a file has one document: remove the line ---, or make it two files"),
+    (
+        "did not find expected",
+        "the indent is not that of the lines above; or else a text that begins with a quote, [ or { needs quotes around all of it",
+    ),
+)
+
+
 class Document:
     """A YAML file, read strictly: no key stands twice, there are no tags and no aliases, and only true, false, null and
-    numbers are not texts. What is wrong with it ends the run with `code`, file and line.
+    numbers are not texts. What is wrong with it ends the run with `code`, file and line; or is added to `problems`.
     """
 
-    def __init__(self, path: Path, code: str) -> None:
-        self.path, self.code = path, code
+    def __init__(self, path: Path, code: str, problems: list[RolloutError] | None = None) -> None:
+        self.path, self.code, self.problems = path, code, problems
         self.lines: dict[Path_, int] = {(): 1}
+        self.names: dict[Path_, str] = {}  # the ids of rules
         try:
             text = path.read_text(encoding="utf-8")
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, loader)):
+            aliases: list[Any] = [event.start_mark for event in yaml.parse(text, loader) if isinstance(event, yaml.AliasEvent)]
+            if aliases:
+                self.lines[()] = aliases[0].line + 1
                 self.refuse((), "aliases (*name) are not allowed: write it out")
             node = yaml.compose(text, loader)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            mark = getattr(error, "problem_mark", None)
-            self.lines[()] = mark.line + 1 if mark else 1
-            self.refuse((), f"cannot be read: {' '.join(str(error).split())}")
+            self.refuse((), f"cannot be read: {self.slip(error)}")
+        self.lines[()] = node.start_mark.line + 1 if node else 1
         self.content = {} if node is None else self.read(node, ())
+
+    def slip(self, error: Exception) -> str:
+        """What is wrong with the text of the file, and what to write instead; notes the line."""
+        if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+            return " ".join(str(error).split())
+        said = f"{error.context or ''}: {error.problem}"
+        at_its_begin = error.context_mark and re.search("quoted scalar|simple key|flow", said)
+        mark: Any = error.context_mark if at_its_begin else error.problem_mark
+        self.lines[()] = mark.line + 1
+        return next((f"{remedy} ({error.problem})" for words, remedy in YAML_SLIPS if re.search(words, said)), str(error.problem))
 
     def refuse(self, at: Path_, problem: str) -> NoReturn:
         raise RolloutError(self.code, f"{self.where(at)}: {problem}")
 
+    def report(self, at: Path_, problem: str) -> None:
+        """Refuses the file; where all that is wrong is wanted, it is read on."""
+        with collected(self.problems):
+            self.refuse(at, problem)
+
     def where(self, at: Path_) -> str:
         """File and line of a field, or of the nearest one around it; for a rule's fields its id too."""
+        rule = self.names.get(at[:2]) or (str(at[1]) if at[:1] == ("override",) and len(at) > 1 else "")
         while at not in self.lines:
             at = at[:-1]
-        known = hasattr(self, "content") and len(at) > 1
-        rule = {"rules": self.get((*at[:2], "id")), "override": at[1]}.get(str(at[0])) if known else None
         return f"{self.path}:{self.lines[at]}{f': {rule}' if rule else ''}"
 
     def read(self, node: yaml.Node, at: Path_) -> Json:
         """The content of a node; notes the line of each field."""
         self.lines.setdefault(at, node.start_mark.line + 1)
         if node.tag not in PLAIN_TAGS:
-            self.refuse(at, f"tag {node.tag} is not allowed; an expression that begins with ! needs quotes")
+            self.refuse(at, f"YAML takes {node.tag} for a tag: a text that begins with ! needs quotes around all of it")
         if isinstance(node, yaml.SequenceNode):
             return [self.read(child, (*at, index)) for index, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
+            if at[:1] == ("rules",) and len(at) == 2:
+                self.names[at] = next((str(value.value) for key, value in node.value if key.value == "id"), "")
             return dict(self.read_pair(key, value, at) for key, value in node.value)
         plain = isinstance(node, yaml.ScalarNode) and not node.style
         return next((to(node.value) for pattern, to in SCALARS.items() if plain and re.fullmatch(pattern, node.value)), node.value)
 
     def read_pair(self, key: yaml.Node, value: yaml.Node, at: Path_) -> tuple[str, Json]:
-        path = (*at, str(key.value))
-        if path in self.lines:
-            self.refuse((*at, f"line {key.start_mark.line + 1}"), f"{key.value} stands twice, first in line {self.lines[path]}")
-        self.lines[path] = key.start_mark.line + 1
-        return str(key.value), self.read(value, path)
+        path = (*at, key.value if isinstance(key.value, str) else "{...}")
+        first, self.lines[path] = self.lines.get(path), key.start_mark.line + 1
+        if first:
+            self.report(path, f"{path[-1]} stands twice, first in line {first}: remove one of them")
+        return str(path[-1]), self.read(value, path)
 
     def get(self, at: Path_, default: Json = None) -> Json:
         """The field at this path, or the default."""
@@ -566,35 +640,64 @@ class Document:
         """The mapping at this path, with no key that is not known and all that are needed."""
         content = self.get(at, {})
         if not isinstance(content, dict):
-            self.refuse(at, f"this must be a mapping{' with ' + ', '.join(known) if known else ''}")
+            self.refuse(at, f"{self.title(at)} must be a mapping{' with ' + ', '.join(known) if known else ', with lines like NAME: ...'}")
         for key in content:
             if known and key not in known:
-                self.refuse((*at, key), f"unknown key {key}{nearest(key, known)}")
+                self.report((*at, key), f"unknown key {key}{nearest(key, known)}")
         for key in needed:
             if key not in content:
-                self.refuse(at, f"{key} is missing")
+                self.report(at, f"{key} is missing")
         return content
+
+    def title(self, at: Path_) -> str:
+        """What a sentence calls the field."""
+        return "a file of rules" if not at else f"an entry of {at[-2]}" if isinstance(at[-1], int) else at[-1]
 
     def entries(self, at: Path_) -> list[Path_]:
         """The paths of the members of the list at this path."""
         content = self.get(at, [])
         if not isinstance(content, list):
-            self.refuse(at, "this must be a list")
-        return [(*at, index) for index in range(len(content))]
+            self.report(at, f"{self.title(at)} must be a list: begin each of its entries with {'`- id: `' if at == ('rules',) else '`- `'}")
+        return [(*at, index) for index in range(len(content) if isinstance(content, list) else 0)]
+
+    def text(self, at: Path_, also: type = str) -> str | None:
+        """The text at this path, None if there is none; a number is one as it is written."""
+        content = self.get(at)
+        if isinstance(content, (dict, list, bool)) and not isinstance(content, also):
+            given = "true or false" if isinstance(content, bool) else "a list" if isinstance(content, list) else "a mapping"
+            self.report(at, f"{self.title(at)} must be a text, and YAML reads {given}: put quotes around all of it, or write a block (>-)")
+            return None
+        return None if content is None else str(content)
 
     def texts(self, at: Path_) -> tuple[str, ...]:
         """The texts in the list at this path; one text alone is such a list too."""
-        content = self.get(at, [])
-        return tuple(map(str, content if isinstance(content, list) else [content]))
+        content = self.get(at)
+        found = map(self.text, self.entries(at)) if isinstance(content, list) else [self.text(at)]
+        return tuple(text for text in found if text is not None)
+
+    def flag(self, at: Path_, default: bool) -> bool:
+        """The true or false at this path."""
+        content = self.get(at, default)
+        if not isinstance(content, bool):
+            self.report(at, f"{self.title(at)} must be true or false, not {content}")
+        return content is True
 
     def expression(self, at: Path_) -> Expression | None:
-        return None if self.get(at) is None else Expression.parse(str(self.get(at)), f"{self.where(at)}: {at[-1]}")
+        text = self.text(at)
+        with collected(self.problems):
+            return None if text is None else Expression.parse(text, f"{self.where(at)}: {at[-1]}")
+        return None
 
     def some_expression(self, at: Path_) -> Expression:
-        return self.expression(at) or self.refuse(at, f"{at[-1]} is missing")
+        if self.get(at) is None:
+            self.report(at, f"{self.title(at)} is missing: write an expression")
+        return self.expression(at) or Expression.parse("null", self.where(at))
 
     def template(self, at: Path_) -> Template | None:
-        return None if self.get(at) is None else Template.parse(str(self.get(at)), f"{self.where(at)}: {at[-1]}")
+        text = self.text(at)
+        with collected(self.problems):
+            return None if text is None else Template.parse(text, f"{self.where(at)}: {at[-1]}")
+        return None
 
 
 class Entry:
@@ -602,7 +705,7 @@ class Entry:
 
     def __init__(self, document: Document, at: Path_, known: Collection[str], needed: Collection[str]) -> None:
         document.mapping(at, known, needed)
-        self.document, self.at = document, at
+        self.document, self.at, self.known = document, at, known
         self.fields: dict[str, tuple[Document, Path_]] = {}
         self.lets: dict[str, tuple[Document, Path_]] = {}  # of the files that it is written in
         self.replace(document, at)
@@ -610,22 +713,35 @@ class Entry:
     def replace(self, document: Document, at: Path_) -> None:
         """Takes the fields that are written there for its own."""
         self.fields |= {key: (document, (*at, key)) for key in document.get(at)}
-        self.lets |= {name: (document, ("let", name)) for name in document.mapping(("let",))}
+        self.lets |= {name: (document, ("let", name)) for name in document.get(("let",), {})}
 
     def place(self, field: str) -> tuple[Document, Path_]:
         return self.fields.get(field) or (self.document, (*self.at, field, ""))  # where nothing is, also where a team has dropped it
 
-    def refuse(self, field: str, problem: str) -> NoReturn:
+    def report(self, field: str, problem: str) -> None:
         document, at = self.place(field)
-        document.refuse(at, problem)
+        document.report(at, problem)
+
+    def missing(self, field: str, remedy: str) -> None:
+        """Reports a field that is not there, or empty, unless one that is not known may be meant for it."""
+        if all(key in self.known for key in self.fields):
+            self.report(field, f"{field} is missing: {remedy}")
 
     def get(self, field: str, default: Json = None) -> Json:
         document, at = self.place(field)
         return document.get(at, default)
 
+    def text(self, field: str) -> str | None:
+        document, at = self.place(field)
+        return document.text(at)
+
     def texts(self, field: str) -> tuple[str, ...]:
         document, at = self.place(field)
         return document.texts(at)
+
+    def flag(self, field: str, default: bool) -> bool:
+        document, at = self.place(field)
+        return document.flag(at, default)
 
     def expression(self, field: str) -> Expression | None:
         document, at = self.place(field)
@@ -765,6 +881,7 @@ class Rule:
 VERDICTS = ("fail", "wait", "hold", "ignore", "note")
 SILENT = ("fail", "ignore", "note")  # verdicts that do not wait
 DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them
+CODE_TYPES = ("rollout", "program")
 CODE_KEYS = ("code", "type", "exit", "text")
 PARAM_KEYS = ("type", "default", "choices", "doc")
 RULE_KEYS = ("id", "aliases", "subject", "each", "when", "unless", *DECISIONS, "since", "let", "code", "message", "hint", "logs", "docs")
@@ -789,6 +906,7 @@ class Rules:
         self.problems = problems  # where lint wants all of them; else the first one ends the run
         self.called: dict[str, Kind] = {}  # what nothing declares and the command line names, by its word
         self.known: dict[tuple[str, str], Kind | None] = {}  # by the kind and the group of an object
+        self.documents: list[Document] = []
         self.notes: list[str] = []
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
         self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
@@ -801,34 +919,28 @@ class Rules:
             documents = [self.document(path) for path in sorted((folder / "packs").glob("*.yaml"))]
             own += [each for each in documents if packs is None or any(self.declares(each, word) for word in packs)]
         for document in own:
-            with self.part():
+            with collected(self.problems):
                 self.add_all(document)
         for path in [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]:
-            with self.part():
+            with collected(self.problems):
                 self.overlay(self.document(path))
         self.load()
 
-    @contextmanager
-    def part(self) -> Iterator[None]:
-        """A part of the files that can be read, or not, without the others."""
-        try:
-            yield
-        except RolloutError as error:
-            if self.problems is None:
-                raise
-            self.problems.append(error)
-
     def document(self, path: Path) -> Document:
-        document = Document(path, "invalid-rules")
+        document = Document(path, "invalid-rules", self.problems)
+        self.documents.append(document)
         if document.mapping((), FILE_KEYS).get("version", 1) != 1:
-            document.refuse(("version",), "this program reads version 1")
+            document.refuse(("version",), "this program reads version 1: write version: 1")
         document.mapping(("let",))
         return document
 
     def declares(self, document: Document, word: str) -> bool:
         """Whether a file declares the kind that a word of the command line means."""
-        kinds = [self.load_kind(Entry(document, at, Kind.__slots__, ("name",))) for at in document.entries(("kinds",))]
-        return any(kind.is_called(word) for kind in kinds)
+        for at in document.entries(("kinds",)):
+            plural, _, group = str(document.get((*at, "resource"), "")).partition(".")
+            if is_word_for(word, (document.get((*at, "name")), plural, *document.texts((*at, "short"))), group):
+                return True
+        return False
 
     def add_all(self, document: Document) -> None:
         """Adds what a file declares. Each name must be new."""
@@ -836,7 +948,7 @@ class Rules:
             for at in document.entries((section,)):
                 self.add(section, Entry(document, at, keys, needed))
         for name in document.mapping(("params",)):
-            self.add("params", Entry(document, ("params", name), PARAM_KEYS, ("type", "default")))
+            self.add("params", Entry(document, ("params", name), PARAM_KEYS, ()))
 
     def add(self, section: str, entry: Entry) -> None:
         key = {"codes": "code", "kinds": "name", "rules": "id"}.get(section)
@@ -848,7 +960,10 @@ class Rules:
     def overlay(self, document: Document) -> None:
         """Takes over what a team's file changes and adds."""
         self.extend(document)
-        named = [[(section, name) for name in document.mapping((section,))] for section in ("params", "override")]
+        named: tuple[list[Path_], list[Path_]] = ([], [])
+        for found, section in zip(named, ("params", "override"), strict=True):
+            with collected(self.problems):
+                found += [(section, name) for name in document.mapping((section,))]
         for take, places in (
             (self.take_code, document.entries(("codes",))),
             (self.take_kind, document.entries(("kinds",))),
@@ -859,13 +974,13 @@ class Rules:
             (self.restrict, [("annotations",)] if document.get(("annotations",)) is not None else []),
         ):
             for at in places:
-                with self.part():
+                with collected(self.problems):
                     take(document, at)
 
     def extend(self, document: Document) -> None:
         base, rules = document.get(("extends",), "builtin"), self.entries["rules"]
         if base not in ("builtin", "none"):
-            document.refuse(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
+            document.report(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
         if base == "none":
             self.notes.append(f"the built-in rules are off: success is what this file says ({document.where(('extends',))})")
         for name in list(rules) if base == "none" else ():  # but for what kubectl's own errors mean
@@ -877,9 +992,11 @@ class Rules:
 
     def take_kind(self, document: Document, at: Path_) -> None:
         entry = Entry(document, at, Kind.__slots__, ("name",))
-        if entry.get("name") in self.entries["kinds"]:
+        if entry.text("name") in self.entries["kinds"]:
             self.entries["kinds"][entry.get("name")].replace(document, at)
-        else:
+        elif entry.get("name") is not None:
+            if entry.get("resource") is None and entry.get("part_of") is None:
+                entry.missing("resource", "write its plural and its group, like widgets.example.com")
             self.add("kinds", entry)
 
     def take_param(self, document: Document, at: Path_) -> None:
@@ -892,18 +1009,33 @@ class Rules:
         elif known:
             document.mapping(at, PARAM_KEYS)
             known.replace(document, at)
+        elif not isinstance(document.get(at), dict):
+            document.refuse(
+                at, f"no parameter {at[-1]}{nearest(at[-1], self.entries['params'])} A new one is a mapping with type and default"
+            )
         else:
-            self.add("params", Entry(document, at, PARAM_KEYS, ("type", "default")))
+            self.add("params", Entry(document, at, PARAM_KEYS, ()))
 
     def take_rule(self, document: Document, at: Path_) -> None:
-        name = document.get((*at, "id"))
-        if not TEAM_CODE.fullmatch(str(name)):
-            document.refuse((*at, "id"), f"a team's rule has a prefix: write id: acme/{name or 'name'}")
-        self.add("rules", Entry(document, at, RULE_KEYS, ("id",)))
+        entry = Entry(document, at, RULE_KEYS, ())
+        name = entry.text("id") or ""
+        if name in self.entries["rules"] and not TEAM_CODE.fullmatch(name):
+            document.refuse((*at, "id"), f"this is a built-in rule: write what changes as override: {{{name}: ...}}, or id: acme/{name}")
+        words = [re.sub("[^a-z0-9]+", "-", word.lower()).strip("-") or "name" for word in name.split("/")]
+        proposal = "/".join(words if len(words) == 2 else ["acme", "-".join(words)])
+        if not name:
+            entry.missing("id", f"write id: {proposal}")
+        elif not TEAM_CODE.fullmatch(name):
+            entry.report("id", f"a team's rule has a prefix, and small letters, digits and dashes: write id: {proposal}")
+        self.add("rules", entry)
 
     def override(self, document: Document, at: Path_) -> None:
-        fields = document.mapping(at, [key for key in RULE_KEYS if key != "id"])
         rule = self.rule_called(at[-1], document, at)
+        fields = document.mapping(at, RULE_KEYS)
+        if "id" in fields:
+            document.refuse((*at, "id"), "an override cannot change the id: disable the rule, and write one of your own")
+        if not fields.keys() <= set(RULE_KEYS):
+            return
         could_wait = rule.get("verdict") not in SILENT
         if set(DECISIONS) & fields.keys():
             rule.fields = {key: place for key, place in rule.fields.items() if key not in DECISIONS}
@@ -919,10 +1051,11 @@ class Rules:
 
     def restrict(self, document: Document, at: Path_) -> None:
         """Which parameters annotations may set: all, none, or those of a list."""
-        allowed = [name.replace("-", "_") for name in document.texts(at)]
+        content = document.get(at)
+        allowed = ["false"] if content is False else [name.replace("-", "_") for name in document.texts(at)]
         for name in allowed:
             if name not in (known := (*self.entries["params"], "none", "all")):
-                document.refuse(at, f"no parameter {name}{nearest(name, known)}")
+                document.report(at, f"no parameter {name}{nearest(name, known)}")
         self.annotations = None if allowed == ["all"] else allowed
 
     def rule_called(self, name: Json, document: Document, at: Path_) -> Entry:
@@ -936,22 +1069,17 @@ class Rules:
     def load(self) -> None:
         """Makes kinds, parameters, codes and rules of all that is written."""
         codes, kinds, params, rules = (self.entries[section] for section in ("codes", "kinds", "params", "rules"))
-        self.codes = {name: Code(name, rank, entry.get("type"), entry.get("exit")) for rank, (name, entry) in enumerate(codes.items())}
+        self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
         self.kinds: dict[str, Kind] = {}
         self.params: dict[str, Parameter] = {}
         self.rules: dict[str, Rule] = {}
         sections: Any = ((self.kinds, self.load_kind, kinds), (self.params, self.load_param, params), (self.rules, self.load_rule, rules))
         for known, load, entries in sections:
             for name, entry in entries.items():
-                with self.part():
+                with collected(self.problems):
                     known[name] = load(entry)
-        for kind in self.kinds.values():
-            for name in (each for each in kind.owns if each not in self.kinds):
-                with self.part():
-                    kinds[kind.name].refuse("owns", f"no kind {name}{nearest(name, self.kinds)}")
         for rule in self.rules.values():
-            with self.part():
-                self.check_params(rule)
+            self.check_params(rule)
         self.of = {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
 
     def check_kind(self, kind: Kind) -> None:
@@ -960,20 +1088,38 @@ class Rules:
             entry = self.entries["kinds"][kind.name]
             entry.document.refuse(entry.at, f"no rule about {kind.name} can wait, so it could not but succeed: add one, or waits: false")
 
+    def load_code(self, entry: Entry, rank: int) -> Code:
+        if entry.get("type", "rollout") not in CODE_TYPES:
+            entry.report("type", f"no type {entry.get('type')}{nearest(entry.get('type'), CODE_TYPES)}")
+        if type(entry.get("exit", 1)) is not int:
+            entry.report("exit", f"exit must be a number, like 1, not {entry.get('exit')}")
+        return Code(str(entry.get("code")), rank, entry.get("type"), entry.get("exit"))
+
     def load_param(self, entry: Entry) -> Parameter:
-        if entry.get("type") not in TYPES:
-            entry.refuse("type", f"no type {entry.get('type')}{nearest(entry.get('type'), TYPES)}")
-        param = Parameter(str(entry.at[-1]), entry.get("type"), None, entry.texts("choices"))
-        try:
-            return replace(param, default=param.value(str(entry.get("default"))))
-        except UnreadableError as error:
-            entry.refuse("default", str(error))
+        name, kind, default = str(entry.at[-1]), entry.get("type"), entry.get("default")
+        param = Parameter(name, "text", None, ())
+        if kind is None or default is None:
+            entry.missing("type" if kind is None else "default", f"write type (one of {', '.join(TYPES)}) and default")
+        elif kind not in TYPES:
+            entry.report("type", f"no type {kind}{nearest(kind, TYPES)}")
+        elif not isinstance(entry.get("choices", []), list):
+            entry.report("choices", "choices must be a list, like [fast, slow]")
+        else:
+            try:
+                param = replace(param, type=kind, choices=entry.texts("choices"))
+                return replace(param, default=param.value(str(default)))
+            except UnreadableError as error:
+                entry.report("default", f"the parameter {name} is of type {kind}: {error}")
+        return param
 
     def load_kind(self, entry: Entry) -> Kind:
         current = []
         document, at = entry.place("current")
         for each in document.entries(at):
             document.mapping(each, ("child", "compare", "except"), ("child", "compare"))
+            if len(document.entries((*each, "compare"))) != 2:
+                document.refuse((*each, "compare"), "compare takes two expressions, [of the child, of its parent], whose values are equal")
+            self.check_names(document, (*each, "child"))
             sides = [document.some_expression((*each, "compare", index)) for index in (0, 1)]
             current.append(Current(document.get((*each, "child")), sides[0], sides[1], steps(document.get((*each, "except"), ""))))
         parts = []
@@ -982,13 +1128,15 @@ class Rules:
             names = document.mapping((*each, "add"))
             add = {name: document.some_expression((*each, "add", name)) for name in names}
             parts.append(Part(document.some_expression((*each, "spec")), document.some_expression((*each, "status")), add))
+        for field in ("owns", "part_of"):
+            self.check_names(*entry.place(field))
         return Kind(
-            name=entry.get("name"),
-            resource=entry.get("resource", ""),
+            name=str(entry.get("name")),
+            resource=entry.text("resource") or "",
             short=entry.texts("short"),
-            watched=entry.get("watched", False),
-            listed=entry.get("listed", True),
-            waits=entry.get("waits", True),
+            watched=entry.flag("watched", default=False),
+            listed=entry.flag("listed", default=True),
+            waits=entry.flag("waits", default=True),
             finishes=entry.expression("finishes"),
             owns=entry.texts("owns"),
             current=tuple(current),
@@ -997,37 +1145,53 @@ class Rules:
             runs=entry.expression("runs"),
             progress=entry.expressions("progress"),
             zero=tuple(map(steps, entry.texts("zero"))),
-            part_of=entry.get("part_of", ""),
+            part_of=entry.text("part_of") or "",
             parts=tuple(parts),
             previous_log=entry.expression("previous_log"),
         )
 
+    def check_names(self, document: Document, at: Path_) -> None:
+        """Refuses what names kinds and names one that no file declares."""
+        for name in document.texts(at):
+            if name not in self.entries["kinds"]:
+                document.report(at, f"no kind {name}{nearest(name, self.entries['kinds'])}")
+
     def load_rule(self, entry: Entry) -> Rule:
-        for key in ("subject", "when"):
-            if entry.get(key) is None:
-                entry.document.refuse(entry.at, f"{key} is missing")
-        if len(set(DECISIONS) & entry.fields.keys()) != 1:
-            entry.document.refuse(entry.at, "write one of verdict, fail_when and fail_after")
-        words = [("verdict", entry.get("verdict", "wait"), VERDICTS)]
-        for key, word, known in words + [("subject", name, (*self.kinds, "workload")) for name in entry.texts("subject")]:
+        subjects, verdict, code = entry.texts("subject"), entry.text("verdict") or "wait", entry.text("code")
+        if not subjects:
+            entry.missing("subject", f"write one of {', '.join(self.kinds)}, workload")
+        known = (*self.entries["kinds"], "workload")
+        for word in subjects:
             if word not in known:
-                entry.refuse(key, f"no {key} {word}{nearest(word, known)}")
-        code = entry.get("code")
-        if code is None and entry.get("verdict", "fail") == "fail":
-            entry.refuse("code", "code is missing: this rule can fail")
-        if code is not None and "{" not in str(code) and not code_named(self.codes, str(code)):
-            entry.refuse("code", f"no code {code}{nearest(code, self.codes)}; a team's has a prefix, like acme/{code}")
+                entry.report("subject", f"no subject {word}{nearest(word, known)}")
+        if len(set(DECISIONS) & entry.fields.keys()) != 1:
+            given = sorted(set(DECISIONS) & entry.fields.keys())
+            if given:
+                entry.report(
+                    given[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(given)}: remove the others"
+                )
+            else:
+                entry.missing("verdict", "write one of verdict, fail_when and fail_after")
+        if verdict not in VERDICTS:
+            entry.report("verdict", f"no verdict {verdict}{nearest(verdict, VERDICTS)}")
+        if code is None and (verdict == "fail" or {"fail_when", "fail_after"} & entry.fields.keys()):
+            entry.missing("code", "this rule can fail; write one of rules/codes.yaml, or one of yours, like acme/broken")
+        if code is not None and "{" not in code and not code_named(self.codes, code):
+            entry.report("code", f"no code {code}{nearest(code, self.codes)} One of yours has a prefix, like acme/{code}")
+        entry.text("docs")
         document, at = entry.place("let")
         lets = {**entry.lets, **{name: (document, (*at, name)) for name in document.mapping(at)}}
-        document, at = entry.place("when")
+        when = entry.expression("when")
+        if entry.get("when") is None:
+            entry.missing("when", "write the expression that is true in the state that the rule is about")
         return Rule(
             id=str(entry.get("id")),
             where=entry.document.where(entry.at),
-            subjects=entry.texts("subject"),
+            subjects=subjects,
             each=entry.expression("each"),
-            when=document.some_expression(at),
+            when=when or Expression.parse("null", entry.document.where(entry.at)),
             unless=entry.expression("unless"),
-            verdict=entry.get("verdict", "wait"),
+            verdict=verdict,
             fail_when=entry.expression("fail_when"),
             fail_after=self.load_limit(entry),
             since=entry.expression("since"),
@@ -1035,29 +1199,31 @@ class Rules:
             code=entry.template("code"),
             message=entry.template("message"),
             hint=entry.template("hint"),
-            logs=entry.get("logs") is True,
+            logs=entry.flag("logs", default=False),
         )
 
     def load_limit(self, entry: Entry) -> Expression | float | None:
         """The seconds of fail_after, or the expression of the parameter that has them."""
-        limit = str(entry.get("fail_after", ""))
+        limit = entry.text("fail_after") or ""
         if not limit or limit.startswith("params."):
             param = self.entries["params"].get(limit.removeprefix("params."))
             if limit and param and param.get("type") not in ("duration", "integer"):
-                entry.refuse("fail_after", f"{limit} is of type {param.get('type')}, and no duration")
+                entry.report("fail_after", f"{limit} is of type {param.get('type')}, and no duration")
             return entry.expression("fail_after")
         try:
             return duration(limit)
         except UnreadableError as error:
-            entry.refuse("fail_after", f"{error}, or params.NAME")
+            entry.report("fail_after", f"{error}, or params.NAME")
+        return None
 
     def check_params(self, rule: Rule) -> None:
         """Refuses `params.x` where no file declares x: it would be null and never match."""
         for expression in rule.expressions():
             for node in nodes(expression.tree):
                 names = [child.get("value") for child in node["children"][:2]] if node["type"] == "subexpression" else []
-                if names[:1] == ["params"] and names[1] not in self.params:
-                    raise RolloutError("invalid-rules", f"{expression.where}: no parameter {names[1]}{nearest(names[1], self.params)}")
+                if names[:1] == ["params"] and names[1] not in (known := self.entries["params"]):
+                    with collected(self.problems):
+                        raise RolloutError("invalid-rules", f"{expression.where}: no parameter {names[1]}{nearest(names[1], known)}")
 
     def kind_called(self, word: str) -> Kind:
         """The kind that a word of the command line means. One that nothing declares is what kubectl takes the word for."""

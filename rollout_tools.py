@@ -229,7 +229,8 @@ def field_names(node: Json, lets: Mapping[str, engine.Expression]) -> list[str]:
         name = str(node["value"])
         return field_names(lets[name].tree, {key: let for key, let in lets.items() if key != name}) if name in lets else [name]
     if node["type"] == "subexpression":
-        return [*field_names(node["children"][0], lets), *field_names(node["children"][1], {})]
+        first, *rest = node["children"]
+        return [*field_names(first, lets), *(name for child in rest for name in field_names(child, {}))]
     return [""]
 
 
@@ -478,19 +479,44 @@ def lint(argv: Sequence[str]) -> tuple[str, int]:
 
 def linted(teams: Sequence[Path]) -> tuple[str, int]:
     for path in teams:
-        if not path.exists():
-            raise engine.RolloutError("usage", f"there is no {path}")
+        if not path.exists() or (path.is_dir() and not any(path.glob("*.y*ml"))):
+            raise engine.RolloutError("usage", f"there is no {path}" if not path.exists() else f"{path} has no .yaml file in it")
     problems: list[engine.RolloutError] = []
     rules = engine.Rules(engine.DATA / "rules", teams, packs=None, problems=problems)
-    found = dict.fromkeys([*(problem.message for problem in problems), *Linter(rules, teams).findings()])
-    return "\n".join([*found, f"{len(found)} findings" if found else "no findings"]), int(bool(found))
+    linter = Linter(rules, teams)
+    # What is cut at a comment is mostly also wrong as an expression: the cause is told, once
+    cut = [line for document in linter.documents() for line in linter.cut(document)]
+    places = {line.partition(": ")[0] for line in cut}
+    others = [*(problem.message for problem in problems), *linter.findings()]
+    found = dict.fromkeys([*cut, *(line for line in others if line.partition(": ")[0] not in places)])
+    return "\n".join([*sorted(found, key=place), f"{len(found)} findings" if found else "no findings"]), int(bool(found))
+
+
+def place(finding: str) -> tuple[str, int]:
+    """File and line of a finding."""
+    path, _, line = finding.partition(": ")[0].rpartition(":")
+    return path, int(line)
 
 
 # Roots that are no kinds. Inside [?...] and other projections they are null: there, names are those of the entry.
 ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
 TIMES = ("now", "watched", "idle", "in_state")
-TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "unless", "fail_when", "since", "each")
+EVENT = ("reason", "message", "count", "firstSeen", "lastSeen")
+TOP = ("metadata", "spec", "status")
+TEXTS, CONDITIONS = ("message", "hint", "docs", "code"), ("when", "unless", "fail_when", "since", "each")
 FREE = ("labels", "annotations", "matchLabels", "limits", "requests", "data", "hard", "used", "parameters")  # their keys are anybody's
+RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
+# The resources without a group: the core of the API, to which none is added any more
+CORE = frozenset(
+    re.findall(
+        r"\w+",
+        "bindings componentstatuses configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims persistentvolumes pods "
+        "podtemplates replicationcontrollers resourcequotas secrets serviceaccounts services",
+    )
+)
+ROOT: Json = {"": {}}  # where the names are roots and not fields
+
+Level = Any  # the fields that a value can have, as in fields.json; None: nobody knows. `?`: others may be there too
 
 
 class Linter:
@@ -504,37 +530,42 @@ class Linter:
     def is_ours(self, document: engine.Document) -> bool:
         return not self.files or document.path in self.files
 
+    def documents(self) -> list[engine.Document]:
+        return [document for document in self.rules.documents if self.is_ours(document)]
+
     def findings(self) -> Iterator[str]:
-        documents = {entry.document.path: entry.document for section in self.rules.entries.values() for entry in section.values()}
         for rule in self.rules.rules.values():
-            entry = self.rules.entries["rules"][rule.id]
-            documents |= {document.path: document for document, _ in entry.fields.values()}
-            if any(self.is_ours(document) for document, _ in entry.fields.values()):
-                for expression in rule.expressions():
-                    yield from (f"{expression.where}: {problem} (in: {expression.text})" for problem in self.about(expression, rule))
-                yield from self.conditions(rule)
-        for document in (each for each in documents.values() if self.is_ours(each)):
-            if "version" not in document.content:
+            if any(self.is_ours(document) for document, _ in self.rules.entries["rules"][rule.id].fields.values()):
+                yield from RuleLinter(self, rule).findings()
+        for document in self.documents():
+            content = document.content
+            if isinstance(content, dict) and "version" not in content and content.keys() <= set(engine.FILE_KEYS):
                 yield f"{document.where(())}: version is missing: write version: 1 at its top"
-            yield from self.cut(document)
         yield from self.kinds()
         yield from self.unused()
 
     def kinds(self) -> Iterator[str]:
-        for name, entry in self.rules.entries["kinds"].items():
-            kind = self.rules.kinds.get(name)
-            if kind and kind.resource and self.is_ours(entry.document):
-                try:
-                    self.rules.check_kind(kind)
-                except engine.RolloutError as error:
-                    yield error.message
-                texts = [each.text for rule in self.rules.of[name] for each in rule.expressions()]
-                if self.files and any("status.phase" in text for text in texts) and not any("observedGeneration" in text for text in texts):
-                    yield (
-                        f"{entry.document.where(entry.at)}: rules about {name} look at its phase and at no observedGeneration, so that the "
-                        "phase of an earlier spec may count: add a rule with verdict: hold, and "
-                        f"when: {name}.status.observedGeneration != {name}.metadata.generation"
-                    )
+        for name, kind in self.rules.kinds.items():
+            entry = self.rules.entries["kinds"][name]
+            if not kind.resource or not self.is_ours(entry.document):
+                continue
+            where, resource = entry.document.where(entry.place("resource")[1]), kind.resource
+            if not RESOURCE.fullmatch(resource) or ("." not in resource and resource not in {*CORE, "*"}):
+                yield f"{where}: resource {resource} is not the plural with its group: write it like widgets.example.com"
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):
+                proposal = re.sub("[^a-z0-9]+", "_", name.lower())
+                yield f"{entry.document.where(entry.place('name')[1])}: name {name} is no name for expressions: write {proposal}"
+            try:
+                self.rules.check_kind(kind)
+            except engine.RolloutError as error:
+                yield error.message
+            texts = [each.text for rule in self.rules.of[name] for each in rule.expressions()]
+            if self.files and any("status.phase" in text for text in texts) and not any("observedGeneration" in text for text in texts):
+                yield (
+                    f"{entry.document.where(entry.at)}: rules about {name} look at its phase and at no observedGeneration, so that the "
+                    "phase of an earlier spec may count: add a rule with verdict: hold, and "
+                    f"when: {name}.status.observedGeneration != {name}.metadata.generation"
+                )
 
     def unused(self) -> Iterator[str]:
         used = {
@@ -548,73 +579,280 @@ class Linter:
         """Texts and expressions whose rest YAML takes for a comment."""
         lines = document.path.read_text(encoding="utf-8").splitlines()
         for at, number in document.lines.items():
-            plain = lines[number - 1].partition(": ")[2].lstrip()
-            is_text = at[-1:] and (at[-1] in (*TEXTS, *CONDITIONS) or "let" in at)
-            if is_text and " #" in plain and plain[0] not in "\"'|>{[":
+            plain = "".join(lines[number - 1 : number]).partition(": ")[2].lstrip()
+            is_text = at[-1:] and (at[-1] in (*TEXTS, *CONDITIONS) or "let" in at[:-1])
+            # Behind an expression that is whole ` # words` are meant as a comment
+            cut = " #" if at[-1:] and at[-1] in TEXTS else r" #\S" if is_whole(str(document.get(at))) else " #"
+            if is_text and plain[:1] not in tuple("\"'|>{[#") and re.search(cut, plain):
                 yield f"{document.where(at)}: {at[-1]} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
 
-    def about(self, expression: engine.Expression, rule: engine.Rule) -> Iterator[str]:
-        """What is wrong with an expression."""
-        yield from self.arity(expression.tree)
-        known = {*self.rules.kinds, *ROOTS, *rule.let, "null"}
-        for path, inside in reads(expression.tree, inside=False):
-            root, rest = path[0], path[1:]
-            if inside:
-                if rest and root in (*ROOTS, *self.lineage(rule)) and root not in ("each", "old", "owned"):
-                    yield f"{'.'.join(path)} is null inside [?...], where names are the entry's: compare outside it, or use named() or each"
-            elif root not in known:
-                yield f"no root {root}{engine.nearest(root, known)}"
-            elif root == "time" and rest and rest[0] not in TIMES:
-                yield f"no time.{rest[0]}{engine.nearest(rest[0], TIMES)}"
-            elif root == "events" and expression.text == rule.when.text:
-                yield "`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message"
-            elif root not in rule.let:
-                yield from self.unknown_field(root, rest, rule)
 
-    def lineage(self, rule: engine.Rule) -> set[str]:
-        """The kinds that a rule's subject can be, or be below."""
-        kinds, found = self.rules.kinds, set(rule.subjects)
-        while (
-            more := {name for name, kind in kinds.items() if found & {*kind.owns, *(p.name for p in kinds.values() if p.part_of == name)}}
-            - found
-        ):
+def is_whole(text: str) -> bool:
+    """Whether it can be parsed as an expression."""
+    try:
+        return bool(engine.Expression.parse(text, ""))
+    except engine.RolloutError:
+        return False
+
+
+class RuleLinter:
+    """Walks the expressions of a rule, and knows at each step which fields a value can have."""
+
+    def __init__(self, linter: Linter, rule: engine.Rule) -> None:
+        self.rules, self.fields, self.rule = linter.rules, linter.fields, rule
+        self.problems: list[str] = []
+        self.path: list[engine.Expression] = []  # the expression that is walked, and the `let` that it led to
+        self.reached: set[str] = set()
+        self.early = self.loose = False  # whether this is `when`; whether the rule may not be about what is named
+        self.lineage = self.above(rule.subjects)
+
+    def findings(self) -> list[str]:
+        rule = self.rule
+        for expression in rule.expressions():
+            if expression not in rule.let.values():
+                self.early = expression in (rule.when, rule.each)
+                self.start(expression)
+        for condition in filter(None, (rule.when, rule.unless, rule.fail_when)):
+            for node in truths(condition.tree):
+                if "{}" in (self.quietly(node) or ()):
+                    path = engine.path_of(node)
+                    self.say(f"{path} may be {{}}, which is false: write {path} != null", condition)
+        self.early, self.loose = False, True
+        for name in sorted(rule.let.keys() - self.reached):
+            self.start(rule.let[name])
+        self.texts()
+        return self.problems
+
+    def start(self, expression: engine.Expression) -> Level:
+        """What an expression gives."""
+        self.path.append(expression)
+        try:
+            return self.level(expression.tree, ROOT)
+        finally:
+            self.path.pop()
+
+    def quietly(self, node: Json, here: Level = ROOT) -> Level:
+        """What a part of an expression gives, whose problems are found elsewhere."""
+        kept = list(self.problems)
+        level = self.level(node, here)
+        self.problems = kept
+        return level
+
+    def say(self, problem: str, about: engine.Expression | None = None) -> None:
+        expression = about or self.path[-1]
+        self.problems.append(f"{expression.where}: {problem} (in: {expression.text})")
+
+    def above(self, names: Iterable[str]) -> set[str]:
+        """The kinds that subjects of these kinds can be, or be below, and those whose current object they see."""
+        kinds, found = self.rules.kinds, set(names)
+        found |= {name for name in kinds if "workload" in found}
+        found |= {way.child for name in found & kinds.keys() for way in kinds[name].current}
+        while more := {name for name, kind in kinds.items() if found & {*kind.owns, *self.parts(name)}} - found:
             found |= more
         return found
 
-    def arity(self, tree: Json) -> Iterator[str]:
-        for node in engine.nodes(tree):
-            if node["type"] == "function_expression":
-                signature = engine.Functions.FUNCTION_TABLE[node["value"]]["signature"]
-                given, needed = len(node["children"]), len(signature)
-                if given != needed and not (signature and signature[-1].get("variadic") and given >= needed):
-                    yield f"{node['value']}() takes {needed} arguments, not {given}"
+    def parts(self, name: str) -> list[str]:
+        return [part.name for part in self.rules.kinds.values() if part.part_of == name]
 
-    def unknown_field(self, root: str, rest: Sequence[str], rule: engine.Rule) -> Iterator[str]:
-        """A path that no recorded object has."""
-        name = rule.subjects[0] if root == "self" and len(rule.subjects) == 1 else root
-        level = self.fields.get(name)
-        for index, field in enumerate(rest if level else ()):
-            if "*" in level or not level:
-                return
-            if field not in level:
-                near = difflib.get_close_matches(field, level, 1)
-                if near:
-                    yield f"no recorded {name} has {'.'.join([root, *rest[: index + 1]])}; did you mean {near[0]}?"
-                elif name in self.rules.kinds and index < 2:
-                    yield f"no recorded {name} has {'.'.join([root, *rest[: index + 1]])}{engine.nearest(field, level)}"
-                return
-            level = level[field]
+    def texts(self) -> None:
+        """What templates have in them that is none of their expressions."""
+        rule = self.rule
+        document, at = self.rules.entries["rules"][rule.id].place("message")
+        for part in rule.message.parts if rule.message else ():
+            if isinstance(part, str) and re.match(r"\s*\.?\w+(\.\w+)+\s*}}", part):
+                name = part.partition("}")[0].strip().lstrip(".")
+                self.problems.append(f"{document.where(at)}: message: {{{{ stands for a brace: write {{{name}}} for the value")
+        entry = self.rules.entries["rules"][rule.id]
+        document, at = entry.place("code")
+        for part in rule.code.parts if rule.code else ():
+            for name in literals(part.tree) if isinstance(part, engine.Expression) else ():
+                if not engine.code_named(self.rules.codes, name):
+                    self.problems.append(f"{document.where(at)}: no code {name}{engine.nearest(name, self.rules.codes)}")
+        if isinstance(rule.fail_after, engine.Expression):
+            name = rule.fail_after.text.partition(".")[2]
+            param = self.rules.params.get(name)
+            if param and param.type != "duration":
+                self.say(f"fail_after takes a duration, and {name} is of type {param.type}: declare one of type duration", rule.fail_after)
 
-    def conditions(self, rule: engine.Rule) -> Iterator[str]:
-        """A presence that is asked for as a truth: {} and 0 are not what one takes them for."""
-        for expression in (each for each in (rule.when, rule.unless, rule.fail_when) if each):
-            for names in (field_names(node, {}) for node in truths(expression.tree)):
-                level = self.fields.get(rule.subjects[0] if names[0] == "self" else names[0])
-                for step in names[1:]:
-                    level = level.get(step) if level else None
-                if level and "{}" in level:
-                    path = ".".join(names)
-                    yield f"{expression.where}: {path} may be {{}}, which is false: write {path} != null (in: {expression.text})"
+    def level(self, node: Json, here: Level, spot: str = "") -> Level:
+        """The fields of what a part of an expression gives, where `here` are those of the value it is about; says what is wrong in it."""
+        kind, children = node["type"], node["children"]
+        if kind == "field":
+            return self.root(node["value"]) if here is ROOT else self.field(node["value"], here, spot or node["value"])
+        if kind in ("subexpression", "index_expression", "pipe", "projection", "flatten"):
+            for index, child in enumerate(children):
+                here = self.level(child, here, ".".join(map(engine.path_of, children[: index + 1])))
+            return here
+        if kind == "filter_projection":
+            entries = self.level(children[0], here)
+            self.level(children[2], entries)
+            return self.level(children[1], entries)
+        if kind in ("identity", "current", "index", "slice"):
+            return here
+        if kind == "value_projection":
+            self.level(children[0], here)
+            self.level(children[1], None)
+            return None
+        if kind == "function_expression":
+            return self.function(node, here)
+        if kind == "multi_select_dict":
+            return {child["value"]: self.level(child["children"][0], here) for child in children}
+        levels = [self.level(child, here) for child in children if isinstance(child, dict)]
+        if kind == "comparator":
+            self.compare(node["value"], children, here)
+        return merged(levels) if kind in ("or_expression", "multi_select_list") else levels[-1] if kind == "and_expression" else None
+
+    def function(self, node: Json, here: Level) -> Level:
+        """What a function gives, so far as its arguments tell."""
+        name, children = node["value"], node["children"]
+        levels: list[Level] = []
+        for child in children:
+            about = (levels or [None])[0] if name != "map" else self.quietly(children[1], here)
+            levels.append(self.level(child["children"][0], about) if child["type"] == "expref" else self.level(child, here))
+        signature = engine.Functions.FUNCTION_TABLE[name]["signature"]
+        if len(children) != len(signature) and not (signature and signature[-1].get("variadic") and len(children) >= len(signature)):
+            self.say(f"{name}() takes {len(signature)} arguments, not {len(children)}")
+        for child, wanted in zip(children, signature, strict=False):
+            types = [each.partition("-")[0] for each in wanted["types"]]
+            given = JSON_TYPES.get(type(child.get("value")), "")
+            if child["type"] == "literal" and types and given not in types:
+                self.say(f"{name}() takes a {' or a '.join(types)}, not {json.dumps(child['value'])}")
+        if name == "condition":
+            return engine.field_of(levels[0], "status", "conditions") if levels else None
+        return merged(levels) if name == "not_null" else levels[0] if name in SAME and levels else None
+
+    def compare(self, operator: str, sides: Sequence[Json], here: Level) -> None:
+        """Comparisons that cannot be true, or cannot be made."""
+        for side, other in (sides, sides[::-1]):
+            text = side["value"] if side["type"] == "literal" else None
+            if operator not in ("eq", "ne") and side["type"] == "literal" and JSON_TYPES[type(text)] not in ("number", "string"):
+                self.say(f"{json.dumps(text)} cannot be ordered: compare with a number, like `3`")
+            if not isinstance(text, str):
+                continue
+            if operator not in ("eq", "ne") and re.fullmatch(r"-?\d+(\.\d+)?", text):
+                self.say(f"the text '{text}' cannot be ordered with a number: write `{text}`")
+            known = other["type"] == "subexpression" and self.quietly(other, here) is not None
+            if text == "null" or (text in ("true", "false") and known):
+                self.say(f"'{text}' is a text: write {'null' if text == 'null' else f'`{text}`'}")
+
+    def field(self, name: str, here: Level, spot: str) -> Level:
+        """The fields of a field, of a value that has those; `spot` is the path to it."""
+        if isinstance(here, Stray):
+            return self.stray(here.root, name)
+        names = [each for each in here or () if each not in ("?", "{}")]
+        if (not names or "?" in here) and name not in names and self.is_root(name):
+            return Stray(name)
+        if not names or "*" in here or name == "null":
+            return None
+        if name in here:
+            if spot == "time.in_state" and self.early:
+                self.say("time.in_state begins with `when`: use it in fail_when, or write fail_after: TIME", self.path[0])
+            below = here[name]
+            reference = next((key for key in below or () if key.startswith("$")), "")
+            below = self.fields[reference[1:]] if reference else below
+            return {**below, "?": {}} if below is not None and "?" in here else below
+        near = difflib.get_close_matches(name, names, 1, 0.9 if "?" in here else 0.6)
+        root = spot.partition(".")[0]
+        elsewhere = [f"{root}.{top}.{name}" for top in TOP if name in self.fields.get(root, {}).get(top, {})]
+        if self.is_root(name) or name in self.rule.let:
+            self.say(f"{name} is null inside [?...] and after |, where names are the entry's: compare outside it, or use named() or each")
+        elif f'"{name}"' in self.path[-1].text and not near:
+            self.say(f"\"{name}\" stands for a field: write '{name}' for a text")
+        elif near or "?" not in here:
+            remedy = f"; did you mean {elsewhere[0]}?" if elsewhere and not near else engine.nearest(name, names)
+            self.say(f"there is no {spot}{remedy}")
+        return None
+
+    def is_root(self, name: str) -> bool:
+        return name in ("params", "self", "time", "workload", "applied") or name in self.lineage
+
+    def stray(self, root: str, name: str) -> Level:
+        """A name like a root's inside a filter of what nobody knows: it is taken for the root if only that has the field."""
+        if name in {"params": self.rules.params, "time": TIMES}.get(root, TOP):
+            self.say(
+                f"{root}.{name} is null inside [?...] and after |, where names are the entry's: compare outside it, or use named() or each"
+            )
+        return None
+
+    def root(self, name: str) -> Level:
+        """The fields of a root, which may be a `let`."""
+        rule, fields = self.rule, self.fields
+        if name in rule.let and rule.let[name] not in self.path:
+            self.reached.add(name)
+            return self.start(rule.let[name])
+        if name == "events":
+            if self.early:
+                problem = "`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message"
+                self.say(problem, self.path[0])
+            return dict.fromkeys(EVENT)
+        if name == "time":
+            return dict.fromkeys(TIMES)
+        if name == "each":
+            if rule.each is None and not self.loose:
+                self.say("each is null: write `each: EXPR`, the list whose entries the rule is about")
+            return self.start(rule.each) if rule.each and rule.each not in self.path else None
+        if name in ("self", "workload", "applied"):
+            return self.any_of(rule.subjects if name == "self" and "workload" not in rule.subjects else [*sorted(self.lineage), "?"])
+        if name in ("params", "old", "owned", "null"):
+            return None
+        if name not in self.rules.entries["kinds"]:
+            self.unknown_root(name)
+        elif name not in self.lineage and not self.loose and rule.subjects and self.lineage & self.rules.kinds.keys():
+            others = ", ".join(sorted(self.lineage))
+            self.say(f"{name} is null in a rule about {', '.join(rule.subjects)}: write subject: {name}, or one of {others}")
+        return fields.get(name) if name != "generic" else None
+
+    def any_of(self, names: Iterable[str]) -> Level:
+        """The fields of the objects of several kinds, of which some are not known."""
+        known = [self.fields.get(name) if name != "generic" else None for name in names]
+        level = merged([each for each in known if each])
+        return {**level, "?": {}} if level and not all(known) else level
+
+    def unknown_root(self, name: str) -> None:
+        known = {*self.rules.kinds, *ROOTS, *self.rule.let, "null"}
+        subject = next(iter(self.rule.subjects), "self")
+        if name in ("true", "false"):
+            remedy = f": write `{name}` with backticks"
+        elif f'"{name}"' in self.path[-1].text:
+            remedy = f": write '{name}' for a text"
+        elif name in (self.fields.get(subject) or TOP):
+            remedy = f"; did you mean {subject}.{name}?"
+        else:
+            remedy = engine.nearest(name, known)
+        self.say(f"no root {name}{remedy}")
+
+
+class Stray(dict[str, Level]):
+    """What a name gives that is also a root's, inside a filter."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__()
+        self.root = root
+
+
+JSON_NAMES = {"string": str, "number": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
+JSON_TYPES: dict[type, str] = {float: "number"} | {type_: name for name, type_ in JSON_NAMES.items()}
+SAME = ("named", "sort_by", "max_by", "min_by", "reverse", "sort")  # what they give has the fields of their first argument's entries
+
+
+def merged(levels: Sequence[Level]) -> Level:
+    """The fields of what may be one of several; None as soon as one of them is not known."""
+    if not levels or any(level is None or isinstance(level, Stray) for level in levels):
+        return None
+    found: dict[str, Level] = {}
+    for level in levels:
+        for name, below in level.items():
+            found[name] = merged([found[name], below]) if name in found else below
+    return found
+
+
+def literals(node: Json) -> Iterator[str]:
+    """The texts that an expression can give."""
+    kind, children = node["type"], node["children"]
+    if kind == "literal" and isinstance(node["value"], str):
+        yield node["value"]
+    for child in children if kind == "or_expression" else children[-1:] if kind == "and_expression" else ():
+        yield from literals(child)
 
 
 def truths(node: Json) -> Iterator[Json]:
@@ -626,44 +864,13 @@ def truths(node: Json) -> Iterator[Json]:
         yield node
 
 
-def reads(node: Json, *, inside: bool) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Each path of names that an expression reads, and whether it begins inside a projection, at an entry of a list."""
-    kind, children = node["type"], [child for child in node["children"] if isinstance(child, dict)]
-    if kind in ("field", "subexpression"):
-        names, rest = leading(node)
-        if names:
-            yield names, inside
-        for child in rest:
-            yield from reads(child, inside=inside if child is rest[0] and not names else True)
-    elif kind == "index_expression" and children[0]["type"] in ("field", "subexpression"):
-        yield from reads(children[0], inside=inside)
-    elif "projection" in kind or kind in ("pipe", "expref"):
-        first = kind != "expref"
-        for child in children:
-            yield from reads(child, inside=inside if first else True)
-            first = False
-    else:
-        for child in children:
-            yield from reads(child, inside=inside)
+def known_fields() -> Json:
+    """For each kind the tree of fields that its objects have, by the API and in the fixtures.
 
-
-def leading(node: Json) -> tuple[tuple[str, ...], list[Json]]:
-    """The names that a path begins with, and the parts of it that are no names, which follow or come before."""
-    if node["type"] == "field":
-        return (str(node["value"]),), []
-    if node["type"] != "subexpression":
-        return (), [node]
-    names, rest = leading(node["children"][0])
-    child = node["children"][1]
-    if rest or child["type"] != "field":
-        return names, [*rest, child]
-    return (*names, str(child["value"])), []
-
-
-def fields_of_fixtures() -> Json:
-    """For each kind the tree of fields that its recorded objects have; `*`: any key, `{}`: it may be an empty object."""
+    `*`: any key; `{}`: it may be an empty object; `$pod`: those of a pod, of which this is a template.
+    """
     rules = engine.Rules(engine.DATA / "rules", packs=None)
-    found: dict[str, Json] = {}
+    found: dict[str, Json] = json.loads((engine.DATA / "tests" / "api-fields.json").read_text(encoding="utf-8"))
     for path in sorted((engine.DATA / "fixtures").glob("*/*.json")):
         objects = engine.objects_in(path.read_text(encoding="utf-8"), str(path))
         snapshot = engine.Snapshot(0.0, objects, None, lambda _: None)
@@ -671,18 +878,16 @@ def fields_of_fixtures() -> Json:
         for each in objects:
             kind = rules.kind_of(each)
             for subject in subjects(tree.grow(kind, each)) if kind else ():
-                merge(found.setdefault(subject.kind.name, {}), subject.value)
+                merge(found.setdefault(subject.kind.name, {}), subject.value, found)
     return found
 
 
 def write_fields() -> None:
     """Writes fields.json anew."""
-    (engine.DATA / "fields.json").write_text(
-        json.dumps(fields_of_fixtures(), sort_keys=True, separators=(",", ":")) + "\n", encoding="utf-8"
-    )
+    (engine.DATA / "fields.json").write_text(json.dumps(known_fields(), sort_keys=True, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
-def merge(level: dict[str, Json], value: Json) -> None:
+def merge(level: dict[str, Json], value: Json, found: Mapping[str, Json]) -> None:
     """Adds the fields of a value to a tree of fields; those of a list's entries are the list's."""
     for entry in value if isinstance(value, list) else [value]:
         for key, child in entry.items() if isinstance(entry, dict) else ():
@@ -692,7 +897,7 @@ def merge(level: dict[str, Json], value: Json) -> None:
             elif key in FREE:
                 below["*"] = {}
             else:
-                merge(below, child)
+                merge(next((found[name[1:]] for name in below if name.startswith("$")), below), child, found)
 
 
 # -------------------------------------------------------------------------------------------------------------- rules

@@ -127,9 +127,9 @@ RULE = """rules:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("rules: [a", ["team.yaml:2", "cannot be read"]),
-        ("a: &x 1\nb: *x", ["team.yaml:1", "aliases"]),
-        ("rules:\n- id: a\n  id: b", ["team.yaml:2", "id stands twice", "line 2"]),
+        ("rules: [a", ["team.yaml:1", "cannot be read", "a [ is opened here and not closed"]),
+        ("a: &x 1\nb: *x", ["team.yaml:2", "aliases"]),
+        ("rules:\n- id: a\n  id: b", ["team.yaml:3", "id stands twice", "line 2"]),
         ("rules: !!python/name:os.system", ["team.yaml:1", "tag"]),
         ("kinds:\n- 3", ["team.yaml:2", "must be a mapping"]),
         ("let: 3", ["team.yaml:1", "must be a mapping"]),
@@ -169,7 +169,7 @@ RULE = """rules:
         ("params:\n  mine: {type: integer, default: some}", ["team.yaml:2", "'some' is no whole number"]),
         ("kinds:\n- {name: deployment}", ["team.yaml:2", "deployment stands twice"]),
         ("kinds:\n- {name: widget, progress: [a.]}", ["team.yaml:2"]),
-        ("kinds:\n- {name: widget, current: [{child: pod, compare: [a]}]}", ["1 is missing"]),
+        ("kinds:\n- {name: widget, current: [{child: pod, compare: [a]}]}", ["team.yaml:2", "compare takes two expressions"]),
         ("codes:\n- {code: mine}", ["team.yaml:2", "type is missing"]),
     ],
 )
@@ -312,3 +312,161 @@ def test_a_parameter_that_is_not_there_is_no_new_one(tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text("version: 1\nparams: {settel: 5s}\n")
     message = judged("deployment-success", "--rules", str(tmp_path / "team.yaml")).error["message"]
     assert "team.yaml:2: no parameter settel; did you mean settle?" in message
+
+
+# ---------------------------------------------------------------------------------------------------- overlays of teams
+
+
+@pytest.fixture
+def team(tmp_path: Path):
+    """Judges a recording under a team's rules."""
+
+    def judged_by(text: str, case: str = "deployment-crash-loop", *arguments: str):
+        (tmp_path / "acme.yaml").write_text(f"version: 1\n{text}")
+        return judged(case, "--rules", str(tmp_path / "acme.yaml"), *arguments)
+
+    return judged_by
+
+
+SEEN = "- {id: acme/seen, subject: container, when: container.name == 'main', verdict: note, message: seen}\n"
+
+
+def test_extends_none(team) -> None:
+    """Only the team's rules count, and those about kubectl's own errors."""
+    rule = "rules:\n- {id: acme/ready, subject: deployment, when: deployment.status.readyReplicas < `1`, verdict: wait}\n"
+    outcome = team(f"extends: none\n{rule}", "deployment-crash-loop", "--kinds", "deployment")
+    assert (outcome.error["code"], outcome.result["workloads"][0]["message"]) == ("timeout", "acme/ready")
+    assert team(f"extends: none\n{rule}", "api-unauthorized", "--kinds", "deployment").error["code"] == "unauthorized"
+    assert "no rule about daemonset can wait" in team(f"extends: none\n{rule}").error["message"]
+
+
+@pytest.mark.parametrize("param", ["1", "{default: 1}", "{default: 1, doc: ours, type: integer}"])
+def test_default_of_a_team(team, param: str) -> None:
+    assert team(f"params:\n  retry_limit: {param}\n").error["code"] == "process-crashing"
+
+
+def test_override_clears_the_other_decisions(team) -> None:
+    outcome = team("override:\n  container-crash-loop: {fail_after: 0s}\n")
+    assert (outcome.error["rule"], "notes" in outcome.result) == ("container-crash-loop", False)
+    noted = team("override:\n  container-crash-loop: {verdict: note}\n")
+    assert noted.error["code"] == "timeout"
+    assert "container-crash-loop waits for less, or not any more: success may come earlier" in "".join(noted.result["notes"])
+    assert "acme.yaml:3: container-crash-loop" in "".join(noted.result["notes"])
+
+
+def test_override_brings_the_lets_of_its_file(team) -> None:
+    outcome = team("let: {which: container.name}\noverride:\n  container-crash-loop: {fail_after: 0s, message: '{which} in {reason}'}\n")
+    assert outcome.error["message"].startswith("main in ")
+
+
+def test_disable_tells_what_may_follow(team) -> None:
+    notes = team("disable: [container-crash-loop, deployment-zero-replicas]\n").result["notes"]
+    assert [note.partition(" (")[0] for note in notes] == ["container-crash-loop is disabled and could wait: success may come earlier"]
+
+
+def test_rule_by_the_name_that_it_had(rules: Path, team) -> None:
+    path = rules.parent / "container.yaml"
+    path.write_text(path.read_text().replace("- id: container-crash-loop\n", "- id: container-crash-loop\n  aliases: [crash-loop]\n"))
+    outcome = team("override:\n  crash-loop: {fail_after: 0s}\n")
+    assert outcome.error["rule"] == "container-crash-loop"
+    assert "crash-loop is called container-crash-loop now" in outcome.result["notes"][0]
+
+
+def test_flag_over_annotation_over_team_over_built_in(team) -> None:
+    def limit(*arguments: str, case: str = "annotation-retry-limit", params: str = "params: {retry_limit: 77}\n") -> str:
+        rule = "rules:\n- {id: acme/limit, subject: workload, when: '`true`', verdict: note, message: '{params.retry_limit}'}\n"
+        return team(params + rule, case, *arguments).result["notes"][0]
+
+    annotated = limit()
+    assert annotated not in ("6", "77")
+    assert limit("--retry-limit", "5") == "5"
+    assert limit(case="deployment-success") == "77"
+    assert limit(case="deployment-success", params="") == "6"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "works"),
+    [("none", False), ("all", True), ("[image-grace]", False), ("[retry-limit]", True), ("[image_grace, retry_limit]", True)],
+)
+def test_annotations_that_a_team_allows(team, allowed: str, works: bool) -> None:
+    plain = judged("annotation-retry-limit").error["code"]
+    outcome = team(f"annotations: {allowed}\nparams: {{retry_limit: -1}}\n", "annotation-retry-limit")
+    assert (outcome.error["code"] == plain) is works
+    assert any("rollout-status/retry-limit" in note and "is not allowed" in note for note in outcome.result["notes"]) is not works
+
+
+def annotated(tmp_path: Path, annotations: dict[str, str]) -> str:
+    """The sentence with which a run ends."""
+    content = json.loads(snapshot("deployment-success").read_text())
+    for each in content["items"]:
+        if each["kind"] == "Deployment":
+            each["metadata"].setdefault("annotations", {}).update(annotations)
+    (tmp_path / "annotated.json").write_text(json.dumps(content))
+    return run("--replay", str(tmp_path / "annotated.json"), "--quiet", "--once").error["message"]
+
+
+def test_annotations_that_say_nothing(tmp_path: Path) -> None:
+    assert "'many' is no whole number" in annotated(tmp_path, {"rollout-status/retry-limit": "many"})
+    assert "did you mean retry_limit?" in annotated(tmp_path, {"rollout-status/retry-limt": "3"})
+
+
+def test_two_files_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1\nparams: {retry_limit: 1}\n")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "b.yml").write_text("version: 1\nrules:\n" + SEEN)
+    monkeypatch.setenv("ROLLOUT_STATUS_RULES", f"{tmp_path}/a.yaml:{tmp_path}/b")
+    outcome = judged("deployment-crash-loop")
+    assert (outcome.error["code"], outcome.result["notes"]) == ("process-crashing", ["seen"])
+
+
+def test_code_of_a_team_needs_no_declaration(team) -> None:
+    """It counts as a cause; one that is declared has the exit code that it is declared with."""
+    rule = "rules:\n- {id: acme/main, subject: container, when: container.name == 'main', verdict: fail, code: acme/main, message: x}\n"
+    outcome = team(rule)
+    assert (outcome.exit, outcome.error["code"], outcome.error["type"]) == (1, "acme/main", "rollout")
+    assert team("codes:\n- {code: acme/main, type: rollout, exit: 5, text: x}\n" + rule).exit == 5
+
+
+def test_rule_about_each_entry(team) -> None:
+    outcome = team(
+        "rules:\n- {id: acme/each, subject: deployment, each: deployment.spec.template.spec.containers, when: each.name == 'main',"
+        " verdict: note, message: '{each.name}'}\n"
+    )
+    assert outcome.result["notes"] == ["main"]
+
+
+WIDGET = """kinds:
+- {name: widget, resource: widgets.example.com, watched: true, owns: [deployment]}
+- {name: deployment, short: [dep]}
+rules:
+- {id: acme/widget-behind, subject: widget, when: widget.status.observedGeneration != widget.metadata.generation, verdict: hold}
+- {id: acme/widget-broken, subject: widget, when: widget.status.phase == 'Broken', verdict: fail, code: acme/broken}
+"""
+
+
+@pytest.mark.parametrize(("observed", "phase", "code"), [(2, "Fine", None), (2, "Broken", "acme/broken"), (1, "Broken", "timeout")])
+def test_kind_of_a_team(team, tmp_path: Path, observed: int, phase: str, code: str | None) -> None:
+    widget = {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "w", "namespace": "n", "uid": "1", "generation": 2, "creationTimestamp": "2026-11-23T12:00:00Z"},
+        "status": {"observedGeneration": observed, "phase": phase},
+    }
+    (tmp_path / "widget.json").write_text(json.dumps(widget))
+    (tmp_path / "acme.yaml").write_text(f"version: 1\n{WIDGET}")
+    outcome = run("--replay", str(tmp_path / "widget.json"), "--rules", str(tmp_path / "acme.yaml"), "--quiet", "--once")
+    assert outcome.result.get("error", {}).get("code") == code
+
+
+def test_pack_is_read_for_a_kind_that_needs_it(rules: Path, tmp_path: Path) -> None:
+    (rules.parent / "packs").mkdir()
+    pack = (
+        WIDGET.replace("- {name: deployment, short: [dep]}\n", "")
+        .replace("acme/widget", "widget")
+        .replace("acme/broken", "not-progressing")
+    )
+    (rules.parent / "packs" / "widget.yaml").write_text(f"version: 1\n{pack}")
+    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "uid": "1"}, "status": {"phase": "Broken"}}
+    (tmp_path / "widget.json").write_text(json.dumps(widget))
+    outcome = run("--replay", str(tmp_path / "widget.json"), "--kinds", "widget", "--quiet")
+    assert outcome.error["rule"] == "widget-broken"

@@ -1,0 +1,313 @@
+"""The verbs about rule files. Each file of broken-rules/ says at its top what lint must find; good-rules/ must not be found fault with."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from conftest import FIXTURES, ROOT, Outcome, run
+
+import rollout_status
+import rollout_tools
+
+BROKEN = sorted((ROOT / "tests" / "broken-rules").glob("*.yaml"))
+GOOD = sorted((ROOT / "tests" / "good-rules").glob("*.yaml"))
+CRASH = FIXTURES / "deployment-crash-loop"
+
+
+# ---------------------------------------------------------------------------------------------------------------- lint
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
+def test_broken_file(path: Path) -> None:
+    """Each mistake is found once, with file, line and remedy, and nothing else is."""
+    outcome = run("lint", str(path))
+    findings = outcome.stdout.splitlines()[:-1]
+    expected = re.findall(r"^# expect: (\d+): (.*)$", path.read_text(), re.MULTILINE)
+    for line, words in expected:
+        hits = [
+            finding
+            for finding in findings
+            if finding.startswith(f"{path}:{line}: ") and all(word in finding.partition(": ")[2] for word in words.split(" | "))
+        ]
+        assert hits, (line, words, findings)
+        findings.remove(hits[0])
+    assert (findings, outcome.exit, outcome.stderr) == ([], 1, "")
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_good_file(path: Path) -> None:
+    assert run("lint", str(path)) == Outcome(0, {}, "no findings\n", "")
+
+
+def test_built_in_rules_and_all_good_files_together() -> None:
+    assert run("lint").stdout == "no findings\n"
+    assert run("lint", *(str(path) for path in GOOD if path.stem not in ("standalone", "workload"))).exit == 0
+
+
+def test_file_that_does_not_exist_and_folder_without_rules(tmp_path: Path) -> None:
+    missing = run("lint", str(tmp_path / "no.yaml"))
+    assert (missing.exit, missing.stdout, missing.stderr) == (2, "\n", f"rollout-status lint: there is no {tmp_path}/no.yaml\n")
+    assert "has no .yaml file in it" in run("lint", str(tmp_path)).stderr
+    (tmp_path / "team.yml").write_text("version: 1\n")
+    assert run("lint", str(tmp_path)).stdout == "no findings\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe", "team.yaml:1: cannot be read: 'utf-8'"),
+        (b"", "team.yaml:1: version is missing: write version: 1"),
+        (b"a: \x07", "team.yaml:1: cannot be read: "),
+        (b"version: 1\nlet: {a: b", "team.yaml:2: cannot be read: a { is opened here and not closed"),
+        (b"version: 1\n[a]: b", "team.yaml:2: unknown key {...}"),
+    ],
+)
+def test_file_that_is_none(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "team.yaml").write_bytes(content)
+    assert words in run("lint", str(tmp_path / "team.yaml")).stdout
+
+
+# ---------------------------------------------------------------------------------------------------------------- test
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A copy of a case, to be changed."""
+    return Path(shutil.copytree(CRASH, tmp_path / "case"))
+
+
+def change(case: Path, **fields: object) -> None:
+    (case / "case.yaml").write_text(yaml.safe_dump({**yaml.safe_load((case / "case.yaml").read_text()), **fields}, sort_keys=False))
+
+
+def test_case_that_passes(case: Path) -> None:
+    outcome = run("test", str(case))
+    assert outcome.exit == 0
+    assert re.search(r"^1 cases, 0 failed, \d+ rules without a case$", outcome.stdout.splitlines()[-1])
+    assert run("test", str(case), "--strict").exit == 1
+
+
+def test_case_that_fails_shows_the_difference(case: Path) -> None:
+    change(case, args=["--retry-limit", "-1", "--timeout", "1s"])
+    outcome = run("test", str(case))
+    assert outcome.exit == 1
+    for line in ("case: failed: The container has no", "  -exit: 1", "  +exit: 3", "1 cases, 1 failed"):
+        assert line in outcome.stdout
+    change(case, about="")
+    assert "case: failed\n" in run("test", str(case)).stdout
+
+
+def test_update_writes_what_came_and_keeps_the_rest(case: Path) -> None:
+    before = yaml.safe_load((case / "case.yaml").read_text())
+    assert "written" not in run("test", str(case), "--update").stdout
+    change(case, expect={})
+    assert "case: written" in run("test", str(case), "--update").stdout
+    assert yaml.safe_load((case / "case.yaml").read_text()) == before
+
+
+def test_case_with_mistakes(case: Path) -> None:
+    expect = yaml.safe_load((case / "case.yaml").read_text())["expect"]
+    change(case, expect={**expect, "rules": ["container-crashloop"]}, not_before="2036-01-01T00:00:00Z")
+    shutil.copy(case / "001.json", case / "999.json")
+    outcome = run("test", str(case))
+    for words in (
+        "no rule container-crashloop; did you mean container-crash-loop?",
+        "999.json is not used",
+        "the verdict came before 2036",
+    ):
+        assert words in outcome.stdout
+    change(case, abuot="x")
+    assert re.search(r"case.yaml:\d+: unknown key abuot; did you mean about\?", run("test", str(case)).stderr)
+    assert "no case.yaml in or below" in run("test", str(ROOT / "rules")).stderr
+
+
+def test_case_that_cannot_be_judged(case: Path, tmp_path: Path) -> None:
+    change(case, args=["--nonsense"])
+    assert "unknown flag --nonsense" in run("test", str(case)).stdout
+    shutil.rmtree(case)
+    assert run("test", str(shutil.copytree(FIXTURES / "api-forbidden", case))).exit == 0
+    shutil.rmtree(case)
+    assert run("test", str(shutil.copytree(FIXTURES / "pipe-created-anew", case))).exit == 0
+
+
+def test_cases_of_a_team(case: Path, tmp_path: Path) -> None:
+    """Only its own rules need cases."""
+    rules = tmp_path / "team.yaml"
+    rules.write_text(
+        "version: 1\nrules:\n- {id: acme/seen, subject: container, when: container.name == 'main', verdict: note}\n"
+        "- {id: acme/never, subject: container, when: container.name == 'x', verdict: note}\n"
+    )
+    outcome = run("test", str(case), "--rules", str(rules))
+    assert "team.yaml:3: acme/seen: no case in which its subject is judged and it does not hold" in outcome.stdout
+    assert "team.yaml:4: acme/never: no case in which it holds" in outcome.stdout
+    assert "2 rules without a case" in outcome.stdout
+
+
+def test_against_other_rules(case: Path, tmp_path: Path) -> None:
+    team = tmp_path / "team.yaml"
+    team.write_text("version: 1\noverride: {container-crash-loop: {code: acme/crash}}\n")
+    assert run("test", str(case), "--against", "builtin").stdout == "1 cases, 0 differ\n"
+    assert "case: exit 1 acme/crash -> exit 1 process-crashing\n" in run("test", str(case), "--against", str(team)).stdout
+    team.write_text("version: 1\noverride: {container-crash-loop: {message: other}}\n")
+    assert "exit 1 process-crashing, with other words or rules\n" in run("test", str(case), "--against", str(team)).stdout
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    assert run("test", str(case), "--against", str(tmp_path / "rules")).stdout == "1 cases, 0 differ\n"
+
+
+# --------------------------------------------------------------------------------------------------------------- rules
+
+
+def test_list_of_rules() -> None:
+    lines = run("rules").stdout.splitlines()
+    assert len(lines) == len(rollout_status.Rules(ROOT / "rules").rules)
+    assert re.search(
+        r"container-crash-loop +container +wait, then fail +.*process-crashing.* +.*container.yaml:\d+$", "\n".join(lines), re.MULTILINE
+    )
+    assert any("wait, fail after params.quota_grace" in line for line in lines)
+
+
+def test_one_rule_with_where_its_fields_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = tmp_path / "team.yaml"
+    team.write_text("version: 1\noverride:\n  container-crash-loop:\n    hint: |\n      see\n      the runbook\n    verdict: note\n")
+    monkeypatch.setenv("ROLLOUT_STATUS_RULES", str(team))
+    outcome = run("rules", "container-crash-loop")
+    assert f"# {team}:4\nhint: |\n  see\n  the runbook\n" in outcome.stdout
+    assert re.search(r"# \S+/rules/container.yaml:\d+\nwhen: ", outcome.stdout)
+    assert "fail_when" not in outcome.stdout
+    assert "container-crash-loop does not wait any more: success may come earlier" in outcome.stderr
+
+
+def test_rule_that_is_none() -> None:
+    outcome = run("rules", "container-crashloop")
+    assert (outcome.exit, outcome.stderr) == (
+        2,
+        "rollout-status rules: no rule container-crashloop; did you mean container-crash-loop?\n",
+    )
+    assert "(rollout-status --help)" in run("rules", "--nonsense").stderr
+
+
+def test_generated_files_are_current() -> None:
+    """`make docs` writes them."""
+    assert run("rules", "--markdown").stdout == (ROOT / "docs" / "rules.md").read_text()
+    assert json.loads((ROOT / "fields.json").read_text()) == rollout_tools.known_fields()
+
+
+def test_fields_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("rules", "tests", "fixtures"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.setattr(rollout_status, "DATA", tmp_path)
+    rollout_tools.write_fields()
+    assert (tmp_path / "fields.json").read_text() == (ROOT / "fields.json").read_text()
+
+
+def test_page_of_a_teams_rules(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("version: 1\nrules:\n- {id: acme/a, subject: pod, when: pod.metadata.name == 'a', verdict: wait}\n")
+    page = run("rules", "--markdown", "--rules", str(tmp_path)).stdout
+    assert f"## {tmp_path}/team.yaml" in page
+    assert "| `acme/a` | pod | wait |" in page
+
+
+# --------------------------------------------------------------------------------------------------- query and explain
+
+
+def test_query() -> None:
+    outcome = run("query", "container.restartCount", "--subject", "container", "--replay", str(CRASH), "--retry-limit=1", "--quiet")
+    assert (outcome.exit, outcome.stdout) == (0, "Pod/r-deployment-crash-loop/app-7c7f66ddc6-qwhsn/main: 1\n") or outcome.stdout.count(": ")
+    inline = run("query", "events[].reason", "--subject=pod", "--replay", str(CRASH), "--quiet", "--retry-limit=1")
+    assert (inline.exit, inline.stdout.startswith("Pod/r-deployment-crash-loop/app-7c7f66ddc6-qwhsn: [")) == (0, True)
+    assert run("query", "self", "--subject", "job", "--replay", str(CRASH), "--quiet") == Outcome(1, {}, "there is no job\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "write rollout-status query EXPR --subject KIND"),
+        (["self"], "write rollout-status query EXPR --subject KIND"),
+        (["self", "--subject"], "write rollout-status query EXPR --subject KIND"),
+        (["--subject", "pod"], "write rollout-status query EXPR --subject KIND"),
+        (["self", "--subject", "prod", "--replay", str(CRASH), "--quiet"], "no subject prod; did you mean pod?"),
+        (["self = 1", "--subject", "pod", "--replay", str(CRASH)], "write == for `equals`"),
+        (["pood.x", "--subject", "pod", "--replay", str(CRASH), "--quiet"], "no root pood; did you mean pod?"),
+        (["self", "--subject", "pod", "--replay", "nowhere", "--quiet"], "nowhere"),
+        (["self", "--subject", "pod", "--quiet", "--kubectl", "/no/kubectl"], "/no/kubectl"),
+    ],
+)
+def test_query_that_cannot_be_answered(arguments: list[str], words: str) -> None:
+    outcome = run("query", *arguments)
+    assert outcome.exit in (2, 4)
+    assert words in outcome.stderr
+
+
+def explained(case: str, *arguments: str) -> str:
+    return run("explain", "--replay", str(FIXTURES / case), "--quiet", *arguments).stdout
+
+
+def test_explain() -> None:
+    text = explained("deployment-crash-loop", "--retry-limit", "1")
+    assert re.search(r"^deployment app: \d+ rules, of which \d+ hold$", text, re.MULTILINE)
+    assert re.search(r"^ +fail: container-crash-loop \(\S+/rules/container.yaml:\d+\): Container \"main\"", text, re.MULTILINE)
+    assert "params.retry_limit = 1 (from a flag)" in text
+    assert "container.restartCount = " in text
+    assert "(filled in: Kubernetes leaves a 0 out)" in text
+    assert "params.retry_limit = 6 (from " not in text
+    assert run("explain", "--replay", "nowhere").exit == 2
+
+
+def test_explain_where_parameters_come_from(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("version: 1\nparams:\n  retry_limit: 1\n")
+    assert f"params.retry_limit = 1 (from {tmp_path}/team.yaml:3)" in explained(
+        "deployment-crash-loop", "--rules", str(tmp_path / "team.yaml")
+    )
+    assert "(from the annotation rollout-status/retry-limit)" in explained("annotation-retry-limit")
+
+
+def test_explain_nearly() -> None:
+    text = explained("deployment-crash-loop", "--retry-limit", "1", "--nearly")
+    assert re.search(r"nearly: deployment-[a-z-]+ \(\S+:\d+\): all of its `when` holds, but for this part:\n +\S.* = ", text)
+    assert "nearly" not in explained("deployment-crash-loop", "--retry-limit", "1")
+    for case in ("deployment-two-equal-replicasets", "statefulset-blocked-by-old-pod", "generic-failed", "job-backoff-limit"):
+        assert explained(case, "--nearly")
+
+
+def test_explain_what_is_not_judged() -> None:
+    assert "of another revision, not judged" in explained("deployment-fixed-after-broken")
+    assert ", not of the current revision" in explained("statefulset-blocked-by-old-pod")
+
+
+# -------------------------------------------------------------------------------------------------------------- schema
+
+SCHEMA = json.loads((ROOT / "rules.schema.json").read_text())
+
+
+@pytest.mark.parametrize("path", [*sorted((ROOT / "rules").glob("**/*.yaml")), *GOOD], ids=lambda path: path.stem)
+def test_rule_files_satisfy_the_schema_of_editors(path: Path) -> None:
+    jsonschema.Draft7Validator(SCHEMA).validate(rollout_status.Document(path, "usage").content)
+
+
+def test_schema_of_editors_names_what_the_program_reads() -> None:
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    parts = SCHEMA["definitions"]
+    for part, keys in (
+        (SCHEMA, rollout_status.FILE_KEYS),
+        (parts["rule"], rollout_status.RULE_KEYS),
+        (parts["override"], [key for key in rollout_status.RULE_KEYS if key != "id"]),
+        (parts["param"], rollout_status.PARAM_KEYS),
+        (parts["code"], rollout_status.CODE_KEYS),
+        (parts["kind"], rollout_status.Kind.__slots__),
+    ):
+        assert set(part["properties"]) == set(keys)
+        assert part["additionalProperties"] is False
+    assert parts["verdict"]["enum"] == list(rollout_status.VERDICTS)
+    assert parts["param"]["properties"]["type"]["enum"] == list(rollout_status.TYPES)
+    described = [field for part in (SCHEMA, *parts.values()) for field in part.get("properties", {}).values()]
+    assert all("description" in field or "$ref" in field for field in described)
+
+
+def test_paths_of_an_expression_that_refers_to_another() -> None:
+    """What is behind & begins at an entry, and is no path from a root."""
+    tree = rollout_status.Expression.parse("sort_by(pod.spec.containers, &name)", "test").tree
+    assert [rollout_status.path_of(node) for node in rollout_tools.paths(tree)] == ["pod.spec.containers"]
