@@ -768,7 +768,8 @@ class Rules:
         for path in own:
             with self.part():
                 self.add_all(self.document(path))
-        for path in [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]:
+        files = [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]
+        for path in {path.resolve(): path for path in files}.values():  # one that is named twice is read once
             with self.part():
                 self.overlay(self.document(path))
         self.load()

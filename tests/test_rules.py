@@ -263,3 +263,32 @@ def test_times_that_cannot_be_read(rules: Path, tmp_path: Path) -> None:
             item.update(lastTimestamp="soon", eventTime=None, series=None)
     (tmp_path / "events.json").write_text(json.dumps(content))
     assert run("--replay", str(tmp_path / "events.json"), "--quiet", "--set", "mount-grace=1h").error["code"] == "timeout"
+
+
+TEAM_RULE = RULE.replace("id: mine", "id: acme/mine")
+
+
+def test_file_that_is_named_twice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by ROLLOUT_STATUS_RULES and by --rules, or by `test --rules` and by the arguments of a case."""
+    (tmp_path / "team.yaml").write_text("version: 1\n" + TEAM_RULE)
+    monkeypatch.setenv("ROLLOUT_STATUS_RULES", str(tmp_path))
+    assert judged("deployment-success", "--rules", f"{tmp_path}/../{tmp_path.name}/team.yaml").error["rule"] == "acme/mine"
+
+
+def test_strict_asks_for_cases_of_what_a_team_overrides(tmp_path: Path) -> None:
+    case = str(FIXTURES / "deployment-success")
+    (tmp_path / "team.yaml").write_text("version: 1\noverride:\n  deployment-paused: {unless: deployment.metadata.name == 'web'}\n")
+    outcome = run("test", case, "--strict", "--rules", str(tmp_path))
+    assert (outcome.exit, "deployment-paused: no case in which it holds" in outcome.stdout) == (1, True)
+    (tmp_path / "team.yaml").write_text("version: 1\n")
+    assert run("test", case, "--strict", "--rules", str(tmp_path)).exit == 0
+
+
+@pytest.mark.parametrize(("resource", "found"), [("things.example.com", 1), ("things", 0)])
+def test_lint_asks_for_the_generation_of_a_phase_where_there_may_be_one(tmp_path: Path, resource: str, found: int) -> None:
+    (tmp_path / "team.yaml").write_text(
+        f"version: 1\nkinds:\n- {{name: thing, resource: {resource}}}\nrules:\n"
+        "- {id: acme/thing, subject: thing, when: thing.status.phase != 'Bound', verdict: wait}\n"
+    )
+    outcome = run("lint", str(tmp_path))
+    assert (outcome.exit, outcome.stdout.count("at no observedGeneration")) == (found, found)
