@@ -365,7 +365,8 @@ class Interpreter(jmespath.visitor.TreeInterpreter):
         types = {bool if isinstance(side, bool) else str if isinstance(side, str) else type(side) for side in sides}
         if types <= {int, float} or types == {str}:
             return self.COMPARATOR_FUNC[node["value"]](*sides)
-        paths = [f"{path_of(child)} = {json.dumps(side)}" for child, side in zip(node["children"], sides, strict=True)]
+        sides = [(path_of(child), json.dumps(side)) for child, side in zip(node["children"], sides, strict=True)]
+        paths = [value if path == value else f"{path} = {value}" for path, value in sides]
         raise jmespath.exceptions.JMESPathError(f"two numbers or two texts can be ordered, not {' and '.join(paths)}")
 
 
