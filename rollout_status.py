@@ -491,7 +491,8 @@ class Document:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             mark = getattr(error, "problem_mark", None)
             self.lines[()] = mark.line + 1 if mark else 1
-            self.refuse((), f"cannot be read: {' '.join(str(error).split())}")
+            hint = "; an expression that begins with ! needs quotes" if "while scanning a tag" in str(error) else ""
+            self.refuse((), f"cannot be read: {' '.join(str(error).split())}{hint}")
         self.content = {} if node is None else self.read(node, ())
 
     def refuse(self, at: Path_, problem: str) -> NoReturn:

@@ -225,7 +225,8 @@ def field_names(node: Json, lets: Mapping[str, engine.Expression]) -> list[str]:
         name = str(node["value"])
         return field_names(lets[name].tree, {key: let for key, let in lets.items() if key != name}) if name in lets else [name]
     if node["type"] == "subexpression":
-        return [*field_names(node["children"][0], lets), *field_names(node["children"][1], {})]
+        first, *rest = node["children"]
+        return [*field_names(first, lets), *(name for child in rest for name in field_names(child, {}))]
     return [""]
 
 
@@ -654,11 +655,14 @@ def leading(node: Json) -> tuple[tuple[str, ...], list[Json]]:
         return (str(node["value"]),), []
     if node["type"] != "subexpression":
         return (), [node]
-    names, rest = leading(node["children"][0])
-    child = node["children"][1]
-    if rest or child["type"] != "field":
-        return names, [*rest, child]
-    return (*names, str(child["value"])), []
+    first, *steps = node["children"]
+    names, rest = leading(first)
+    for child in steps:
+        if rest or child["type"] != "field":
+            rest = [*rest, child]
+        else:
+            names = (*names, str(child["value"]))
+    return names, rest
 
 
 def fields_of_fixtures() -> Json:

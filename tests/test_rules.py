@@ -128,6 +128,7 @@ RULE = """rules:
     ("text", "words"),
     [
         ("rules: [a", ["team.yaml:2", "cannot be read"]),
+        ("a: !contains(x)", ["team.yaml:1", "cannot be read", "begins with ! needs quotes"]),
         ("a: &x 1\nb: *x", ["team.yaml:1", "aliases"]),
         ("rules:\n- id: a\n  id: b", ["team.yaml:2", "id stands twice", "line 2"]),
         ("rules: !!python/name:os.system", ["team.yaml:1", "tag"]),
@@ -298,3 +299,13 @@ def test_lint_asks_for_the_generation_of_a_phase_where_there_may_be_one(tmp_path
     )
     outcome = run("lint", str(tmp_path))
     assert (outcome.exit, outcome.stdout.count("at no observedGeneration")) == (found, found)
+
+
+def test_lint_reads_paths_of_any_length(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text(
+        "version: 1\nrules:\n- {id: acme/a, subject: container, verdict: wait, when: container.state.waitng.reason == 'x'}\n"
+        "- {id: acme/b, subject: container, verdict: wait, when: pod.spec.securityContext}\n"
+    )
+    found = run("lint", str(tmp_path)).stdout
+    assert "no recorded container has container.state.waitng; did you mean waiting?" in found
+    assert "pod.spec.securityContext may be {}" in found
