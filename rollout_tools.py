@@ -599,10 +599,11 @@ class Linter:
             if "*" in level or not level:
                 return
             if field not in level:
-                near = difflib.get_close_matches(field, level, 1)
+                # further down there is much that is right and was never recorded
+                near = difflib.get_close_matches(field, level, 1, 0.85 if index else 0.6)
                 if near:
                     yield f"no recorded {name} has {'.'.join([root, *rest[: index + 1]])}; did you mean {near[0]}?"
-                elif name in self.rules.kinds and index < 2:
+                elif name in self.rules.kinds and not index:
                     yield f"no recorded {name} has {'.'.join([root, *rest[: index + 1]])}{engine.nearest(field, level)}"
                 return
             level = level[field]

@@ -81,8 +81,7 @@ def test_the_commands_of_the_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", WHOLE)
 def test_a_rule_file_of_the_page(text: str, tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text(text)
-    found = [line for line in run("lint", str(tmp_path / "team.yaml")).stdout.splitlines() if "no rule uses the parameter" not in line]
-    assert found in (["no findings"], ["1 findings"]), found
+    assert run("lint", str(tmp_path / "team.yaml")).stdout == "no findings\n"
 
 
 @pytest.mark.parametrize("text", FIELDS)

@@ -128,7 +128,7 @@ RULE = """rules:
     ("text", "words"),
     [
         ("rules: [a", ["team.yaml:2", "cannot be read"]),
-        ("a: !contains(x)", ["team.yaml:1", "cannot be read", "begins with ! needs quotes"]),
+        ("a: !contains(x, 'y')", ["team.yaml:1", "cannot be read", "begins with ! needs quotes"]),
         ("a: &x 1\nb: *x", ["team.yaml:1", "aliases"]),
         ("rules:\n- id: a\n  id: b", ["team.yaml:2", "id stands twice", "line 2"]),
         ("rules: !!python/name:os.system", ["team.yaml:1", "tag"]),
@@ -309,3 +309,7 @@ def test_lint_reads_paths_of_any_length(tmp_path: Path) -> None:
     found = run("lint", str(tmp_path)).stdout
     assert "no recorded container has container.state.waitng; did you mean waiting?" in found
     assert "pod.spec.securityContext may be {}" in found
+    (tmp_path / "team.yaml").write_text(
+        "version: 1\nrules:\n- {id: acme/a, subject: pod, verdict: wait, when: pod.spec.priorityClassName == 'x' && pod.spec.hostNetwork == null}\n"
+    )
+    assert run("lint", str(tmp_path)).stdout == "no findings\n"
