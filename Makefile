@@ -1,19 +1,26 @@
-# make demo | test | lint | e2e | docs | wheel | clean: what they do is in README.md
+# make demo | test | lint | e2e | docs | lock | wheel | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
+LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-compile-command 'make lock'
 
-.PHONY: demo test lint e2e docs wheel clean
+.PHONY: demo test lint e2e docs lock wheel clean
 
-# The virtual environment is made anew when the dependencies change
-$(VENV)/ready: pyproject.toml
+# The virtual environment, with what the program needs; made anew when that changes
+$(VENV)/run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "rollout-status needs Python 3.10 or later: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	touch $@
+
+# The same with what its developers need
+$(VENV)/ready: $(VENV)/run requirements-dev.txt pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 # A recorded crash loop, offline; the tool's own exit code is 1, as it should be
-demo: $(VENV)/ready
+demo: $(VENV)/run
 	@$(BIN)/python rollout_status.py demo; code=$$?; \
 	if [ $$code -eq 1 ]; then echo "make demo: the rollout failed, so rollout-status ended with exit code 1, as it should"; \
 	else echo "make demo: rollout-status ended with exit code $$code, not 1"; exit 1; fi
@@ -33,6 +40,14 @@ lint: $(VENV)/ready
 # Against the cluster of KUBECONFIG
 e2e: $(VENV)/ready
 	$(BIN)/pytest -q tests/e2e
+
+# requirements.txt and requirements-dev.txt anew: the newest versions that pyproject.toml allows, each with its hashes
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check uv
+	$(VENV)-lock/bin/uv pip compile $(LOCK) --output-file requirements.txt pyproject.toml
+	$(VENV)-lock/bin/uv pip compile $(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
+	rm -rf $(VENV)-lock
 
 # What is generated: docs/rules.md from the rules, fields.json (for `rollout-status lint`) from the fixtures
 docs: $(VENV)/ready

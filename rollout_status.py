@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import email.utils
 import functools
 import io
 import json
@@ -143,6 +144,14 @@ def pairs(text: str) -> list[dict[str, str]]:
     return [{"name": name.strip(), "value": value.strip()}] if text else []
 
 
+def pattern(text: str) -> re.Pattern[str]:
+    """A regular expression of Python; UnreadableError otherwise."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UnreadableError(f"{text!r} is no regular expression: {error}") from None
+
+
 def kind_and_name(text: str) -> tuple[str, str]:
     """Kind and name of `KIND/NAME`; UnreadableError otherwise."""
     kind, _, name = text.partition("/")
@@ -237,6 +246,7 @@ def parser() -> Parser:
     add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
     add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
     add("--once", action="store_true", help="judge what is there now and do not wait")
+    add("--check-access", action="store_true", help="only say which of the rights that are needed are there")
     add = flags.add_argument_group("where from").add_argument
     add("--context", "--kubecontext", default="", metavar="NAME", help="passed on to kubectl")
     add("--kubeconfig", default="", metavar="FILE", help="passed on to kubectl")
@@ -247,6 +257,7 @@ def parser() -> Parser:
     add("--now", type=timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
     add = flags.add_argument_group("output").add_argument
     add("-o", "--output", default="json", choices=["json", "text"], help="what goes to stdout (json)")
+    add("--redact", action="append", default=[], type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
     add("--quiet", action="store_true", help="no progress on stderr")
     add("--version", action="version", version=f"rollout-status {__version__}")
     return flags
@@ -586,7 +597,7 @@ class Entry:
         self.lets |= {name: (document, ("let", name)) for name in document.mapping(("let",))}
 
     def place(self, field: str) -> tuple[Document, Path_]:
-        return self.fields.get(field) or (self.document, (*self.at, field))
+        return self.fields.get(field) or (self.document, (*self.at, field, ""))  # where nothing is, also where a team has dropped it
 
     def refuse(self, field: str, problem: str) -> NoReturn:
         document, at = self.place(field)
@@ -675,7 +686,7 @@ class Kind:
     watched: bool  # without --kinds
     listed: bool  # kubectl is asked for it; else only a recording may show it
     waits: bool
-    finishes: bool  # its success is final: deleted after it, it has still succeeded
+    finishes: Expression | None  # whether its success is final: deleted after it, it has still succeeded
     owns: tuple[str, ...]
     current: tuple[Current, ...]
     blocked_by: Expression | None  # of what it owns in other revisions, that which is judged too, since it is in the way
@@ -750,13 +761,13 @@ def code_named(codes: Mapping[str, Code], name: str) -> Code | None:
 
 
 class Rules:
-    """All that rule files say: those of a folder, those of its packs if they are asked for, and over them those of teams.
+    """All that rule files say: those of a folder, its packs for the kinds that are asked for (None: all), over them those of teams.
 
     RolloutError `invalid-rules`, with file and line, when one is wrong.
     """
 
     def __init__(
-        self, folder: Path, teams: Sequence[Path] = (), *, packs: bool = False, problems: list[RolloutError] | None = None
+        self, folder: Path, teams: Sequence[Path] = (), *, packs: Collection[str] | None = (), problems: list[RolloutError] | None = None
     ) -> None:
         self.problems = problems  # where lint wants all of them; else the first one ends the run
         self.called: dict[str, Kind] = {}  # what nothing declares and the command line names, by its word
@@ -764,12 +775,17 @@ class Rules:
         self.notes: list[str] = []
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
         self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
-        own = [*sorted(folder.glob("*.yaml")), *(sorted((folder / "packs").glob("*.yaml")) if packs else ())]
+        own = [self.document(path) for path in sorted(folder.glob("*.yaml"))]
         if not own:
             raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
-        for path in own:
+        if packs is not None:
+            packs = [word for word in packs if not any(self.declares(each, word) for each in own)]
+        if packs is None or packs:
+            documents = [self.document(path) for path in sorted((folder / "packs").glob("*.yaml"))]
+            own += [each for each in documents if packs is None or any(self.declares(each, word) for word in packs)]
+        for document in own:
             with self.part():
-                self.add_all(self.document(path))
+                self.add_all(document)
         files = [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]
         for path in {path.resolve(): path for path in files}.values():  # one that is named twice is read once
             with self.part():
@@ -792,6 +808,11 @@ class Rules:
             document.refuse(("version",), "this program reads version 1")
         document.mapping(("let",))
         return document
+
+    def declares(self, document: Document, word: str) -> bool:
+        """Whether a file declares the kind that a word of the command line means."""
+        kinds = [self.load_kind(Entry(document, at, Kind.__slots__, ("name",))) for at in document.entries(("kinds",))]
+        return any(kind.is_called(word) for kind in kinds)
 
     def add_all(self, document: Document) -> None:
         """Adds what a file declares. Each name must be new."""
@@ -904,6 +925,10 @@ class Rules:
             for name, entry in entries.items():
                 with self.part():
                     known[name] = load(entry)
+        for kind in self.kinds.values():
+            for name in (each for each in kind.owns if each not in self.kinds):
+                with self.part():
+                    kinds[kind.name].refuse("owns", f"no kind {name}{nearest(name, self.kinds)}")
         for rule in self.rules.values():
             with self.part():
                 self.check_params(rule)
@@ -944,7 +969,7 @@ class Rules:
             watched=entry.get("watched", False),
             listed=entry.get("listed", True),
             waits=entry.get("waits", True),
-            finishes=entry.get("finishes", False),
+            finishes=entry.expression("finishes"),
             owns=entry.texts("owns"),
             current=tuple(current),
             blocked_by=entry.expression("blocked_by"),
@@ -1568,7 +1593,10 @@ class Judge:
         if rule.each is None:
             yield from self.apply_once(rule, subject, roots)
             return
-        for entry in Scope(roots, rule, self.interpreter).value(rule.each) or ():
+        entries = Scope(roots, rule, self.interpreter).value(rule.each)
+        if not isinstance(entries, list | None):
+            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries)[:60]}")
+        for entry in entries or ():
             yield from self.apply_once(rule, subject, {**roots, "each": entry})
 
     def apply_once(self, rule: Rule, subject: Subject, roots: dict[str, Json]) -> Iterator[Finding]:
@@ -1596,7 +1624,7 @@ class Judge:
     def vanished(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
         """Of what is not there: the workloads that had finished, a sentence for each lost one, and for each that may still come."""
         gone = [workload for key, workload in self.seen.items() if key not in present]
-        kept = [workload for workload in gone if workload.kind.finishes and workload.status == "ready"]
+        kept = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
         lost = [reference(workload.value) for workload in gone if workload not in kept]
         missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
         known = {*present, *self.seen}
@@ -1604,6 +1632,10 @@ class Judge:
         if self.snapshot.at - self.started >= self.patience:
             return kept, missing + unseen, []
         return kept, missing, unseen if self.selection.targets is not None or known else ["Waiting for something to judge"]
+
+    def has_finished(self, workload: Workload) -> bool:
+        finishes = workload.kind.finishes
+        return finishes is not None and truth(finishes.value(workload.value, self.interpreter))
 
     def failures(self, workloads: Iterable[Workload]) -> tuple[tuple[Finding, ...], ...]:
         """The failures of all workloads in order, those of the same rule, workload and part as one entry."""
@@ -1683,6 +1715,11 @@ class Poll:
     again: bool = False  # the poll before once more, as time has passed
 
 
+def redacted(log: str, patterns: Iterable[re.Pattern[str]]) -> str:
+    """A log without what matches, and without passwords in URLs."""
+    return functools.reduce(lambda text, each: each.sub("redacted", text), patterns, without_passwords(log))
+
+
 def log_name(pod: str, container: str, *, previous: bool) -> str:
     """What a recording calls a log."""
     return f"{pod}/{container}{'/previous' if previous else ''}"
@@ -1744,12 +1781,14 @@ class Replay:
     the kinds that `words` of the command line meant to that cluster.
     """
 
+    redact: Sequence[re.Pattern[str]] = ()  # what is replaced in logs
     STEP = 1.0  # seconds after which a snapshot that stands is judged again
     LONGEST = 86_400.0  # seconds
 
     def __init__(self, path: Path, now: float | None, selection: Selection) -> None:
         self.selection = selection
         self.notes: list[str] = []
+        self.warnings: list[str] = []  # kubectl's, of which there are none here
         self.logs: Mapping[str, Json] = {}
         self.applied: tuple[Json, ...] = ()
         self.words: Mapping[str, Json] = {}
@@ -1851,7 +1890,7 @@ class Replay:
         name = log_name(pod, container, previous=previous)
         if name not in self.logs:
             raise UnreadableError(f"the recording has no log {name} of namespace {namespace}")
-        return str(self.logs[name])
+        return redacted(str(self.logs[name]), self.redact)
 
     def namespace(self) -> str:
         """The namespace that is meant when none is named."""
@@ -1945,7 +1984,7 @@ class Started:
 
     def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
         self.out, self.err = io.BytesIO(), io.BytesIO()
-        self.limit = kubectl.limit + Kubectl.EXTRA
+        self.limit, self.started = kubectl.limit + Kubectl.EXTRA, time.monotonic()
         self.process: Any = None
         self.problem = ""
         options: dict[str, Any] = {"_out": self.out, "_err": self.err, "_out_bufsize": 1 << 20, "_err_bufsize": 1 << 16}
@@ -1960,7 +1999,7 @@ class Started:
         """What it gave, once it has ended or was killed."""
         if self.process is None:
             return Answer(127, "", self.problem)
-        timer = threading.Timer(self.limit, self.time_is_up)
+        timer = threading.Timer(max(0.0, self.started + self.limit - time.monotonic()), self.time_is_up)
         timer.daemon = True
         timer.start()
         try:
@@ -1981,6 +2020,32 @@ class Started:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
+class Clock:
+    """The cluster's time: that of this machine when the run began, corrected if it is wrong. Later jumps do not matter."""
+
+    SLACK = 2.0  # seconds; the cluster tells whole ones
+    DATE = re.compile(r"\bDate: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT)")
+
+    def __init__(self) -> None:
+        self.offset = time.time() - time.monotonic()
+        self.is_unknown = True
+
+    def now(self) -> float:
+        """Seconds since 1970, to the millisecond."""
+        return round(time.monotonic() + self.offset, 3)
+
+    def correct(self, answer: Answer, asked: float) -> str:
+        """Takes over the time in the Date header of an answer, as `kubectl -v=8` shows it; a note when it is another than ours."""
+        self.is_unknown = bool(answer.exit)
+        said = self.DATE.search(answer.stderr)
+        date = email.utils.parsedate_to_datetime(said[1]).timestamp() + 0.5 if said else self.now()
+        skew = date - (asked + self.now()) / 2
+        if abs(skew) <= self.SLACK:
+            return ""
+        self.offset += skew
+        return f"this machine's clock is {abs(skew):.0f}s {'behind' if skew > 0 else 'ahead of'} the cluster's, which counts"
+
+
 Request = tuple[bool, tuple[str, ...], tuple[str, ...]]  # whether for workloads, the resources, further arguments
 Found = tuple[Request, tuple[Json, ...]]
 
@@ -1988,18 +2053,20 @@ Found = tuple[Request, tuple[Json, ...]]
 class Live:
     """The polls of a cluster. They start close together, and slow down to the interval while nothing changes."""
 
+    redact: Sequence[re.Pattern[str]] = ()  # what is replaced in logs
     FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds, and how much longer each further pause is
 
     def __init__(self, options: argparse.Namespace, rules: Rules, selection: Selection) -> None:
         self.options, self.rules, self.selection = options, rules, selection
-        self.kubectl = Kubectl(options)
+        self.kubectl, self.clock = Kubectl(options), Clock()
         self.notes: list[str] = []
+        self.warnings: list[str] = []  # what kubectl says beside its answers
         self.logs: dict[str, str] = {}  # those that were read, as a recording names them
         self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" for where kubectl looks by itself
 
     def polls(self) -> Iterator[Poll]:
         """A poll after each pause, the last one when --timeout is up."""
-        start, pause, before = time.time(), 0.0, None
+        start, pause, before = time.monotonic(), 0.0, None
         while True:
             poll = self.poll()
             yield poll
@@ -2010,15 +2077,16 @@ class Live:
             )
             pause = pause * self.SLOWER if versions == before and pause else self.FIRST_PAUSE
             pause, before = min(pause, self.options.interval), versions
-            left = start + self.options.timeout - time.time() if self.options.timeout else pause
+            left = start + self.options.timeout - time.monotonic() if self.options.timeout else pause
             time.sleep(max(0.0, min(pause, left)))
 
     def poll(self) -> Poll:
         """What the cluster shows, or the calls that failed. Its time is that before it was asked: never too late."""
-        at = round(time.time(), 3)
         if not self.wanted and (unread := self.read_manifests()):
-            return Poll(at, None, (unread,))
+            return Poll(self.clock.now(), None, (unread,))
+        asked = time.monotonic()
         found, failed = self.lists([request for namespace in self.wanted for request in self.requests(namespace)])
+        at = round(asked + self.clock.offset, 3)
         if failed:
             return Poll(at, None, tuple(failed))
         objects = {identity(each): each for _, answer in found for each in answer}
@@ -2063,7 +2131,11 @@ class Live:
 
     def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
         """The objects asked for, and the calls that failed. What fails for several resources is asked for one by one."""
-        answers = self.kubectl.run(*(("get", ",".join(resources), *rest, "-o", "json") for _, resources, rest in requests))
+        beside = [("get", "--raw", "/version", "-v=8")] if self.clock.is_unknown and requests else []
+        calls = (("get", ",".join(resources), *rest, "-o", "json") for _, resources, rest in requests)
+        asked, answers = self.clock.now(), self.kubectl.run(*beside, *calls)
+        if beside and (note := self.clock.correct(answers.pop(0), asked)):
+            self.notes.append(note)
         found: list[Found] = []
         failed: list[Json] = []
         for request, answer in zip(requests, answers, strict=True):
@@ -2082,7 +2154,9 @@ class Live:
         """The objects in an answer; UnreadableError with kubectl's words when the call failed."""
         if answer.exit:
             raise UnreadableError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
-        return objects_in(answer.stdout, "what kubectl printed")
+        self.warnings += [line for line in answer.stderr.splitlines() if line.strip() and line not in self.warnings]
+        shim = "" if answer.stdout[:1] in ("{", "") else f" (is {self.options.kubectl} a shim that prints lines of its own?)"
+        return objects_in(answer.stdout, f"what kubectl printed{shim}")
 
     def failed(self, for_workloads: bool, resource: str, rest: Sequence[str], exit: int, stderr: str) -> Json:
         """A call that failed, as rules/kubectl.yaml sees it."""
@@ -2111,8 +2185,25 @@ class Live:
         answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
         if answer.exit:
             raise UnreadableError(answer.stderr)
-        self.logs[log_name(pod, container, previous=previous)] = answer.stdout
-        return answer.stdout
+        log = redacted(answer.stdout, self.redact)
+        self.logs[log_name(pod, container, previous=previous)] = log
+        return log
+
+    def rights(self) -> Iterator[tuple[str, str, tuple[str, ...], bool, Answer]]:
+        """Verb, resource, where, and whether it is needed, of each right; with what `kubectl auth can-i` says of it."""
+        if unread := self.read_manifests():
+            raise RolloutError("usage", unread["stderr"])
+        rights: dict[tuple[str, str, tuple[str, ...]], bool] = {}
+        for namespace in self.wanted:
+            where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
+            for _, resources, _ in self.requests(namespace):
+                rights |= {("list", resource, where): True for resource in resources}
+            rights |= {("list", "events", where): False, ("get", "pods", where): False, ("get", "pods/log", where): False}
+        answers = self.kubectl.run(*(("auth", "can-i", verb, resource, *where) for verb, resource, where in rights))
+        for (right, needed), answer in zip(rights.items(), answers, strict=True):
+            if answer.exit and answer.stdout.strip() != "no":
+                raise RolloutError("unreachable", f"kubectl cannot tell which rights there are: {answer.stderr}")
+            yield (*right, needed, answer)
 
     def namespace(self) -> str:
         """The namespace that is meant when none is named: the context's."""
@@ -2123,9 +2214,30 @@ class Live:
 # ----------------------------------------------------------------------------------------------------------- progress
 
 
+LONGEST_LINE = 2_000  # characters
+PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@\"']*:[^/\s@\"']+@", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """A text without the user and the password of its URLs."""
+    return PASSWORD.sub(r"\1redacted@", text) if "://" in text else text
+
+
 def plain(text: str) -> str:
-    """A text in one line, and without anything that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    """A text in one line, without a password, or anything that a terminal or a CI's log (`##[...]`, `##vso[...]`) would obey."""
+    line = "".join(letter if letter.isprintable() else " " for letter in without_passwords(text[: 2 * LONGEST_LINE])).replace("##", "# #")
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
+
+
+def as_json(result: Json) -> str:
+    """The document as text, in which a CI's log finds no command of its own and nobody a password."""
+
+    def clean(value: Json) -> Json:
+        if isinstance(value, dict):
+            return {key: clean(entry) for key, entry in value.items()}
+        return list(map(clean, value)) if isinstance(value, list) else without_passwords(value) if isinstance(value, str) else value
+
+    return json.dumps(clean(result), indent=2).replace("##", "#\\u0023")
 
 
 class Progress:
@@ -2283,11 +2395,15 @@ class Run:
         if options.record and options.replay:
             raise RolloutError("usage", "--record goes with a cluster: what is replayed is recorded already")
         self.source = Replay(Path(options.replay), options.now, selection) if options.replay else Live(options, self.rules, selection)
+        self.source.redact = options.redact
         self.read_applied(options)
         if options.record:
             from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
 
             self.recorder = Recorder(Path(options.record), selection, self.rules)
+        if options.check_access:
+            self.check_access()
+            return
         progress = Progress(sys.stderr, quiet=options.quiet)
         for poll in self.source.polls():
             self.polls += not poll.again
@@ -2303,6 +2419,21 @@ class Run:
             if 0 < options.timeout <= self.elapsed:
                 raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: {self.waits()}")
         raise RolloutError("timeout", f"The recording ends without a verdict: {self.waits()}")
+
+    def check_access(self) -> None:
+        """Says on stderr which rights are there; RolloutError `forbidden` when one is missing without which there is no verdict."""
+        if not isinstance(self.source, Live):
+            raise RolloutError("usage", "--check-access asks a cluster: leave out --replay")
+        missing = []
+        for verb, resource, where, needed, answer in self.source.rights():
+            allowed = answer.exit == 0
+            said = "yes" if allowed else f"no{'' if needed else ' (it works without, with a note)'}"
+            print(plain(f"{verb:4} {resource:24} {' '.join(where) or 'here':24} {said}"), file=sys.stderr)
+            self.notes += [f"may {'' if allowed else 'not '}{verb} {resource} {' '.join(where)}".strip()]
+            missing += [f"{verb} {resource} {' '.join(where)}".strip()] if needed and not allowed else []
+        if missing:
+            hint = "rbac.yaml has all that is needed"
+            raise RolloutError("forbidden", f"These rights are missing: {', '.join(missing)}", hint=hint)
 
     def read_applied(self, options: argparse.Namespace) -> None:
         """Reads what was applied from the pipe; in a replay from the files too, since no kubectl is asked then."""
@@ -2345,6 +2476,8 @@ class Run:
 
     def take(self, poll: Poll, progress: Progress, options: argparse.Namespace) -> None:
         """Judges a poll; RolloutError when a call of it failed that cannot be done without, or not any longer."""
+        for warning in self.source.warnings:
+            progress.say_new(poll.at, warning, f"kubectl: {warning}")
         if poll.snapshot:
             self.judgement = self.judge.judge(poll.snapshot)
             progress.show(self.judgement)
@@ -2376,12 +2509,12 @@ class Run:
         """The result and the exit code: those of the last judgement, or of what ended the run without one."""
         judgement = self.judgement
         entries: list[dict[str, Json]] = []
-        if not end and judgement.nothing:
+        if not end and judgement and judgement.nothing:
             end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
         if end:
             entries = [{"code": end.code, "type": self.code(end.code).type, "message": end.message}]
             entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
-        else:
+        elif judgement:
             entries = [error_entry(findings, self.rules.codes, self.source) for findings in judgement.failures]
             entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
         result = {"success": not entries, **({"error": entries[0]} if entries else {}), **({"errors": entries[1:]} if entries[1:] else {})}
@@ -2415,9 +2548,7 @@ def loaded(options: argparse.Namespace, base: Path) -> Rules:
     """The rules that the arguments and ROLLOUT_STATUS_RULES name; with the packs when a kind of theirs may be meant."""
     teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
     words = [word.strip() for entry in options.kinds for word in entry.split(",")] + [kind for kind, _ in options.names]
-    rules = Rules(base, teams)
-    known = [kind for kind in rules.kinds.values() if kind.resource]
-    return rules if all(any(kind.is_called(word) for kind in known) for word in words) else Rules(base, teams, packs=True)
+    return Rules(base, teams, packs=words)
 
 
 def selected(options: argparse.Namespace, rules: Rules) -> Selection:
@@ -2502,7 +2633,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = Run()
         result, exit_code = ended(run, arguments)
         result = checked(result)
-        text = as_text(result) if run.output == "text" else json.dumps(result, indent=2)
+        text = as_text(result) if run.output == "text" else as_json(result)
     try:
         sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
         sys.stdout.flush()

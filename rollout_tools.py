@@ -103,7 +103,7 @@ class Recorder:
         whole = self.folder / f".{name}"
         try:
             with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
+                file.write(engine.without_passwords(text))
             whole.replace(self.folder / name)
         except OSError as error:
             self.notes = [f"the recording is not complete: {error}"]
@@ -418,7 +418,7 @@ def unexercised(outcomes: Sequence[Outcome], teams: Sequence[str]) -> Iterator[s
     that is theirs or that they override.
     """
     own = {path for team in map(Path, teams) for path in (team.glob("*.y*ml") if team.is_dir() else [team])}
-    rules = engine.Rules(engine.DATA / "rules", [Path(path) for path in teams], packs=True)
+    rules = engine.Rules(engine.DATA / "rules", [Path(path) for path in teams], packs=None)
     for rule in rules.rules.values():
         if teams and not any(document.path in own for document, _ in rules.entries["rules"][rule.id].fields.values()):
             continue
@@ -482,7 +482,7 @@ def linted(teams: Sequence[Path]) -> tuple[str, int]:
         if not path.exists():
             raise engine.RolloutError("usage", f"there is no {path}")
     problems: list[engine.RolloutError] = []
-    rules = engine.Rules(engine.DATA / "rules", teams, packs=True, problems=problems)
+    rules = engine.Rules(engine.DATA / "rules", teams, packs=None, problems=problems)
     found = dict.fromkeys([*(problem.message for problem in problems), *Linter(rules, teams).findings()])
     return "\n".join([*found, f"{len(found)} findings" if found else "no findings"]), int(bool(found))
 
@@ -668,7 +668,7 @@ def leading(node: Json) -> tuple[tuple[str, ...], list[Json]]:
 
 def fields_of_fixtures() -> Json:
     """For each kind the tree of fields that its recorded objects have; `*`: any key, `{}`: it may be an empty object."""
-    rules = engine.Rules(engine.DATA / "rules", packs=True)
+    rules = engine.Rules(engine.DATA / "rules", packs=None)
     found: dict[str, Json] = {}
     for path in sorted((engine.DATA / "fixtures").glob("*/*.json")):
         objects = engine.objects_in(path.read_text(encoding="utf-8"), str(path))
@@ -715,7 +715,7 @@ def rules(argv: Sequence[str]) -> tuple[str, int]:
 
 def shown_rules(options: Any) -> tuple[str, int]:
     teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
-    known = engine.Rules(engine.DATA / "rules", teams, packs=True)
+    known = engine.Rules(engine.DATA / "rules", teams, packs=None)
     for note in known.notes:
         print(f"rollout-status rules: {note}", file=sys.stderr)
     if options.markdown:

@@ -89,7 +89,7 @@ SCHEMA_OF_RESULTS = jsonschema.Draft7Validator(SCHEMA)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder for the objects; the rules are only read once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollout_status, "loaded", lambda options: RULES)
+        patch.setattr(rollout_status, "loaded", lambda *_: RULES)
         yield tmp_path_factory.mktemp("changed")
 
 

@@ -29,9 +29,9 @@ from conftest import FIXTURES, ROOT
 import rollout_status
 from rollout_status import Judge, Judgement, Replay, Snapshot, UnreadableError
 
-RULES = rollout_status.Rules(ROOT / "rules")
+RULES = rollout_status.Rules(ROOT / "rules", packs=None)
 CASES = sorted(path.parent.name for path in FIXTURES.glob("*/recording.yaml"))
-TEXT = "\n".join(path.read_text() for path in [ROOT / "rollout_status.py", *sorted((ROOT / "rules").glob("*.yaml"))])
+TEXT = "\n".join(path.read_text() for path in [ROOT / "rollout_status.py", *sorted((ROOT / "rules").rglob("*.yaml"))])
 # All words of the program and its rules: a key that is none of them is never asked for by its name
 MENTIONED = {*re.findall(r"\w+", TEXT), *re.findall(r"[\w./-]+", TEXT)}
 EACH = "*"  # in a path: all entries of a list

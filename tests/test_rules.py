@@ -148,6 +148,11 @@ RULE = """rules:
         (RULE.replace("code: paused", "code: pausd"), ["team.yaml:6: mine", "did you mean paused"]),
         (RULE.replace("code: paused", "code: \"{'pausd'}\""), ["mine", "no code pausd", "did you mean paused"]),
         (RULE.replace("when: deployment", "when: (deployment"), ["team.yaml:4: mine: when"]),
+        (RULE + "  each: length(self.spec)\n", ["team.yaml:2: mine", "each must give a list, not "]),
+        (
+            "kinds:\n- {name: mine, resource: mine.example.com, waits: false, owns: [pdo]}",
+            ["team.yaml:2", "no kind pdo", "did you mean pod"],
+        ),
         (RULE.replace("deployment.spec.replicas ==", "lenght(self) =="), ["no function lenght", "did you mean length"]),
         (RULE.replace("deployment.spec.replicas == `2`", "exceeds(self.a, params.retrylimit)"), ["no parameter retrylimit", "retry_limit"]),
         (RULE.replace("deployment.spec", "deploymnt.spec"), ["team.yaml:4: mine: when", "no root deploymnt", "did you mean deployment"]),
@@ -313,3 +318,17 @@ def test_lint_reads_paths_of_any_length(tmp_path: Path) -> None:
         "version: 1\nrules:\n- {id: acme/a, subject: pod, verdict: wait, when: pod.spec.priorityClassName == 'x' && pod.spec.hostNetwork == null}\n"
     )
     assert run("lint", str(tmp_path)).stdout == "no findings\n"
+
+
+@pytest.mark.parametrize("conditions", [5, True, "abc", {"Ready": {"status": "True"}}, [{"type": 5, "status": "True"}, [1]]])
+def test_conditions_of_no_convention_are_waited_for(tmp_path: Path, conditions: object) -> None:
+    widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "uid": "u"}, "status": {"conditions": conditions}}
+    (tmp_path / "one.json").write_text(json.dumps(widget))
+    assert run("--replay", str(tmp_path / "one.json"), "--kinds", "widgets.example.com").exit == 3
+
+
+def test_override_of_a_decision_drops_the_other_decisions(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("override: {container-crash-loop: {verdict: wait}, job-failed: {fail_after: 5s}}")
+    rules = rollout_status.Rules(ROOT / "rules", [tmp_path])
+    assert (rules.rules["container-crash-loop"].verdict, rules.rules["container-crash-loop"].fail_when) == ("wait", None)
+    assert (rules.rules["job-failed"].verdict, rules.rules["job-failed"].fail_after) == ("wait", 5.0)
