@@ -391,7 +391,8 @@ class Interpreter(jmespath.visitor.TreeInterpreter):
         types = {bool if isinstance(side, bool) else str if isinstance(side, str) else type(side) for side in sides}
         if types <= {int, float} or types == {str}:
             return self.COMPARATOR_FUNC[node["value"]](*sides)
-        paths = [f"{path_of(child)} = {json.dumps(side)}" for child, side in zip(node["children"], sides, strict=True)]
+        told = [(path_of(child), json.dumps(side)) for child, side in zip(node["children"], sides, strict=True)]
+        paths = [value if path == value else f"{path} = {value}" for path, value in told]
         raise OrderError(f"two numbers or two texts can be ordered, not {' and '.join(paths)}")
 
 
@@ -921,7 +922,8 @@ class Rules:
         for document in own:
             with collected(self.problems):
                 self.add_all(document)
-        for path in [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]:
+        files = [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]
+        for path in {path.resolve(): path for path in files}.values():  # one that is named twice is read once
             with collected(self.problems):
                 self.overlay(self.document(path))
         self.load()

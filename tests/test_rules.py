@@ -69,7 +69,7 @@ def test_expression(expression: str, expected: object) -> None:
 @pytest.mark.parametrize(
     ("expression", "words"),
     [
-        ("status.missing < `1`", ["status.missing = null", "1"]),
+        ("status.missing < `1`", ["not status.missing = null and 1 ("]),
         ("status.count < metadata.name", ["status.count = 3", 'metadata.name = "web"']),
         ("length(words) > to_string(@)", ["length(words) = 2"]),
         ("`true` < `2`", ["true"]),
@@ -130,6 +130,7 @@ RULE = """rules:
         ("rules: [a", ["team.yaml:1", "cannot be read", "a [ is opened here and not closed"]),
         ("a: &x 1\nb: *x", ["team.yaml:2", "aliases"]),
         ("rules:\n- id: a\n  id: b", ["team.yaml:3", "id stands twice", "line 2"]),
+        ("a: !contains(x, 'y')", ["team.yaml:1", "cannot be read", "begins with ! needs quotes"]),
         ("rules: !!python/name:os.system", ["team.yaml:1", "tag"]),
         ("kinds:\n- 3", ["team.yaml:2", "must be a mapping"]),
         ("let: 3", ["team.yaml:1", "must be a mapping"]),
@@ -268,6 +269,55 @@ def test_times_that_cannot_be_read(rules: Path, tmp_path: Path) -> None:
             item.update(lastTimestamp="soon", eventTime=None, series=None)
     (tmp_path / "events.json").write_text(json.dumps(content))
     assert run("--replay", str(tmp_path / "events.json"), "--quiet", "--set", "mount-grace=1h").error["code"] == "timeout"
+
+
+TEAM_RULE = RULE.replace("id: mine", "id: acme/mine")
+
+
+def test_file_that_is_named_twice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by ROLLOUT_STATUS_RULES and by --rules, or by `test --rules` and by the arguments of a case."""
+    (tmp_path / "team.yaml").write_text("version: 1\n" + TEAM_RULE)
+    monkeypatch.setenv("ROLLOUT_STATUS_RULES", str(tmp_path))
+    assert judged("deployment-success", "--rules", f"{tmp_path}/../{tmp_path.name}/team.yaml").error["rule"] == "acme/mine"
+
+
+def test_a_few_cases_are_no_test_of_the_built_in_rules() -> None:
+    case = str(FIXTURES / "deployment-success")
+    assert run("test", case).stdout == "1 cases, 0 failed\n"
+    assert "no case in which it holds" in run("test", case, "--strict").stdout
+
+
+def test_strict_asks_for_cases_of_what_a_team_overrides(tmp_path: Path) -> None:
+    case = str(FIXTURES / "deployment-success")
+    (tmp_path / "team.yaml").write_text("version: 1\noverride:\n  deployment-paused: {unless: deployment.metadata.name == 'web'}\n")
+    outcome = run("test", case, "--strict", "--rules", str(tmp_path))
+    assert (outcome.exit, "deployment-paused: no case in which it holds" in outcome.stdout) == (1, True)
+    (tmp_path / "team.yaml").write_text("version: 1\n")
+    assert run("test", case, "--strict", "--rules", str(tmp_path)).exit == 0
+
+
+@pytest.mark.parametrize(("resource", "found"), [("things.example.com", 1), ("things", 0)])
+def test_lint_asks_for_the_generation_of_a_phase_where_there_may_be_one(tmp_path: Path, resource: str, found: int) -> None:
+    (tmp_path / "team.yaml").write_text(
+        f"version: 1\nkinds:\n- {{name: thing, resource: {resource}}}\nrules:\n"
+        "- {id: acme/thing, subject: thing, when: thing.status.phase != 'Bound', verdict: wait}\n"
+    )
+    outcome = run("lint", str(tmp_path))
+    assert (outcome.exit, outcome.stdout.count("at no observedGeneration")) == (found, found)
+
+
+def test_lint_reads_paths_of_any_length(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text(
+        "version: 1\nrules:\n- {id: acme/a, subject: container, verdict: wait, when: container.state.waitng.reason == 'x'}\n"
+        "- {id: acme/b, subject: container, verdict: wait, when: pod.spec.securityContext}\n"
+    )
+    found = run("lint", str(tmp_path)).stdout
+    assert "no recorded container has container.state.waitng; did you mean waiting?" in found
+    assert "pod.spec.securityContext may be {}" in found
+    (tmp_path / "team.yaml").write_text(
+        "version: 1\nrules:\n- {id: acme/a, subject: pod, verdict: wait, when: pod.spec.priorityClassName == 'x' && pod.spec.hostNetwork == null}\n"
+    )
+    assert run("lint", str(tmp_path)).stdout == "no findings\n"
 
 
 @pytest.mark.parametrize("conditions", [5, True, "abc", {"Ready": {"status": "True"}}, [{"type": 5, "status": "True"}, [1]]])
