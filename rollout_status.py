@@ -545,6 +545,7 @@ PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "b
 # What the YAML parser says, and what was to be written
 YAML_SLIPS = (
     ("found a tab|found character '.t'", "indent with spaces, not with a tab"),
+    ("scanning a tag|found '<scalar>'", "an expression that begins with ! needs quotes; or else the indent is not that of the lines above"),
     ("quoted scalar", "a quote is opened here and not closed"),
     ("cannot start any token", "a text that begins with ` @ % or a tab needs quotes around all of it"),
     ("simple key", "write a space after the colon, and a colon after the key"),
@@ -1042,7 +1043,7 @@ class Rules:
         if set(DECISIONS) & fields.keys():
             rule.fields = {key: place for key, place in rule.fields.items() if key not in DECISIONS}
         rule.replace(document, at)
-        if could_wait and (rule.get("verdict") in SILENT or {"when", "unless", "each"} & fields.keys()):
+        if could_wait and (rule.get("verdict") in SILENT or "when" in fields):
             self.notes.append(f"{rule.get('id')} waits for less, or not any more: success may come earlier ({document.where(at)})")
 
     def disable(self, document: Document, at: Path_) -> None:
@@ -2619,7 +2620,10 @@ class Run:
         self.notes += [f"no rule file declares {word}, so generic rules judge it{self.rules.meant(word)}" for word in self.rules.called]
         rules = [expected(text) for text in options.expect]
         for rule in rules:
-            self.rules.check_params(rule)
+            try:
+                self.rules.check_params(rule)
+            except RolloutError as error:
+                raise RolloutError("usage", error.message) from None
         self.judge = Judge(self.rules, selection, settings(options), options.wait_for_create, rules)
         if options.now is not None and not options.replay:
             raise RolloutError("usage", "--now goes with --replay FILE")

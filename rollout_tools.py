@@ -507,7 +507,7 @@ ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", 
 TIMES = ("now", "watched", "idle", "in_state")
 EVENT = ("reason", "message", "count", "firstSeen", "lastSeen")
 TOP = ("metadata", "spec", "status")
-TEXTS, CONDITIONS = ("message", "hint", "docs", "code"), ("when", "unless", "fail_when", "since", "each")
+TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "unless", "fail_when", "since", "each")
 FREE = ("labels", "annotations", "matchLabels", "limits", "requests", "data", "hard", "used", "parameters")  # their keys are anybody's
 RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
 # The resources without a group: the core of the API, to which none is added any more
@@ -759,7 +759,7 @@ class RuleLinter:
         near = difflib.get_close_matches(name, names, 1, 0.9 if "?" in here else 0.6)
         root = spot.partition(".")[0]
         elsewhere = [f"{root}.{top}.{name}" for top in TOP if name in self.fields.get(root, {}).get(top, {})]
-        if self.is_root(name) or name in self.rule.let:
+        if "." not in spot and (self.is_root(name) or name in self.rule.let):
             self.say(f"{name} is null inside [?...] and after |, where names are the entry's: compare outside it, or use named() or each")
         elif f'"{name}"' in self.path[-1].text and not near:
             self.say(f"\"{name}\" stands for a field: write '{name}' for a text")
@@ -872,10 +872,12 @@ def truths(node: Json) -> Iterator[Json]:
 def known_fields() -> Json:
     """For each kind the tree of fields that its objects have, by the API and in the fixtures.
 
-    `*`: any key; `{}`: it may be an empty object; `$pod`: those of a pod, of which this is a template.
+    `*`: any key; `{}`: it may be an empty object; `$pod`: those of a pod, of which this is a template;
+    `?`: there may be others, where no fixture shows all that the API has.
     """
     rules = engine.Rules(engine.DATA / "rules", packs=None)
     found: dict[str, Json] = json.loads((engine.DATA / "tests" / "api-fields.json").read_text(encoding="utf-8"))
+    whole = {*found, "container"}
     for path in sorted((engine.DATA / "fixtures").glob("*/*.json")):
         objects = engine.objects_in(path.read_text(encoding="utf-8"), str(path))
         snapshot = engine.Snapshot(0.0, objects, None, lambda _: None)
@@ -884,7 +886,12 @@ def known_fields() -> Json:
             kind = rules.kind_of(each)
             for subject in subjects(tree.grow(kind, each)) if kind else ():
                 merge(found.setdefault(subject.kind.name, {}), subject.value, found)
-    return found
+    return {name: tree if name in whole else opened(tree) for name, tree in found.items()}
+
+
+def opened(tree: Json) -> Json:
+    """A tree of fields that may have more than those."""
+    return {**{name: opened(below) for name, below in tree.items()}, "?": {}} if tree else tree
 
 
 def write_fields() -> None:

@@ -87,7 +87,7 @@ def change(case: Path, **fields: object) -> None:
 def test_case_that_passes(case: Path) -> None:
     outcome = run("test", str(case))
     assert outcome.exit == 0
-    assert re.search(r"^1 cases, 0 failed, \d+ rules without a case$", outcome.stdout.splitlines()[-1])
+    assert outcome.stdout == "1 cases, 0 failed\n"
     assert run("test", str(case), "--strict").exit == 1
 
 
@@ -163,7 +163,7 @@ def test_against_other_rules(case: Path, tmp_path: Path) -> None:
 
 def test_list_of_rules() -> None:
     lines = run("rules").stdout.splitlines()
-    assert len(lines) == len(rollout_status.Rules(ROOT / "rules").rules)
+    assert len(lines) == len(rollout_status.Rules(ROOT / "rules", packs=None).rules)
     assert re.search(
         r"container-crash-loop +container +wait, then fail +.*process-crashing.* +.*container.yaml:\d+$", "\n".join(lines), re.MULTILINE
     )
@@ -178,7 +178,7 @@ def test_one_rule_with_where_its_fields_come_from(tmp_path: Path, monkeypatch: p
     assert f"# {team}:4\nhint: |\n  see\n  the runbook\n" in outcome.stdout
     assert re.search(r"# \S+/rules/container.yaml:\d+\nwhen: ", outcome.stdout)
     assert "fail_when" not in outcome.stdout
-    assert "container-crash-loop does not wait any more: success may come earlier" in outcome.stderr
+    assert "container-crash-loop waits for less, or not any more: success may come earlier" in outcome.stderr
 
 
 def test_rule_that_is_none() -> None:
