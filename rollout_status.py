@@ -909,20 +909,22 @@ class Rules:
         self.called: dict[str, Kind] = {}  # what nothing declares and the command line names, by its word
         self.known: dict[tuple[str, str], Kind | None] = {}  # by the kind and the group of an object
         self.documents: list[Document] = []
+        self.packed: set[str] = set()  # kinds that are judged only if they are asked for
         self.notes: list[str] = []
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
         self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
         own = [self.document(path) for path in sorted(folder.glob("*.yaml"))]
         if not own:
             raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
-        if packs is not None:
-            packs = [word for word in packs if not any(self.declares(each, word) for each in own)]
-        if packs is None or packs:
+        asked = [word for word in packs or () if not any(self.declares(each, word) for each in own)]
+        if packs is None or asked or teams:  # a team may speak of any
             documents = [self.document(path) for path in sorted((folder / "packs").glob("*.yaml"))]
-            own += [each for each in documents if packs is None or any(self.declares(each, word) for word in packs)]
+            own += [each for each in documents if packs is None or teams or any(self.declares(each, word) for word in asked)]
         for document in own:
             with collected(self.problems):
+                known = set(self.entries["kinds"])
                 self.add_all(document)
+                self.packed |= {*self.entries["kinds"]} - known if document.path.parent != folder else set()
         files = [file for team in teams for file in (sorted(team.glob("*.y*ml")) if team.is_dir() else [team])]
         for path in {path.resolve(): path for path in files}.values():  # one that is named twice is read once
             with collected(self.problems):
@@ -997,6 +999,7 @@ class Rules:
         entry = Entry(document, at, Kind.__slots__, ("name",))
         if entry.text("name") in self.entries["kinds"]:
             self.entries["kinds"][entry.get("name")].replace(document, at)
+            self.packed.discard(entry.get("name"))
         elif entry.get("name") is not None:
             if entry.get("resource") is None and entry.get("part_of") is None:
                 entry.missing("resource", "write its plural and its group, like widgets.example.com")
@@ -2810,7 +2813,7 @@ def selected(options: argparse.Namespace, rules: Rules) -> Selection:
     by_default = not kinds and not manifests
     if not kinds:
         every = [kind for kind in rules.kinds.values() if kind.resource]
-        kinds = [kind for kind in every if (kind.waits and kind.listed and kind.resource != "*" if manifests else kind.watched)]
+        kinds = [kind for kind in every if (is_applied(rules, kind) if manifests else kind.watched)]
     for kind in kinds:
         rules.check_kind(kind)
     return Selection(
@@ -2822,6 +2825,11 @@ def selected(options: argparse.Namespace, rules: Rules) -> Selection:
         selector=options.selector,
         by_default=by_default,
     )
+
+
+def is_applied(rules: Rules, kind: Kind) -> bool:
+    """Whether objects of manifests are workloads by their kind alone."""
+    return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.packed
 
 
 def expected(text: str) -> Rule:
