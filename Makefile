@@ -1,10 +1,10 @@
-# make demo | test | lint | e2e | docs | lock | wheel | clean: what they do is in README.md
+# make demo | test | lint | e2e | bench | docs | lock | wheel | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-compile-command 'make lock'
 
-.PHONY: demo test lint e2e docs lock wheel clean
+.PHONY: demo test lint e2e bench docs lock wheel clean
 
 # The virtual environment, with what the program needs; made anew when that changes
 $(VENV)/run: requirements.txt
@@ -40,6 +40,10 @@ lint: $(VENV)/ready
 # Against the cluster of KUBECONFIG
 e2e: $(VENV)/ready
 	$(BIN)/pytest -q tests/e2e
+
+# What judging costs, and, with KUBECONFIG, a whole run; writes benchmarks/results.md
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/bench.py
 
 # requirements.txt and requirements-dev.txt anew: the newest versions that pyproject.toml allows, each with its hashes
 lock:
