@@ -589,6 +589,7 @@ class Expression:
     meaning: Meaning
 
     @staticmethod
+    @functools.lru_cache(4096)  # a `let` of a file is in all of its rules
     def parse(text: str, where: str) -> Expression:
         """The expression; RolloutError `invalid-rules` when it has a typing error or an unknown function."""
         try:
@@ -1048,6 +1049,7 @@ class Rules:
         self.called: dict[str, Kind] = {}  # what nothing declares and the command line names, by its word
         self.known: dict[tuple[str, str], Kind | None] = {}  # by the kind and the group of an object
         self.documents: list[Document] = []
+        self.checked: set[Expression] = set()
         self.packed: set[str] = set()  # kinds that are judged only if they are asked for
         self.notes: list[str] = []
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
@@ -1363,7 +1365,8 @@ class Rules:
 
     def check_params(self, rule: Rule) -> None:
         """Refuses `params.x` where no file declares x: it would be null and never match."""
-        for expression in rule.expressions():
+        for expression in (each for each in rule.expressions() if each not in self.checked):
+            self.checked.add(expression)
             for node in nodes(expression.tree):
                 names = [child.get("value") for child in node["children"][:2]] if node["type"] == "subexpression" else []
                 if names[:1] == ["params"] and names[1] not in (known := self.entries["params"]):
