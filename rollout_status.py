@@ -1149,8 +1149,6 @@ class Rules:
     def take_param(self, document: Document, at: Path_) -> None:
         """A parameter of the team, another default for a known one, or some of a known one's fields."""
         known = self.entries["params"].get(str(at[-1]))
-        if not known and not isinstance(document.get(at), dict):
-            document.refuse(at, f"no parameter {at[-1]}{nearest(at[-1], self.entries['params'])}; a new one has a type and a default")
         if known and not isinstance(document.get(at), dict):
             known.fields["default"] = (document, at)
         elif known:
@@ -1738,7 +1736,7 @@ class Target:
 
     def is_key(self, key: tuple[str, str, str]) -> bool:
         """Whether it is the workload with that kind, namespace and name."""
-        return (self.kind.resource, self.name) == (key[0], key[2]) and (self.namespace == key[1] or not (self.namespace and key[1]))
+        return (self.kind.resource, self.name) == (key[0], key[2]) and self.namespace in ("", key[1])
 
     @property
     def not_found(self) -> str:

@@ -47,6 +47,10 @@ EXCEPTIONS: dict[tuple[str, Path_], tuple[set[str], str]] = {
     ("Deployment", ("metadata", "deletionTimestamp")): ({"deployment-being-deleted"}, "absent: it is not being deleted"),
     ("ReplicaSet", ("status", "readyReplicas")): ({"deployment-pods-not-listed"}, "absent: 0, so that there is no pod to be missed"),
     ("Deployment", ()): ({"release-finished-job-removed"}, "never listed: not known, unless by KIND/NAME; the Job beside it succeeds"),
+    **{
+        ("Deployment", ("metadata", "annotations", *path)): ({"expect-image-ignored"}, "absent: it is judged, and ready")
+        for path in ((), ("rollout-status/ignore",))
+    },
     ("Widget", ("status", "conditions", EACH)): ({"generic-moving"}, "absent: nothing says that its controller is at work"),
     ("Pod", ("spec", "containers", EACH, "image")): ({"expect-image-of-pods"}, "absent: the status says which image runs"),
     ("Pod", ()): GONE,

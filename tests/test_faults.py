@@ -231,3 +231,29 @@ def test_ten_thousand_objects(tmp_path: Path) -> None:
     strangers = [{**pod, "metadata": {"name": f"pod-{number}", "namespace": "shop", "uid": f"uid-{number}"}} for number in range(10_000)]
     (tmp_path / "many.json").write_text(json.dumps({"kind": "List", "items": [*items, *strangers]}))
     assert run("--replay", str(tmp_path / "many.json")).exit == 0
+
+
+def test_an_expectation_that_cannot_be_evaluated_is_wrong_input() -> None:
+    outcome = run(*CRASH, "--expect", "nosuch.a == null")
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    assert "no root nosuch" in outcome.error["message"]
+
+
+def test_a_named_workload_that_is_not_to_be_judged_is_not_found() -> None:
+    outcome = run("--replay", str(FIXTURES / "annotation-ignore"), "-n", "r-deployment-success", "deployment/web")
+    assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
+    assert "not to be judged" in outcome.error["message"]
+
+
+def test_values_of_variables_are_replaced_in_logs_and_recordings(kubectl: Program, tmp_path: Path) -> None:
+    content = json.loads(snapshot("deployment-crash-loop").read_text())
+    for item in content["items"]:
+        if item["kind"] == "Pod":
+            item["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": "geheimnis"}, {"name": "DEBUG", "value": "no"}]
+    (tmp_path / "now.json").write_text(json.dumps(content))
+    said = 'echo "no geheimnis"'
+    program = kubectl(f'case "$*" in *" logs "*) {said} ;; *events*) echo "{{\\"items\\": []}}" ;; *) cat {tmp_path}/now.json ;; esac')
+    outcome = run("--kubectl", program, "--retry-limit", "1", "--record", str(tmp_path / "recording"))
+    assert outcome.error["log"] == "no redacted\n"
+    for path in (tmp_path / "recording").iterdir():
+        assert "geheimnis" not in path.read_text()
