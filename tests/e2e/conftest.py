@@ -9,6 +9,9 @@ import json
 import os
 import secrets
 import signal
+import socket
+import socketserver
+import struct
 import subprocess
 import sys
 import threading
@@ -18,14 +21,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
+import yaml
 
 Json = Any
 SCRIPT = Path(os.environ.get("ROLLOUT_STATUS") or Path(__file__).resolve().parents[2] / "rollout_status.py")
 SCHEMA = json.loads((SCRIPT.parent / "schema.json").read_text(encoding="utf-8"))
 KUBECTLS = os.environ.get("ROLLOUT_E2E_KUBECTLS", "kubectl").split(":")
+ROLE, CLUSTER_ROLE = yaml.safe_load_all((SCRIPT.parent / "rbac.yaml").read_text())
 PATIENCE = 120.0  # seconds after which what should have come counts as not coming
 
 
@@ -221,6 +227,134 @@ def processes(mark: str) -> list[int]:
             if mark.encode() in environ.read_bytes().split(b"\0"):
                 found.append(int(environ.parent.name))
     return found
+
+
+def assert_interrupted(tool: subprocess.Popen[str], mark: str, signum: signal.Signals) -> None:
+    assert tool.pid in processes(mark)
+    tool.send_signal(signum)
+    result = ended(tool)
+    assert result.exit == 128 + signum
+    assert result.error["code"] == "interrupted"
+    assert "deployment/web" in result.error["message"]
+    eventually(lambda: not processes(mark), 5)  # a killed process takes a moment to be gone
+
+
+def account(namespace: Namespace, folder: Path) -> str:
+    """The kubeconfig of a new ServiceAccount."""
+    namespace.kubectl("create", "serviceaccount", "pipeline")
+    return kubeconfig(folder, user={"token": namespace.kubectl("create", "token", "pipeline").strip()})
+
+
+def bound(namespace: Namespace, folder: Path, role: Json = ROLE) -> str:
+    """The kubeconfig of a ServiceAccount that has the rights of a role in the namespace."""
+    config = account(namespace, folder)
+    namespace.apply(role)
+    name = role["metadata"]["name"]
+    namespace.kubectl("create", "rolebinding", name, f"--role={name}", f"--serviceaccount={namespace.name}:pipeline")
+    eventually(lambda: is_kept(lambda: namespace.kubectl("--kubeconfig", config, "get", "pods")))
+    return config
+
+
+class Relay(socketserver.BaseRequestHandler):
+    """A connection to the API server, as the proxy's manner has it."""
+
+    def handle(self) -> None:
+        manner = self.server.manner
+        self.server.connections.append((manner, self.request))
+        with suppress(OSError):
+            getattr(self, manner)()
+
+    def passing(self) -> None:
+        """Passes on what the two ends say to each other."""
+        with socket.create_connection(self.server.upstream) as upstream:
+            threading.Thread(target=self.pass_on, args=(upstream, self.request), daemon=True).start()
+            self.pass_on(self.request, upstream)
+
+    def pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while said := source.recv(1 << 16):
+                target.sendall(said)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def resetting(self) -> None:
+        """Accepts, and ends with an RST, which is what closing means without a time to linger."""
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.request.close()
+
+    def mute(self) -> None:
+        """Accepts, listens and never answers."""
+        while self.request.recv(1 << 16):
+            pass
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """Listens as long as it is not refusing; its manner is that of the connections to come."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, port: int, upstream: tuple[str, int]) -> None:
+        super().__init__(("127.0.0.1", port), Relay)
+        self.upstream = upstream
+        self.manner = "passing"
+        self.connections: list[tuple[str, socket.socket]] = []
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        """Accepts no more, and ends all connections."""
+        self.shutdown()
+        self.server_close()
+        for _, connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class Api:
+    """The API server behind a proxy; `config` is the kubeconfig with which kubectl goes through it."""
+
+    def __init__(self, folder: Path) -> None:
+        config = json.loads(kubectl("config", "view", "--minify", "-o", "json"))
+        server = urlsplit(config["clusters"][0]["cluster"]["server"])
+        assert server.hostname
+        self.proxy = Proxy(0, (server.hostname, server.port or 443))
+        self.port = self.proxy.server_address[1]
+        self.config = kubeconfig(folder, cluster={"server": f"https://127.0.0.1:{self.port}", "tls-server-name": server.hostname})
+
+    def refuses(self) -> None:
+        self.proxy.close()
+
+    def is_back(self) -> None:
+        self.proxy = Proxy(self.port, self.proxy.upstream)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Connections are refused."""
+        self.refuses()
+        yield
+        self.is_back()
+
+    @contextmanager
+    def being(self, manner: str) -> Iterator[None]:
+        """New connections are treated in a manner: `resetting` or `mute`."""
+        self.proxy.manner = manner
+        yield
+        self.proxy.manner = "passing"
+
+    def has_been(self, manner: str) -> bool:
+        """Whether a connection has been treated so."""
+        return any(each == manner for each, _ in self.proxy.connections)
+
+
+@contextmanager
+def proxied(folder: Path) -> Iterator[Api]:
+    """The API server behind a proxy, for as long as it is needed."""
+    api = Api(folder)
+    try:
+        yield api
+    finally:
+        api.proxy.close()
 
 
 def running_pods(namespace: Namespace) -> list[dict]:

@@ -22,6 +22,10 @@ def script(text: str) -> Json:
     return {"image": "app:v1", "command": ["sh", "-c", text]}
 
 
+# Ready once somebody says so
+SLEEPS = script("sleep 1000") | {"readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}}
+
+
 def template(name: str, container: Json, revision: str = "", **spec: Json) -> Json:
     """A pod template with one container, `main`; another `revision` makes it another template."""
     main = {"name": "main", **container, "image": f"{IMAGES}/{container['image']}"}

@@ -4,42 +4,37 @@ import json
 import re
 import secrets
 import shlex
-import socket
-import socketserver
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from conftest import (
+    CLUSTER_ROLE,
     PATIENCE,
-    SCRIPT,
+    ROLE,
     Namespace,
     Result,
+    account,
+    bound,
     cluster_wide,
     command,
     ended,
     eventually,
     images_of_running_pods,
     is_kept,
-    kubeconfig,
     kubectl,
     listed,
+    proxied,
     rollout_status,
     running_pods,
     started,
 )
-from manifests import BROKEN, IMAGES, MISSING, NEVER_READY, WEB, Json, deployment, script
+from manifests import BROKEN, IMAGES, MISSING, NEVER_READY, SLEEPS, WEB, Json, deployment, script
 
 CRASHING = script("echo FATAL: no database; exit 3")
 V2 = WEB | {"image": "web:v2"}
-
-# Ready once somebody says so
-SLEEPS = script("sleep 1000") | {"readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}}
 
 SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"size": "1"}}
 
@@ -496,18 +491,18 @@ def test_a_recorded_timeout_replays(namespace: Namespace, tmp_path: Path, secret
 
 def test_a_recorded_run_replays_through_an_api_that_was_down(namespace: Namespace, tmp_path: Path, secret: str) -> None:
     namespace.apply(deployment("web", secretive(SLEEPS, secret)))
-    with proxy(tmp_path) as (config, down):
+    with proxied(tmp_path) as api:
 
         def meanwhile(*tools: subprocess.Popen[str]) -> None:
             (pod,) = (each["metadata"]["name"] for each in eventually(lambda: namespace.get("pods", "-l", "app=web")["items"]))
-            with down():
+            with api.down():
                 for tool in tools:
                     assert tool.stderr
                     assert any("trying again" in line for line in tool.stderr)
                 eventually(lambda: is_kept(lambda: namespace.kubectl("exec", pod, "--", "touch", "/tmp/ready")))
                 namespace.kubectl("wait", "--for=condition=Available", "deployment/web", f"--timeout={PATIENCE:g}s")
 
-        result = assert_replays(namespace, tmp_path, secret, "--kubeconfig", config, meanwhile=meanwhile)
+        result = assert_replays(namespace, tmp_path, secret, "--kubeconfig", api.config, meanwhile=meanwhile)
     assert result.exit == 0
     for folder in ("live", "explained"):
         polls = yaml.safe_load((tmp_path / folder / "recording.yaml").read_text())["polls"]
@@ -562,94 +557,13 @@ def test_a_folder_that_has_something_in_it_is_not_recorded_to(namespace: Namespa
     assert [each.name for each in tmp_path.iterdir()] == ["mine"]
 
 
-class Relay(socketserver.BaseRequestHandler):
-    """Passes on what the two ends of a connection say to each other."""
-
-    def handle(self) -> None:
-        with suppress(OSError), socket.create_connection(self.server.upstream) as upstream:
-            threading.Thread(target=self.pass_on, args=(upstream, self.request), daemon=True).start()
-            self.pass_on(self.request, upstream)
-
-    def pass_on(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while said := source.recv(1 << 16):
-                target.sendall(said)
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
-class Relays(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self, port: int, upstream: tuple[str, int]) -> None:
-        super().__init__(("127.0.0.1", port), Relay)
-        self.upstream = upstream
-        self.connections: list[socket.socket] = []
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-
-    def process_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:
-        self.connections.append(request)
-        super().process_request(request, client_address)
-
-    def close(self) -> None:
-        """Accepts no more, and ends all connections."""
-        self.shutdown()
-        self.server_close()
-        for connection in self.connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def proxy(folder: Path) -> Iterator[tuple[str, Callable]]:
-    """A kubeconfig whose API server is behind a proxy, and a context in which that is down."""
-    config = json.loads(kubectl("config", "view", "--minify", "-o", "json"))
-    server = urlsplit(config["clusters"][0]["cluster"]["server"])
-    assert server.hostname
-    upstream = (server.hostname, server.port or 443)
-    relays = [Relays(0, upstream)]
-    port = relays[0].server_address[1]
-
-    @contextmanager
-    def down() -> Iterator[None]:
-        relays.pop().close()
-        yield
-        relays.append(Relays(port, upstream))
-
-    try:
-        yield kubeconfig(folder, cluster={"server": f"https://127.0.0.1:{port}", "tls-server-name": server.hostname}), down
-    finally:
-        for each in relays:
-            each.close()
-
-
 # -------------------------------------------------------------------------------------------------------------- rights
-
-ROLE, CLUSTER_ROLE = yaml.safe_load_all((SCRIPT.parent / "rbac.yaml").read_text())
 
 
 def lacking(role: Json, resource: str) -> Json:
     """The role without the rights to a resource."""
     rules = [rule | {"resources": [each for each in rule["resources"] if each != resource]} for rule in role["rules"]]
     return role | {"rules": [rule for rule in rules if rule["resources"]]}
-
-
-def account(namespace: Namespace, folder: Path) -> str:
-    """The kubeconfig of a new ServiceAccount."""
-    namespace.kubectl("create", "serviceaccount", "pipeline")
-    return kubeconfig(folder, user={"token": namespace.kubectl("create", "token", "pipeline").strip()})
-
-
-def bound(namespace: Namespace, folder: Path, role: Json = ROLE) -> str:
-    """The kubeconfig of a ServiceAccount that has the rights of a role in the namespace."""
-    config = account(namespace, folder)
-    namespace.apply(role)
-    name = role["metadata"]["name"]
-    namespace.kubectl("create", "rolebinding", name, f"--role={name}", f"--serviceaccount={namespace.name}:pipeline")
-    eventually(lambda: is_kept(lambda: namespace.kubectl("--kubeconfig", config, "get", "pods")))
-    return config
 
 
 def test_the_role_suffices_for_a_success(namespace: Namespace, tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Namespace, ended, eventually, is_kept, kubeconfig, processes, started
+from conftest import Namespace, assert_interrupted, eventually, is_kept, kubeconfig, processes, started
 from manifests import NEVER_READY, WEB, deployment
 
 WAITING = deployment("web", WEB | {"readinessProbe": NEVER_READY})
@@ -59,16 +58,6 @@ def test_a_signal_during_a_call_leaves_no_kubectl_behind(namespace: Namespace, s
         eventually((tmp_path / "hangs").exists)
         assert len(processes(mark)) > 2
         assert_interrupted(tool, mark, signum)
-
-
-def assert_interrupted(tool: subprocess.Popen[str], mark: str, signum: signal.Signals) -> None:
-    assert tool.pid in processes(mark)
-    tool.send_signal(signum)
-    result = ended(tool)
-    assert result.exit == 128 + signum
-    assert result.error["code"] == "interrupted"
-    assert "deployment/web" in result.error["message"]
-    eventually(lambda: not processes(mark), 5)  # a killed process takes a moment to be gone
 
 
 # ------------------------------------------------------------------------------------------------- asking the cluster

@@ -5,12 +5,9 @@ import subprocess
 
 import pytest
 from conftest import Namespace, cluster_wide, ended, eventually, images_of_running_pods, is_kept, kubectl, running_pods, started
-from manifests import BROKEN, IMAGES, MISSING, NEVER_READY, WEB, deployment, policy, runtime_class, script, workload
+from manifests import BROKEN, IMAGES, MISSING, NEVER_READY, SLEEPS, WEB, deployment, policy, runtime_class, script, workload
 
 KINDS = {"StatefulSet": {"serviceName": "db", "replicas": 2}, "DaemonSet": {}}
-
-# Ready once somebody says so
-SLEEPS = script("sleep 1000") | {"readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}}
 
 # ------------------------------------------------------------------------------------------ StatefulSet and DaemonSet
 
