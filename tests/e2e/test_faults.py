@@ -24,10 +24,13 @@ from manifests import BROKEN, MISSING, NEVER_READY, SLEEPS, WEB, Json, deploymen
 
 WAITING = deployment("web", WEB | {"readinessProbe": NEVER_READY})
 
-# Crashes once somebody says so
-BREAKS = script("until [ -e /tmp/broken ]; do sleep 0.1; done; echo FATAL: no database; exit 3") | {
-    "readinessProbe": SLEEPS["readinessProbe"]
-}
+# Crashes once somebody says so, and from then on
+BREAKS = deployment(
+    "web",
+    script("until [ -e /said/broken ]; do sleep 0.1; done; echo FATAL: no database; exit 3")
+    | {"readinessProbe": SLEEPS["readinessProbe"], "volumeMounts": [{"name": "said", "mountPath": "/said"}]},
+    pod={"volumes": [{"name": "said", "emptyDir": {}}]},
+)
 
 
 @pytest.fixture
@@ -89,11 +92,11 @@ def test_a_rollout_that_goes_on_after_the_api_refused_succeeds(namespace: Namesp
 
 
 def test_a_rollout_that_breaks_while_the_api_refuses_fails_with_its_cause(namespace: Namespace, api: Api) -> None:
-    namespace.apply(deployment("web", BREAKS))
+    namespace.apply(BREAKS)
     with started(*watching(namespace, api), "--retry-limit", "0") as (tool, _):
         with api.down():
             assert_tries_again(tool)
-            touch(namespace, "/tmp/broken")
+            touch(namespace, "/said/broken")
             eventually(lambda: namespace.get("pods", "-l", "app=web")["items"][0]["status"]["containerStatuses"][0]["restartCount"])
         result = ended(tool)
     assert result.exit == 1
