@@ -2307,6 +2307,8 @@ class Answer:
     stdout: str
     stderr: str
     killed: bool = False  # since its time was up
+    asked: float = 0.0  # time.monotonic()
+    answered: float = 0.0
 
 
 class Kubectl:
@@ -2369,11 +2371,13 @@ class Started:
         timer.start()
         try:
             process, self.process = self.process.wait(), None
+            answered = time.monotonic()
         finally:
             timer.cancel()
         said = self.err.getvalue().decode("utf-8", "replace").strip()
         stderr = f"{self.problem} {KLOG.sub('', said).strip() or said}".strip()
-        return Answer(process.exit_code, self.out.getvalue().decode("utf-8", "replace"), stderr, self.killed)
+        stdout = self.out.getvalue().decode("utf-8", "replace")
+        return Answer(process.exit_code, stdout, stderr, self.killed, self.started, answered)
 
     def time_is_up(self) -> None:
         self.killed = True
@@ -2401,13 +2405,15 @@ class Clock:
         """Seconds since 1970, to the millisecond."""
         return round(time.monotonic() + self.offset, 3)
 
-    def correct(self, answer: Answer, asked: float) -> str:
+    def correct(self, answer: Answer) -> str:
         """Takes over the time in the Date header of an answer, as `kubectl -v=8` shows it; a note when it is another than ours."""
         self.is_unknown = bool(answer.exit)
         said = self.DATE.search(answer.stderr)
-        date = email.utils.parsedate_to_datetime(said[1]).timestamp() + 0.5 if said else self.now()
-        skew = date - (asked + self.now()) / 2
-        if abs(skew) <= self.SLACK:
+        if not said:
+            return ""
+        date = email.utils.parsedate_to_datetime(said[1]).timestamp() + 0.5
+        skew = date - self.offset - (answer.asked + answer.answered) / 2
+        if abs(skew) <= self.SLACK + (answer.answered - answer.asked) / 2:  # it was written at any time between
             return ""
         self.offset += skew
         return f"this machine's clock is {abs(skew):.0f}s {'behind' if skew > 0 else 'ahead of'} the cluster's, which counts"
@@ -2502,8 +2508,8 @@ class Live:
         """The objects asked for, and the calls that failed. What fails for several resources is asked for one by one."""
         beside = [("get", "--raw", "/version", "-v=8")] if self.clock.is_unknown and requests else []
         calls = (("get", ",".join(resources), *rest, "-o", "json") for _, resources, rest in requests)
-        asked, answers = self.clock.now(), self.kubectl.run(*beside, *calls)
-        if beside and (note := self.clock.correct(answers.pop(0), asked)):
+        answers = self.kubectl.run(*beside, *calls)
+        if beside and (note := self.clock.correct(answers.pop(0))):
             self.notes.append(note)
         found: list[Found] = []
         failed: list[Json] = []
