@@ -151,6 +151,16 @@ def test_an_api_that_answers_no_more_is_unreachable(namespace: Namespace, api: A
         assert result.statuses == {"web": "waiting"}
 
 
+@pytest.mark.parametrize("manner", ["mute", "resetting"])
+def test_an_api_that_never_answered_is_unreachable_and_no_clock_is_wrong(namespace: Namespace, api: Api, manner: str) -> None:
+    namespace.apply(WAITING)
+    with api.being(manner):
+        result = namespace.rollout_status("--kubeconfig", api.config, "--request-timeout", "2s", "--set", "api_grace=3s")
+    assert result.exit == 4
+    assert result.error["code"] == "unreachable"
+    assert "notes" not in result.document
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_the_api_is_mute_leaves_no_kubectl_behind(namespace: Namespace, api: Api, signum: signal.Signals) -> None:
     namespace.apply(WAITING)
