@@ -2381,7 +2381,7 @@ class Started:
 
     def time_is_up(self) -> None:
         self.killed = True
-        self.problem = f"no answer within {self.limit:.3g}s, so it was killed (does a credential plugin wait for an input?)"
+        self.problem = f"no answer within {self.limit:.3g}s, so it was killed (does the API server answer? does a credential plugin wait for an input?)"
         self.kill()
 
     def kill(self) -> None:
