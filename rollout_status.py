@@ -191,7 +191,7 @@ class Parser(argparse.ArgumentParser):
                 yield from [flags[name][0]] if not equals or boolean(value) else []
             else:
                 given = value if equals else next(tokens, None)
-                if given is None:
+                if given in (None, "--"):  # which argparse takes for the end of all flags
                     self.error(f"{token} needs a value")
                 yield f"{flags[name][0]}={given}"
 
@@ -2381,7 +2381,8 @@ class Started:
 
     def time_is_up(self) -> None:
         self.killed = True
-        self.problem = f"no answer within {self.limit:.3g}s, so it was killed (does the API server answer? does a credential plugin wait for an input?)"
+        asked = "does the API server answer? does a credential plugin wait for an input?"
+        self.problem = f"no answer within {self.limit:.3g}s, so it was killed ({asked})"
         self.kill()
 
     def kill(self) -> None:

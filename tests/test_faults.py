@@ -1,23 +1,35 @@
 """Faults of the cluster, the network and the machine that a cluster could not be made to show: a program stands in for kubectl."""
 
+import copy
 import json
 import os
 import re
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 from conftest import FIXTURES, ROOT, environment, run, snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rollout_status
 
 Program = Callable[[str], str]
 SUCCESS = f"cat {snapshot('deployment-success')}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """After each test no process is left that it started."""
+    yield
+    children = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    assert not "".join(children).split()
+
 
 # Fails while there were fewer calls than $1, then answers
 FAILS_AT_FIRST = """
@@ -275,3 +287,73 @@ def test_values_of_variables_are_replaced_in_logs_and_recordings(kubectl: Progra
     assert outcome.error["log"] == "no redacted\n"
     for path in (tmp_path / "recording").iterdir():
         assert "geheimnis" not in path.read_text()
+
+
+def test_of_five_hundred_workloads_the_one_that_fails_is_found_in_the_first_poll(tmp_path: Path) -> None:
+    items = json.loads(snapshot("deployment-success").read_text())["items"]
+    kinds = {each["kind"]: each for each in items}
+    objects = []
+    for number in range(500):
+        names = {"Deployment": (f"web-{number}", None), "ReplicaSet": (f"web-{number}-1", "Deployment")}
+        names |= {f"Pod/{index}": (f"web-{number}-1-{index}", "ReplicaSet") for index in range(10)}
+        for key, (name, owner) in names.items():
+            each = copy.deepcopy(kinds[key.partition("/")[0]])
+            each["metadata"] |= {"name": name, "uid": f"{key}-{number}"}
+            for reference in each["metadata"].get("ownerReferences", ()):
+                reference |= {"uid": f"{owner}-{number}"}
+            objects.append(each)
+    broken = next(each for each in objects if each["metadata"]["name"] == "web-333-1-7")
+    broken["status"]["containerStatuses"][0] |= {"ready": False, "state": {"waiting": {"reason": "ErrImageNeverPull"}}}
+    (tmp_path / "many.json").write_text(json.dumps({"kind": "List", "items": objects}))
+    outcome = run("--replay", str(tmp_path / "many.json"), "--once", "--quiet")
+    assert (outcome.exit, outcome.error["code"], outcome.result["polls"]) == (1, "invalid-config", 1)
+    assert outcome.error["resource"]["name"] == "web-333-1-7"
+
+
+def test_a_folder_that_cannot_be_written_under_the_recording(kubectl: Program) -> None:
+    """/proc stands in for a file system that is read-only."""
+    outcome = run("--kubectl", kubectl(SUCCESS), "--record", "/proc/self/recording")
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    assert "--record" in outcome.error["message"]
+
+
+FLAGS = [
+    flag for flag in rollout_status.parser()._option_string_actions if flag not in ("-h", "--help", "--version", "--kubectl", "--record")
+]
+WORDS = [
+    "",
+    "-",
+    "--",
+    "=",
+    "-1",
+    "0",
+    "1e9",
+    "nan",
+    "x",
+    "a=b",
+    "5s",
+    "-5s",
+    "deployment/web",
+    "pod/",
+    "/",
+    "ä",
+    "\x00",
+    "-n=",
+    "all",
+    "[",
+    "`",
+    "'",
+]
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(FLAGS) | st.sampled_from(WORDS) | st.tuples(st.sampled_from(FLAGS), st.sampled_from(WORDS)).map("=".join),
+        max_size=6,
+    )
+)
+def test_no_argument_is_a_crash(arguments: list[str]) -> None:
+    outcome = run("--replay", str(FIXTURES / "deployment-paused"), "--quiet", *arguments)
+    assert outcome.exit in (0, 1, 2, 3)
+    assert "Traceback" not in outcome.stderr
