@@ -20,7 +20,7 @@ import pytest
 from conftest import FIXTURES, SCHEMA
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from test_deleted_keys import CASES, RULES, Case
+from test_deleted_keys import CASES, Case, rules
 
 import rollout_status
 
@@ -89,7 +89,7 @@ SCHEMA_OF_RESULTS = jsonschema.Draft7Validator(SCHEMA)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder for the objects; the rules are only read once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollout_status, "loaded", lambda *_: RULES)
+        patch.setattr(rollout_status, "loaded", lambda *_: rules())
         yield tmp_path_factory.mktemp("changed")
 
 

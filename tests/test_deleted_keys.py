@@ -30,6 +30,15 @@ import rollout_status
 from rollout_status import Judge, Judgement, Replay, Snapshot, UnreadableError
 
 RULES = rollout_status.Rules(ROOT / "rules", packs=None)
+
+
+def rules() -> rollout_status.Rules:
+    """The built-in rules as a run that has just begun has them: what its command line names is no other run's."""
+    new = copy.copy(RULES)
+    new.called, new.known = {}, {}
+    return new
+
+
 CASES = sorted(path.parent.name for path in FIXTURES.glob("*/recording.yaml"))
 TEXT = "\n".join(path.read_text() for path in [ROOT / "rollout_status.py", *sorted((ROOT / "rules").rglob("*.yaml"))])
 # All words of the program and its rules: a key that is none of them is never asked for by its name
@@ -46,11 +55,15 @@ NOBODYS = (OLD_PODS, "absent: nothing controls it, so it is none of the Deployme
 EXCEPTIONS: dict[tuple[str, Path_], tuple[set[str], str]] = {
     ("Deployment", ("metadata", "deletionTimestamp")): ({"deployment-being-deleted"}, "absent: it is not being deleted"),
     ("ReplicaSet", ("status", "readyReplicas")): ({"deployment-pods-not-listed"}, "absent: 0, so that there is no pod to be missed"),
-    ("Deployment", ()): ({"release-finished-job-removed"}, "never listed: not known, unless by KIND/NAME; the Job beside it succeeds"),
+    ("Deployment", ()): (
+        {"release-finished-job-removed", "generic-owns-a-deployment"},
+        "never listed: not known, unless by KIND/NAME; what is beside it succeeds",
+    ),
     **{
         ("Deployment", ("metadata", "annotations", *path)): ({"expect-image-ignored"}, "absent: it is judged, and ready")
         for path in ((), ("rollout-status/ignore",))
     },
+    ("Widget", ("status", "observedGeneration")): ({"generic-not-observed"}, "absent: its controller does not tell, as many do not"),
     ("Widget", ("status", "conditions", EACH)): ({"generic-moving"}, "absent: nothing says that its controller is at work"),
     ("Pod", ("spec", "containers", EACH, "image")): ({"expect-image-of-pods"}, "absent: the status says which image runs"),
     ("Pod", ()): GONE,
@@ -217,11 +230,12 @@ class Case:
         case = yaml.safe_load((FIXTURES / name / "case.yaml").read_text())
         self.arguments = tuple(case["args"])
         options = rollout_status.parser().parse(["--replay", str(FIXTURES / name), *self.arguments])
-        selection = rollout_status.selected(options, RULES)
+        self.rules = rules()
+        selection = rollout_status.selected(options, self.rules)
         if "stdin" in case:
-            selection.take(RULES, rollout_status.objects_in((FIXTURES / name / case["stdin"]).read_text(), "it"), printed=True)
+            selection.take(self.rules, rollout_status.objects_in((FIXTURES / name / case["stdin"]).read_text(), "it"), printed=True)
         expected = [rollout_status.expected(text) for text in options.expect]
-        self.first = Judge(RULES, selection, rollout_status.settings(options), options.wait_for_create, expected)
+        self.first = Judge(self.rules, selection, rollout_status.settings(options), options.wait_for_create, expected)
         self.source = Replay(FIXTURES / name, None, selection)
         self.moments = list(self.distinct())
 
@@ -288,7 +302,7 @@ class Case:
         """The judgement, and all that a run tells of it: an error may come from there too."""
         self.source.notes.clear()
         run = rollout_status.Run()
-        run.rules, run.source, run.judge, run.judgement = RULES, self.source, judge, judge.judge(snapshot)
+        run.rules, run.source, run.judge, run.judgement = self.rules, self.source, judge, judge.judge(snapshot)
         return run.judgement, run.result(None)
 
 
