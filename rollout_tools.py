@@ -162,7 +162,7 @@ class Explanation:
         """The line about a rule of whose conditions all but one are true."""
         if rule.each is not None:
             return
-        scope = engine.Scope(self.run.judge.roots_of(subject), rule, self.run.judge.interpreter)
+        scope = engine.Scope(engine.View(self.run.judge.roots_of(subject)), rule, self.run.judge.interpreter)
         terms = list(conjuncts(rule.when.tree))
         false = [term for term in terms if not engine.truth(self.value(term, scope))]
         if len(terms) > 1 and len(false) == 1:
@@ -278,7 +278,7 @@ def queried(argv: list[str]) -> tuple[str, int]:
         raise engine.RolloutError("usage", f"no subject {name}{engine.nearest(name, run.rules.kinds)}")
     lines = []
     for subject in (each for workload in run.judgement.workloads for each in subjects(workload.subject) if each.kind.name == name):
-        scope = engine.Scope(run.judge.roots_of(subject), engine.expected("null"), run.judge.interpreter)
+        scope = engine.Scope(engine.View(run.judge.roots_of(subject)), engine.expected("null"), run.judge.interpreter)
         scope.events_of = functools.partial(run.judge.events, subject)
         title = "/".join([*engine.reference(subject.holder).values(), *subject.part.values()])
         lines.append(f"{title}: {json.dumps(scope.value(expression))}")
@@ -881,7 +881,7 @@ def known_fields() -> Json:
     for path in sorted((engine.DATA / "fixtures").glob("*/*.json")):
         objects = engine.objects_in(path.read_text(encoding="utf-8"), str(path))
         snapshot = engine.Snapshot(0.0, objects, None, lambda _: None)
-        tree = engine.Tree(rules, snapshot, engine.Interpreter(0.0))
+        tree = engine.Tree(rules, snapshot, engine.Interpreter(0.0), {})
         for each in objects:
             kind = rules.kind_of(each)
             for subject in subjects(tree.grow(kind, each)) if kind else ():
