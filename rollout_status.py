@@ -18,6 +18,7 @@ verdict of the live run. Errors are raised anywhere and become the JSON and the 
 from __future__ import annotations
 
 import argparse
+import copy
 import difflib
 import email.utils
 import functools
@@ -33,7 +34,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -991,6 +992,7 @@ class Kind:
     resource: str
     short: tuple[str, ...]
     watched: bool  # without --kinds
+    version: str  # of its API, when there may be so many of it that kubectl should not decode them
     listed: bool  # kubectl is asked for it; else only a recording may show it
     waits: bool
     finishes: Expression | None  # whether its success is final: deleted after it, it has still succeeded
@@ -1322,6 +1324,7 @@ class Rules:
             resource=entry.text("resource") or "",
             short=entry.texts("short"),
             watched=entry.flag("watched", default=False),
+            version=entry.text("version") or "",
             listed=entry.flag("listed", default=True),
             waits=entry.flag("waits", default=True),
             finishes=entry.expression("finishes"),
@@ -1493,6 +1496,10 @@ def name_of(resource: Json) -> str:
 
 def namespace_of(resource: Json) -> str:
     return str(field_of(resource, "metadata", "namespace") or "default")
+
+
+def version_of(resource: Json) -> str:
+    return str(field_of(resource, "metadata", "resourceVersion") or "")
 
 
 def created(resource: Json) -> str:
@@ -1974,6 +1981,13 @@ class Judge:
         notes = tuple(dict.fromkeys(self.notes))
         return Judgement(snapshot.at, tuple(workloads), self.failures(workloads), tuple(missing), tuple(awaited), notes)
 
+    def foresee(self, snapshot: Snapshot) -> Judgement:
+        """The judgement that a snapshot would get; this one remembers nothing of it."""
+        other = copy.copy(self)
+        other.progress, other.seen = dict(self.progress), dict(self.seen)
+        other.applied, other.params_of = dict(self.applied), dict(self.params_of)
+        return other.judge(snapshot)
+
     def begin(self, snapshot: Snapshot) -> None:
         """Prepares for judging a moment. Durations are of a clock that stands still while polls fail."""
         self.snapshot, self.interpreter = snapshot, Interpreter(snapshot.at)
@@ -2223,7 +2237,10 @@ def objects_in(text: str, origin: str) -> tuple[Json, ...]:
         contents = list(documents_in(text, origin))
     items: list[Json] = []
     for content in contents:
-        items += content["items"] if isinstance(content, dict) and isinstance(content.get("items"), list) else [content]
+        entries = content.get("items") if isinstance(content, dict) else None
+        kind = str(field_of(content, "kind")).removesuffix("List")  # of the entries, in a list that kubectl has not touched
+        named = {"apiVersion": field_of(content, "apiVersion"), "kind": kind} if kind else {}
+        items += [{**named, **entry} if isinstance(entry, dict) else entry for entry in entries] if isinstance(entries, list) else [content]
     for index, item in enumerate(items):
         texts = [field_of(item, key) for key in ("apiVersion", "kind")]
         if not (all(isinstance(text, str) for text in texts) and isinstance(field_of(item, "metadata"), dict)):
@@ -2460,7 +2477,7 @@ class Kubectl:
             hint = "install kubectl, or say where it is: --kubectl PATH"
             raise RolloutError("kubectl-not-found", f"There is no program {options.kubectl}", hint=hint) from None
         self.limit: float = options.request_timeout
-        self.end = time.monotonic() + options.timeout if options.timeout else float("inf")  # no call lasts longer
+        self.end = float("inf")  # no call lasts longer: time.monotonic() when --timeout is up
         flags = {"context": options.context, "kubeconfig": options.kubeconfig, "request-timeout": f"{self.limit:g}s"}
         self.flags = [f"--{flag}={value}" for flag, value in flags.items() if value]
         self.not_started = (sh.ForkException, OSError)
@@ -2556,55 +2573,208 @@ class Clock:
 
 KLOG = re.compile(r"^[EW]\d{4} .*\n?", re.MULTILINE)  # what client-go logs beside kubectl's own words
 
-Request = tuple[bool, tuple[str, ...], tuple[str, ...]]  # whether for workloads, the resources, further arguments
+
+class Watch:
+    """A `kubectl get --raw` of what changes in one resource. Nothing of it is believed but that there is news."""
+
+    SILENCE = 90.0  # seconds; a live one hears a bookmark about each minute
+    SHORT = 10.0  # seconds; what ends before was no watch
+    URL = "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=300"
+
+    def __init__(self, kubectl: Kubectl, path: str, bell: Bell) -> None:
+        self.bell, self.started, self.heard, self.err = bell, time.monotonic(), 0.0, io.BytesIO()
+        self.ended = ""  # why
+        flags = [flag for flag in kubectl.flags if not flag.startswith("--request-timeout=")]
+        options: dict[str, Any] = {"_out": self.hear, "_err": self.err, "_done": self.end, "_no_out": True, "_tty_out": False}
+        options |= {"_bg": True, "_bg_exc": False, "_new_session": True, "_encoding": "utf-8", "_decode_errors": "replace"}
+        self.process: Any = None
+        try:
+            with Path(os.devnull).open("rb") as nothing:
+                self.process = kubectl.command(*flags, "get", "--raw", Watch.URL % path, _in=nothing, _ok_code=range(-128, 256), **options)
+        except kubectl.not_started as error:
+            self.ended = str(error).strip().splitlines()[-1]
+
+    def hear(self, line: str) -> None:
+        """Takes an event, in a thread of sh: {type, object}. What the last poll has shown is no news."""
+        self.heard = time.monotonic()
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        kind = field_of(event, "type")
+        if kind != "BOOKMARK" and (kind == "DELETED" or field_of(event, "object", "metadata", "resourceVersion") not in self.bell.known):
+            self.bell.rung.set()
+
+    def end(self, *_: object) -> None:
+        """Notes, in a thread of sh, that it has ended: what happens until there is another one is not heard."""
+        said = self.err.getvalue().decode("utf-8", "replace").strip()
+        self.ended = KLOG.sub("", said).strip() or said or "it has ended"
+        self.bell.rung.set()
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.ended and self.heard > 0 and time.monotonic() - self.heard < Watch.SILENCE
+
+    @property
+    def was_in_vain(self) -> bool:
+        """Whether another one would be no better: it ended at once, or was never heard of."""
+        if self.ended:
+            return time.monotonic() - self.started < Watch.SHORT
+        return time.monotonic() - (self.heard or self.started) >= Watch.SILENCE
+
+    def kill(self) -> None:
+        if self.process is not None and not self.ended:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+class Bell:
+    """Rings when something may have changed, as long as each resource that was seen can be watched. The lists stay the truth."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self.kubectl, self.rung = kubectl, threading.Event()
+        self.known: Collection[str] = ()  # resourceVersions of what the last poll has shown
+        self.watches: dict[str, Watch] = {}  # by the path of what they watch
+        self.silent: dict[str, str] = {}  # path -> why it cannot be watched
+
+    def listen(self, paths: Iterable[str]) -> None:
+        """Watches what is at these paths of the API, and what it watches already; what has ended is watched anew."""
+        for path in {*paths, *self.watches} - self.silent.keys():
+            watch = self.watches.get(path)
+            if watch and watch.was_in_vain:
+                self.silent[path] = watch.ended or "nothing is heard of it"
+                watch.kill()
+                del self.watches[path]
+            elif not watch or watch.ended:
+                with INTERRUPTS.hold():
+                    self.watches[path] = Watch(self.kubectl, path, self)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether all is heard."""
+        return bool(self.watches) and not self.silent and all(watch.is_alive for watch in self.watches.values())
+
+    def kill(self) -> None:
+        for watch in self.watches.values():
+            watch.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A list to ask kubectl for. With the `path` of an API it is that one's answer, which kubectl neither decodes nor prints anew."""
+
+    resources: tuple[str, ...]
+    workloads: frozenset[str]  # those of the resources that are listed for the workloads among them
+    where: tuple[str, ...]
+    selector: tuple[str, ...] = ()
+    path: str = ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        if self.path:
+            return ("get", "--raw", self.path)
+        return ("get", ",".join(self.resources), *self.where, *self.selector, "-o", "json")
+
+
 Found = tuple[Request, tuple[Json, ...]]
 
 
+def api_path(version: str, namespace: str, plural: str) -> str:
+    """Where the API server has a resource: of an apiVersion, in a namespace or (empty) in all or none."""
+    return f"/{'apis' if '/' in version else 'api'}/{version}{f'/namespaces/{namespace}' if namespace else ''}/{plural}"
+
+
 class Live:
-    """The polls of a cluster. They start close together, and slow down to the interval while nothing changes."""
+    """The polls of a cluster: at once when something changes that is watched, and else with pauses that grow to the interval."""
 
     redact: Sequence[re.Pattern[str]] = ()  # what is replaced in logs
     FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds, and how much longer each further pause is
+    IDLE = 30.0  # seconds between polls while all that could change is watched
+    GAP, LONGEST_GAP = 0.1, 0.5  # seconds between two polls while there is news without end
+    TICK = 0.5  # seconds after which time alone may have changed the verdict
 
     def __init__(self, options: argparse.Namespace, rules: Rules, selection: Selection) -> None:
         self.options, self.rules, self.selection = options, rules, selection
         self.kubectl, self.clock = Kubectl(options), Clock()
+        self.bell = Bell(self.kubectl)
+        self.is_due: Callable[[Snapshot], bool] = bool  # whether there would be a verdict now, if nothing has changed
         self.notes: list[str] = []
         self.warnings: list[str] = []  # what kubectl says beside its answers
         self.logs: dict[str, str] = {}  # those that were read, as a recording names them
         self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" for where kubectl looks by itself
+        self.known: dict[str, Json] = {}  # the objects of the last poll
+        self.spaces: dict[str, str] = {}  # where kubectl looks by itself -> the namespace that this is
+        self.with_events: set[str] = set()  # namespaces of which the events were read
 
     def polls(self) -> Iterator[Poll]:
         """A poll after each pause, the last one when --timeout is up."""
-        start, pause, before = time.monotonic(), 0.0, None
-        while True:
-            poll = self.poll()
-            yield poll
-            versions = (
-                {(identity(each), field_of(each, "metadata", "resourceVersion")) for each in poll.snapshot.objects}
-                if poll.snapshot
-                else None
-            )
-            pause = pause * self.SLOWER if versions == before and pause else self.FIRST_PAUSE
-            pause, before = min(pause, self.options.interval), versions
-            left = start + self.options.timeout - time.monotonic() if self.options.timeout else pause
-            time.sleep(max(0.0, min(pause, left)))
+        pause = gap = 0.0
+        if self.options.timeout:
+            self.kubectl.end = time.monotonic() + self.options.timeout
+        try:
+            while True:
+                began, before = time.monotonic(), self.bell.known
+                poll = self.poll()
+                yield poll
+                took = time.monotonic() - began
+                self.listen()
+                pause = pause * self.SLOWER if poll.snapshot and self.bell.known == before and pause else self.FIRST_PAUSE
+                pause = self.IDLE if self.bell.is_alive and poll.snapshot else min(pause, self.options.interval)
+                waited = self.rest(poll, pause)
+                gap = self.GAP if waited > self.LONGEST_GAP else min(self.LONGEST_GAP, gap * self.SLOWER)
+                time.sleep(max(0.0, min(max(gap, took) - waited, self.kubectl.end - time.monotonic())))
+        finally:
+            self.bell.kill()
+
+    def listen(self) -> None:
+        """Watches all that the last poll has shown, and the events that it has read."""
+        paths = {api_path("v1", namespace, "events") for namespace in self.with_events}
+        for each in self.known.values():
+            kind, namespace = self.rules.kind_of(each), str(field_of(each, "metadata", "namespace") or "")
+            if kind:
+                paths.add(api_path(each["apiVersion"], "" if self.selection.everywhere else namespace, kind.plural))
+        self.bell.listen(paths)
+        silent = {
+            f"{path} cannot be watched, so it is polled each {self.options.interval:g}s: {why}" for path, why in self.bell.silent.items()
+        }
+        self.notes += sorted(silent - {*self.notes})
+
+    def rest(self, poll: Poll, pause: float) -> float:
+        """Waits until something has changed, time alone could have brought a verdict, or the pause is over; the seconds that it took."""
+        began = time.monotonic()
+        tick, end = self.TICK, min(began + pause, self.kubectl.end)
+        while (left := end - time.monotonic()) > 0 and not self.bell.rung.wait(min(tick, left)):
+            asked = time.monotonic()
+            if poll.snapshot and self.is_due(replace(poll.snapshot, at=self.clock.now())):
+                break
+            tick = max(self.TICK, 10 * (time.monotonic() - asked))  # at most a tenth of the time goes into looking ahead
+        return time.monotonic() - began
 
     def poll(self) -> Poll:
         """What the cluster shows, or the calls that failed. Its time is that before it was asked: never too late."""
         if not self.wanted and (unread := self.read_manifests()):
             return Poll(self.clock.now(), None, (unread,))
         asked = time.monotonic()
+        self.bell.rung.clear()
         found, failed = self.lists([request for namespace in self.wanted for request in self.requests(namespace)])
         at = round(asked + self.clock.offset, 3)
         if failed:
             return Poll(at, None, tuple(failed))
-        objects = {identity(each): each for _, answer in found for each in answer}
-        for (for_workloads, resources, _), answer in found:
-            if for_workloads and resources[0] in self.rules.called:  # whatever the word was, this is what it means
-                self.rules.learn(resources[0], answer)
-        chosen = frozenset(identity(each) for (for_workloads, _, _), answer in found if for_workloads for each in answer)
-        return Poll(at, Snapshot(at, tuple(objects.values()), chosen, functools.cache(self.events)))
+        objects: dict[str, Json] = {}
+        chosen = set()
+        for request, answer in found:
+            if request.resources[0] in self.rules.called:  # whatever the word was, this is what it means
+                self.rules.learn(request.resources[0], answer)
+            if answer and not request.where:
+                self.spaces[""] = str(field_of(answer[0], "metadata", "namespace") or "")
+            for each in answer:
+                key, kind = identity(each), self.rules.kind_of(each)
+                known = self.known.get(key)
+                objects[key] = known if known and version_of(known) == version_of(each) != "" else each
+                if kind and kind.resource in request.workloads:
+                    chosen.add(key)
+        self.known, self.bell.known = objects, frozenset(map(version_of, objects.values()))
+        return Poll(at, Snapshot(at, tuple(objects.values()), frozenset(chosen), functools.cache(self.events)))
 
     def read_manifests(self) -> Json:
         """Learns which workloads are meant, where manifests say it, and what to ask for; the call when it failed."""
@@ -2615,7 +2785,7 @@ class Live:
             try:
                 self.notes += self.selection.take(self.rules, self.objects(answer), printed=False)
             except UnreadableError as error:
-                return {**self.failed(False, "manifests", (), answer.exit, str(error)), "verb": "read"}
+                return {**self.failed(Request(("manifests",), frozenset(), ()), answer.exit, str(error)), "verb": "read"}
         namespaces = self.selection.namespaces or ("",)
         for target in self.selection.targets or ():
             for namespace in [target.namespace] if target.namespace else namespaces:
@@ -2629,36 +2799,50 @@ class Live:
         kinds = dict.fromkeys(self.wanted[namespace])
         where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
         selector = ("-l", self.selection.selector) if self.selection.selector else ()
-        names = {target.name for target in self.selection.targets or () if target.namespace in ("", namespace)}
-        only = ("--field-selector", f"metadata.name={names.pop()}") if len(names) == 1 else ()
-        called = [kind.resource for kind in kinds if kind.resource in self.rules.called]
-        together = tuple(kind.resource for kind in kinds if kind.resource not in called)
-        for resources in [together, *((resource,) for resource in called)]:
-            yield from [(True, resources, (*where, *selector, *only))] if resources else []
         below = dict.fromkeys(self.rules.kinds[name] for kind in kinds for name in kind.owns)
-        owned = tuple(kind.resource for kind in below if kind.listed)
-        yield from [(False, owned, where)] if owned else []
+        owned = [kind for kind in below if kind.listed and (selector or kind not in kinds)]
+        wanted = [kind for kind in kinds if kind.resource not in self.rules.called]
+        for kind in [kind for kind in kinds if kind not in wanted]:
+            yield Request((kind.resource,), frozenset([kind.resource]), where, selector)
+        space = "" if self.selection.everywhere else namespace or self.spaces.get("", "")
+        direct = [kind for kind in owned if kind.version and (space or self.selection.everywhere)]
+        for kind in direct:
+            group = kind.resource.partition(".")[2]
+            path = api_path(f"{group}/{kind.version}" if group else kind.version, space, kind.plural)
+            yield Request((kind.resource,), frozenset(), where, path=path)
+        workloads = frozenset(kind.resource for kind in wanted)
+        rest = tuple(kind.resource for kind in owned if kind not in direct)
+        together = tuple(kind.resource for kind in wanted)
+        for resources in [together, rest] if selector else [(*together, *rest)]:
+            yield from [Request(resources, workloads & {*resources}, where, selector if resources is together else ())] if resources else []
 
     def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
-        """The objects asked for, and the calls that failed. What fails for several resources is asked for one by one."""
+        """The objects asked for, and the calls that failed. What fails otherwise is asked for one by one, in kubectl's own way."""
         beside = [("get", "--raw", "/version", "-v=8")] if self.clock.is_unknown and requests else []
-        calls = (("get", ",".join(resources), *rest, "-o", "json") for _, resources, rest in requests)
-        answers = self.kubectl.run(*beside, *calls)
+        answers = self.kubectl.run(*beside, *(request.arguments for request in requests))
         if beside and (note := self.clock.correct(answers.pop(0))):
             self.notes.append(note)
         found: list[Found] = []
         failed: list[Json] = []
         for request, answer in zip(requests, answers, strict=True):
-            for_workloads, resources, rest = request
             try:
                 found.append((request, self.objects(answer)))
             except UnreadableError as error:
-                if len(resources) == 1 or answer.killed:
-                    failed.append(self.failed(for_workloads, resources[0], rest, answer.exit, str(error)))
+                simple = self.simple(request)
+                if answer.killed or simple == [request]:
+                    failed.append(self.failed(request, answer.exit, str(error)))
                 else:
-                    more = self.lists([(for_workloads, (resource,), rest) for resource in resources])
+                    more = self.lists(simple)
                     found, failed = found + more[0], failed + more[1]
         return found, failed
+
+    def simple(self, request: Request) -> list[Request]:
+        """A request for each resource, of which the workload alone is asked for that is named: someone may list nothing else."""
+        namespace = request.where[1] if request.where[:1] == ("-n",) else ""
+        names = {target.name for target in self.selection.targets or () if target.namespace in ("", namespace)}
+        only = ("--field-selector", f"metadata.name={names.pop()}") if len(names) == 1 else ()
+        alone = [Request((each,), request.workloads & {each}, request.where) for each in request.resources]
+        return [replace(each, selector=only or request.selector) if each.workloads else each for each in alone]
 
     def objects(self, answer: Answer) -> tuple[Json, ...]:
         """The objects in an answer; UnreadableError with kubectl's words when the call failed."""
@@ -2666,12 +2850,16 @@ class Live:
             raise UnreadableError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
         self.warnings += [line for line in answer.stderr.splitlines() if line.strip() and line not in self.warnings]
         shim = "" if answer.stdout[:1] in ("{", "") else f" (is {self.options.kubectl} a shim that prints lines of its own?)"
-        return objects_in(answer.stdout, f"what kubectl printed{shim}")
+        objects = objects_in(answer.stdout, f"what kubectl printed{shim}")
+        for each in objects:
+            each["metadata"].pop("managedFields", None)  # no one reads them, and kubectl leaves them out too
+        return objects
 
-    def failed(self, for_workloads: bool, resource: str, rest: Sequence[str], exit: int, stderr: str) -> Json:
+    def failed(self, request: Request, exit: int, stderr: str) -> Json:
         """A call that failed, as rules/kubectl.yaml sees it."""
-        namespace = rest[1] if rest[:1] == ("-n",) else None
-        optional = for_workloads and self.selection.by_default
+        namespace = request.where[1] if request.where[:1] == ("-n",) else None
+        optional = bool(request.workloads) and self.selection.by_default
+        resource = request.resources[0]
         return {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr, "optional": optional}
 
     def drop(self, call: Json) -> bool:
@@ -2683,6 +2871,7 @@ class Live:
     def events(self, namespace: str) -> list[Json] | None:
         """The events of a namespace; None, and a note until they can be, when they cannot be read."""
         self.notes = [note for note in self.notes if not note.startswith(f"events of namespace {namespace} ")]
+        self.with_events.add(namespace)
         try:
             return list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
         except UnreadableError as error:
@@ -2706,8 +2895,8 @@ class Live:
         rights: dict[tuple[str, str, tuple[str, ...]], bool] = {}
         for namespace in self.wanted:
             where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
-            for _, resources, _ in self.requests(namespace):
-                rights |= {("list", resource, where): True for resource in resources}
+            for request in self.requests(namespace):
+                rights |= {("list", resource, where): True for resource in request.resources}
             rights |= {("list", "events", where): False, ("get", "pods", where): False, ("get", "pods/log", where): False}
         answers = self.kubectl.run(*(("auth", "can-i", verb, resource, *where) for verb, resource, where in rights))
         for (right, needed), answer in zip(rights.items(), answers, strict=True):
@@ -2924,7 +3113,20 @@ class Run:
             self.check_access()
             return
         progress = Progress(sys.stderr, quiet=options.quiet)
-        for poll in self.source.polls():
+        self.source.is_due = lambda snapshot: self.is_due(snapshot, options.stable_for)
+        with closing(self.source.polls()) as polls:
+            self.watch_polls(polls, progress, options)
+
+    def is_due(self, snapshot: Snapshot, stable_for: float) -> bool:
+        """Whether there would be a verdict if nothing had changed but the time."""
+        judgement = self.judge.foresee(snapshot)
+        if not judgement.ready or judgement.nothing:
+            return bool(judgement.failed or judgement.nothing)
+        return bool(self.ready_since < 0 or snapshot.at - self.judge.outage - self.ready_since >= stable_for)
+
+    def watch_polls(self, polls: Iterator[Poll], progress: Progress, options: argparse.Namespace) -> None:
+        """Judges polls until there is a verdict; RolloutError when they end without one."""
+        for poll in polls:
             self.polls += not poll.again
             self.elapsed = poll.at - self.judge.started if self.judge.started >= 0 else 0.0
             try:
