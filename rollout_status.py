@@ -745,7 +745,8 @@ class Document:
         try:
             text = path.read_text(encoding="utf-8")
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            aliases: list[Any] = [event.start_mark for event in yaml.parse(text, loader) if isinstance(event, yaml.AliasEvent)]
+            events: Any = yaml.parse(text, loader) if re.search(r"\*[\w-]", text) else ()
+            aliases: list[Any] = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
             if aliases:
                 self.lines[()] = aliases[0].line + 1
                 self.refuse((), "aliases (*name) are not allowed: write it out")
