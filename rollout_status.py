@@ -1008,18 +1008,18 @@ class Kind:
 
     def is_called(self, word: str) -> bool:
         """Whether KIND/NAME or --kinds means it: deployment, Deployments, deploy, deployment.apps, deployment.v1.apps."""
-        plural, _, group = self.resource.partition(".")
-        return is_word_for(word, (self.name, plural, *self.short), group)
+        return is_word_for(word, self.resource, (self.name, *self.short))
 
     @property
     def plural(self) -> str:
         return self.resource.partition(".")[0]
 
 
-def is_word_for(word: str, names: Collection[str], group: str) -> bool:
-    """Whether a word of the command line is one of the names, with the group, with version and group, or with neither."""
+def is_word_for(word: str, resource: str, names: Collection[str]) -> bool:
+    """Whether a word of the command line is the resource or one of the names, with its group, with version and group, or with neither."""
+    plural, _, group = resource.partition(".")
     name, _, rest = word.lower().partition(".")
-    return name in names and (rest in ("", group) or bool(re.fullmatch(r"v\d+((alpha|beta)\d+)?\." + re.escape(group), rest)))
+    return name in (plural, *names) and (rest in ("", group) or bool(re.fullmatch(r"v\d+((alpha|beta)\d+)?\." + re.escape(group), rest)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -1125,11 +1125,10 @@ class Rules:
 
     def declares(self, document: Document, word: str) -> bool:
         """Whether a file declares the kind that a word of the command line means."""
-        for at in document.entries(("kinds",)):
-            plural, _, group = str(document.get((*at, "resource"), "")).partition(".")
-            if is_word_for(word, (document.get((*at, "name")), plural, *document.texts((*at, "short"))), group):
-                return True
-        return False
+        return any(
+            is_word_for(word, str(document.get((*at, "resource"), "")), (document.get((*at, "name")), *document.texts((*at, "short"))))
+            for at in document.entries(("kinds",))
+        )
 
     def add_all(self, document: Document) -> None:
         """Adds what a file declares. Each name must be new."""
@@ -1447,7 +1446,7 @@ class Rules:
         if key not in self.known:
             names = (name, f"{name}s", f"{name}es", f"{name[:-1]}ies")
             declared = (each for each in self.kinds.values() if each.plural in names and each.resource.partition(".")[2] == group)
-            called = (each for word, each in self.called.items() if is_word_for(word, names, group))
+            called = (each for word, each in self.called.items() if is_word_for(word, f"{name}.{group}", names))
             self.known[key] = next(declared, None) or next(called, None)
         return self.known[key]
 
@@ -2028,11 +2027,14 @@ class Judge:
                     except RolloutError as error:
                         raise RolloutError("usage", f"annotation {key} of {name_of(workload)}: {error.message}") from None
 
+    def rules_of(self, subject: Subject) -> list[Rule]:
+        """The rules about a subject."""
+        own = self.rules.of[subject.kind.name]
+        return own + self.rules.of["workload"] + self.expected if subject.kind.resource and len(subject.lineage) == 1 else own
+
     def findings(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it; one that is ignored or held is judged no further."""
-        rules, view = self.rules.of[subject.kind.name], View(self.roots_of(subject), reads)
-        if subject.kind.resource and len(subject.lineage) == 1:
-            rules = rules + self.rules.of["workload"] + self.expected
+        rules, view = self.rules_of(subject), View(self.roots_of(subject), reads)
         for verdict in ("ignore", "hold"):
             found = [finding for rule in rules if rule.verdict == verdict for finding in self.apply(rule, subject, view)]
             if found:
@@ -3066,14 +3068,22 @@ def settings(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 def loaded(options: argparse.Namespace, base: Path) -> Rules:
     """The rules that the arguments and ROLLOUT_STATUS_RULES name; with the packs when a kind of theirs may be meant."""
-    teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
-    words = [word.strip() for entry in options.kinds for word in entry.split(",")] + [kind for kind, _ in options.names]
-    return Rules(base, teams, packs=words)
+    return Rules(base, team_paths(options), packs=[*kind_words(options), *(kind for kind, _ in options.names)])
+
+
+def team_paths(options: argparse.Namespace) -> list[Path]:
+    """The files and folders of teams' rules that ROLLOUT_STATUS_RULES and --rules name."""
+    return [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
+
+
+def kind_words(options: argparse.Namespace) -> list[str]:
+    """The words of --kinds."""
+    return [word.strip() for entry in options.kinds for word in entry.split(",")]
 
 
 def selected(options: argparse.Namespace, rules: Rules) -> Selection:
     """What the arguments choose; RolloutError `usage` when they contradict each other, or name an unknown kind."""
-    words = [word.strip() for entry in options.kinds for word in entry.split(",")]
+    words = kind_words(options)
     manifests = [("-f", name) for name in options.filename] + ([("-k", options.kustomize)] if options.kustomize else [])
     if options.names and (words or options.selector or manifests):
         raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector, --kinds and -f")

@@ -141,7 +141,7 @@ class Explanation:
 
     def about(self, subject: engine.Subject, indent: str) -> Iterator[str]:
         name = next(iter(subject.part.values()), engine.name_of(subject.value))
-        rules = self.run.rules.of[subject.kind.name] + (self.run.rules.of["workload"] if len(subject.lineage) == 1 else [])
+        rules = self.run.judge.rules_of(subject)
         findings = self.found.get(subject.key, [])
         others = ", not of the current revision" if subject.blocked else ""
         yield f"{indent}{subject.kind.name} {name}: {len(rules)} rules, of which {len(findings)} hold{others}"
@@ -925,8 +925,7 @@ def rules(argv: Sequence[str]) -> tuple[str, int]:
 
 
 def shown_rules(options: Any) -> tuple[str, int]:
-    teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
-    known = engine.Rules(engine.DATA / "rules", teams, packs=None)
+    known = engine.Rules(engine.DATA / "rules", engine.team_paths(options), packs=None)
     for note in known.notes:
         print(f"rollout-status rules: {note}", file=sys.stderr)
     if options.markdown:
