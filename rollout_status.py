@@ -308,7 +308,7 @@ function = jmespath.functions.signature
 
 
 class Functions(jmespath.functions.Functions):
-    """JMESPath's functions and ours. All of these take null; what each then gives is in its docstring."""
+    """JMESPath's functions and ours, at one moment. All of these take null; what each then gives is in its docstring."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -379,17 +379,6 @@ class Functions(jmespath.functions.Functions):
 
 class OrderError(jmespath.exceptions.JMESPathError):
     """What cannot be ordered was to be."""
-
-
-class Interpreter:
-    """What expressions are evaluated with at one moment."""
-
-    def __init__(self, now: float) -> None:
-        self.functions = Functions(now)
-
-    def visit(self, node: Json, value: Json) -> Json:
-        """What a node of a parsed expression gives for a value."""
-        return compiled(node)(value, self.functions)
 
 
 Meaning = Callable[[Json, Functions], Json]  # of a node: what it gives for a value
@@ -636,10 +625,10 @@ class Expression:
                 raise RolloutError("invalid-rules", f"{where}: no function {name}(){nearest(name, known)} (in: {text})")
         return Expression(text, where, tree, compiled(tree), roots_in(tree))
 
-    def value(self, scope: Json, interpreter: Interpreter) -> Json:
+    def value(self, scope: Json, functions: Functions) -> Json:
         """What it gives for a scope; RolloutError `invalid-rules` when it cannot be evaluated."""
         try:
-            return self.meaning(scope, interpreter.functions)
+            return self.meaning(scope, functions)
         except jmespath.exceptions.JMESPathError as error:
             raise RolloutError("invalid-rules", f"{self.where}: {error} (in: {self.text})") from None
 
@@ -649,9 +638,9 @@ class Expectation(Expression):
 
     __slots__ = ()
 
-    def value(self, scope: Json, interpreter: Interpreter) -> Json:
+    def value(self, scope: Json, functions: Functions) -> Json:
         try:
-            return not truth(self.meaning(scope, interpreter.functions))
+            return not truth(self.meaning(scope, functions))
         except OrderError:
             return True
         except jmespath.exceptions.JMESPathError as error:
@@ -1576,7 +1565,7 @@ def is_same_lineage(known: Lineage, above: Lineage) -> bool:
 class Tree:
     """Builds the subjects of a snapshot: each workload with what it owns in its current revision."""
 
-    def __init__(self, rules: Rules, snapshot: Snapshot, interpreter: Interpreter, before: Mapping[str, tuple[Json, Subject]]) -> None:
+    def __init__(self, rules: Rules, snapshot: Snapshot, interpreter: Functions, before: Mapping[str, tuple[Json, Subject]]) -> None:
         self.kinds, self.interpreter = rules.kinds, interpreter
         self.before = before  # the subjects of the snapshot before, with the objects that they were grown from
         self.grown: dict[str, tuple[Json, Subject]] = {}
@@ -1686,7 +1675,7 @@ class Scope:
 
     __slots__ = ("events_of", "interpreter", "lets", "roots", "rule", "seen_events", "view")
 
-    def __init__(self, view: View, rule: Rule, interpreter: Interpreter) -> None:
+    def __init__(self, view: View, rule: Rule, interpreter: Functions) -> None:
         self.view, self.roots, self.rule, self.lets, self.interpreter = view, view.roots, rule, rule.let, interpreter
         self.events_of: Callable[[], Json] | None = None  # set once the rule's state is present: it makes them worth fetching
         self.seen_events: Json = None
@@ -1976,7 +1965,7 @@ class Judge:
 
     def begin(self, snapshot: Snapshot) -> None:
         """Prepares for judging a moment. Durations are of a clock that stands still while polls fail."""
-        self.snapshot, self.interpreter = snapshot, Interpreter(snapshot.at)
+        self.snapshot, self.interpreter = snapshot, Functions(snapshot.at)
         self.now = snapshot.at - self.outage
         self.present: dict[tuple[str, str], float] = {}
         self.still: dict[str, tuple[Json, Reads]] = {}
@@ -2051,9 +2040,9 @@ class Judge:
         known = self.settled.get(subject.key)
         if not (known and known[0] is subject.value and known[1].are_same(roots)):
             known = (subject.value, Reads(subject.lineage[:-1]))
-            self.held = self.interpreter.functions.told_time = False
+            self.held = self.interpreter.told_time = False
             yield from self.findings(subject, known[1])
-            if self.held or self.interpreter.functions.told_time:
+            if self.held or self.interpreter.told_time:
                 return
         self.still[subject.key] = known
 

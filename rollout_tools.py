@@ -187,7 +187,7 @@ class Explanation:
     def value(self, node: Json, scope: engine.Scope) -> Json:
         """What a part of a rule gives; null for one that cannot be evaluated, as the parts before it may see to it that it is not."""
         try:
-            return scope.interpreter.visit(node, scope)
+            return engine.compiled(node)(scope, scope.interpreter)
         except (jmespath.exceptions.JMESPathError, engine.RolloutError):
             return None
 
@@ -881,7 +881,7 @@ def known_fields() -> Json:
     for path in sorted((engine.DATA / "fixtures").glob("*/*.json")):
         objects = engine.objects_in(path.read_text(encoding="utf-8"), str(path))
         snapshot = engine.Snapshot(0.0, objects, None, lambda _: None)
-        tree = engine.Tree(rules, snapshot, engine.Interpreter(0.0), {})
+        tree = engine.Tree(rules, snapshot, engine.Functions(0.0), {})
         for each in objects:
             kind = rules.kind_of(each)
             for subject in subjects(tree.grow(kind, each)) if kind else ():

@@ -8,7 +8,7 @@ import pytest
 from conftest import FIXTURES, ROOT, run, snapshot
 
 import rollout_status
-from rollout_status import Expression, Interpreter, RolloutError, Template
+from rollout_status import Expression, Functions, RolloutError, Template
 
 NOW = rollout_status.timestamp("2026-11-23T12:00:00Z")
 SUBJECT = {
@@ -20,7 +20,7 @@ SUBJECT = {
 
 
 def value(text: str) -> object:
-    return Expression.parse(text, "test").value(SUBJECT, Interpreter(NOW))
+    return Expression.parse(text, "test").value(SUBJECT, Functions(NOW))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_cannot_be_evaluated_is_an_error(expression: str, words: list[str])
     ],
 )
 def test_template(text: str, filled: str) -> None:
-    assert Template.parse(text, "test").fill(lambda expression: expression.value(SUBJECT, Interpreter(NOW))) == filled
+    assert Template.parse(text, "test").fill(lambda expression: expression.value(SUBJECT, Functions(NOW))) == filled
 
 
 @pytest.fixture
