@@ -2894,12 +2894,7 @@ class Run:
         self.rules = loaded(options, self.base)
         selection = selected(options, self.rules)
         self.notes += [f"no rule file declares {word}, so generic rules judge it{self.rules.meant(word)}" for word in self.rules.called]
-        rules = [expected(text) for text in options.expect]
-        for rule in rules:
-            try:
-                self.rules.check_params(rule)
-            except RolloutError as error:
-                raise RolloutError("usage", error.message) from None
+        rules = [expected(text, self.rules) for text in options.expect]
         self.judge = Judge(self.rules, selection, settings(options), options.wait_for_create, rules)
         if options.now is not None and not options.replay:
             raise RolloutError("usage", "--now goes with --replay FILE")
@@ -3113,15 +3108,17 @@ def is_applied(rules: Rules, kind: Kind) -> bool:
     return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.packed
 
 
-def expected(text: str) -> Rule:
-    """The rule of an --expect: wait until the expression is true."""
+def expected(text: str, rules: Rules) -> Rule:
+    """The rule of an --expect: wait until the expression is true; RolloutError `usage` when it is wrong."""
+    message = Template((f"Waiting for what is expected: {text}",))
     try:
         given = Expression.parse(text, "--expect")
+        isnt = Expectation(text, "--expect", given.tree, given.meaning, given.roots)
+        rule = Rule("expect", "--expect", (), None, isnt, None, "wait", None, None, None, {}, frozenset(), None, message, None, logs=False)
+        rules.check_params(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None
-    isnt = Expectation(text, "--expect", given.tree, given.meaning, given.roots)
-    message = Template((f"Waiting for what is expected: {text}",))
-    return Rule("expect", "--expect", (), None, isnt, None, "wait", None, None, None, {}, frozenset(), None, message, None, logs=False)
+    return rule
 
 
 def concluded(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:

@@ -278,7 +278,7 @@ def queried(argv: list[str]) -> tuple[str, int]:
         raise engine.RolloutError("usage", f"no subject {name}{engine.nearest(name, run.rules.kinds)}")
     lines = []
     for subject in (each for workload in run.judgement.workloads for each in subjects(workload.subject) if each.kind.name == name):
-        scope = engine.Scope(engine.View(run.judge.roots_of(subject)), engine.expected("null"), run.judge.interpreter)
+        scope = engine.Scope(engine.View(run.judge.roots_of(subject)), engine.expected("null", run.rules), run.judge.interpreter)
         scope.events_of = functools.partial(run.judge.events, subject)
         title = "/".join([*engine.reference(subject.holder).values(), *subject.part.values()])
         lines.append(f"{title}: {json.dumps(scope.value(expression))}")
