@@ -433,9 +433,9 @@ def index_meaning(node: Json) -> Meaning:
 
 
 def comparator_meaning(node: Json, left: Meaning, right: Meaning) -> Meaning:
-    operator = node["value"]
-    if operator in ("eq", "ne"):
-        wanted = operator == "eq"
+    order = node["value"]
+    if order in ("eq", "ne"):
+        wanted = order == "eq"
         if path_in(node["children"][1]) == ("null",):  # the most frequent of all
             return lambda value, functions: (left(value, functions) is None) is wanted
         return lambda value, functions: is_equal(left(value, functions), right(value, functions)) is wanted
@@ -443,7 +443,7 @@ def comparator_meaning(node: Json, left: Meaning, right: Meaning) -> Meaning:
     def run(value: Json, functions: Functions) -> bool:
         sides = left(value, functions), right(value, functions)
         if {type(side) for side in sides} <= {int, float} or all(isinstance(side, str) for side in sides):
-            return bool(ORDERS[operator](*sides))
+            return bool(ORDERS[order](*sides))
         told = [(path_of(child), json.dumps(side)) for child, side in zip(node["children"], sides, strict=True)]
         paths = [value if path == value else f"{path} = {value}" for path, value in told]
         raise OrderError(f"two numbers or two texts can be ordered, not {' and '.join(paths)}")
@@ -818,6 +818,12 @@ class Document:
         """What a sentence calls the field."""
         return "a file of rules" if not at else f"an entry of {at[-2]}" if isinstance(at[-1], int) else at[-1]
 
+    def members(self, at: Path_) -> list[Path_]:
+        """The paths of the members of the mapping at this path."""
+        with collected(self.problems):
+            return [(*at, name) for name in self.mapping(at)]
+        return []
+
     def entries(self, at: Path_) -> list[Path_]:
         """The paths of the members of the list at this path."""
         content = self.get(at, [])
@@ -1124,8 +1130,8 @@ class Rules:
         for section, keys, needed in (("codes", CODE_KEYS, CODE_KEYS), ("kinds", Kind.__slots__, ("name",)), ("rules", RULE_KEYS, ("id",))):
             for at in document.entries((section,)):
                 self.add(section, Entry(document, at, keys, needed))
-        for name in document.mapping(("params",)):
-            self.add("params", Entry(document, ("params", name), PARAM_KEYS, ()))
+        for at in document.members(("params",)):
+            self.add("params", Entry(document, at, PARAM_KEYS, ()))
 
     def add(self, section: str, entry: Entry) -> None:
         key = {"codes": "code", "kinds": "name", "rules": "id"}.get(section)
@@ -1137,16 +1143,12 @@ class Rules:
     def overlay(self, document: Document) -> None:
         """Takes over what a team's file changes and adds."""
         self.extend(document)
-        named: tuple[list[Path_], list[Path_]] = ([], [])
-        for found, section in zip(named, ("params", "override"), strict=True):
-            with collected(self.problems):
-                found += [(section, name) for name in document.mapping((section,))]
         for take, places in (
             (self.take_code, document.entries(("codes",))),
             (self.take_kind, document.entries(("kinds",))),
-            (self.take_param, named[0]),
+            (self.take_param, document.members(("params",))),
             (self.take_rule, document.entries(("rules",))),
-            (self.override, named[1]),
+            (self.override, document.members(("override",))),
             (self.disable, document.entries(("disable",))),
             (self.restrict, [("annotations",)] if document.get(("annotations",)) is not None else []),
         ):
@@ -1156,13 +1158,11 @@ class Rules:
 
     def extend(self, document: Document) -> None:
         base, rules = document.get(("extends",), "builtin"), self.entries["rules"]
-        if base not in ("builtin", "none"):
-            document.report(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
-        if base == "none":
+        if base == "none":  # but for what kubectl's own errors mean
             self.notes.append(f"the built-in rules are off: success is what this file says ({document.where(('extends',))})")
-        for name in list(rules) if base == "none" else ():  # but for what kubectl's own errors mean
-            if "call" not in rules[name].texts("subject"):
-                del rules[name]
+            self.entries["rules"] = {name: rule for name, rule in rules.items() if "call" in rule.texts("subject")}
+        elif base != "builtin":
+            document.report(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
 
     def take_code(self, document: Document, at: Path_) -> None:
         self.add("codes", Entry(document, at, CODE_KEYS, CODE_KEYS))
@@ -1340,14 +1340,11 @@ class Rules:
         for word in subjects:
             if word not in known:
                 entry.report("subject", f"no subject {word}{nearest(word, known)}")
-        if len(set(DECISIONS) & entry.fields.keys()) != 1:
-            given = sorted(set(DECISIONS) & entry.fields.keys())
-            if given:
-                entry.report(
-                    given[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(given)}: remove the others"
-                )
-            else:
-                entry.missing("verdict", "write one of verdict, fail_when and fail_after")
+        given = sorted(set(DECISIONS) & entry.fields.keys())
+        if not given:
+            entry.missing("verdict", "write one of verdict, fail_when and fail_after")
+        elif len(given) > 1:
+            entry.report(given[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(given)}: remove the others")
         if verdict not in VERDICTS:
             entry.report("verdict", f"no verdict {verdict}{nearest(verdict, VERDICTS)}")
         if code is None and (verdict == "fail" or {"fail_when", "fail_after"} & entry.fields.keys()):
