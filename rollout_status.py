@@ -1186,9 +1186,8 @@ class Rules:
             document.mapping(at, PARAM_KEYS)
             known.replace(document, at)
         elif not isinstance(document.get(at), dict):
-            document.refuse(
-                at, f"no parameter {at[-1]}{nearest(at[-1], self.entries['params'])} A new one is a mapping with type and default"
-            )
+            near = nearest(at[-1], self.entries["params"])
+            document.refuse(at, f"no parameter {at[-1]}{near} (a new one is a mapping with type and default)")
         else:
             self.add("params", Entry(document, at, PARAM_KEYS, ()))
 
@@ -1350,7 +1349,7 @@ class Rules:
         if code is None and (verdict == "fail" or {"fail_when", "fail_after"} & entry.fields.keys()):
             entry.missing("code", "this rule can fail; write one of rules/codes.yaml, or one of yours, like acme/broken")
         if code is not None and "{" not in code and not code_named(self.codes, code):
-            entry.report("code", f"no code {code}{nearest(code, self.codes)} One of yours has a prefix, like acme/{code}")
+            entry.report("code", f"no code {code}{nearest(code, self.codes)} (one of yours has a prefix, like acme/{code})")
         entry.text("docs")
         document, at = entry.place("let")
         lets = {**entry.lets, **{name: (document, (*at, name)) for name in document.mapping(at)}}
