@@ -206,6 +206,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The command line."""
+    several: Any = {"action": "append", "default": []}
     seconds, some_seconds = functools.partial(duration, least=0), functools.partial(duration, least=0.001)
     flags = Parser(
         prog="rollout-status",
@@ -221,37 +222,28 @@ def parser() -> Parser:
     )
     flags.add_argument("names", nargs="*", type=kind_and_name, metavar="KIND/NAME", help="the workloads to judge; default: all")
     add = flags.add_argument_group("what to judge").add_argument
-    add("-n", "--namespace", action="append", default=[], type=word, metavar="NAME", help="repeatable; default: the context's")
+    add("-n", "--namespace", **several, type=word, metavar="NAME", help="repeatable; default: the context's")
     add("-A", "--all-namespaces", action="store_true", help="all namespaces")
     add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
     add(
         "--kinds",
         "--kind-filter",
-        action="append",
-        default=[],
+        **several,
         type=word,
         metavar="KIND,...",
         help="default: deployment,statefulset,daemonset,job; any resource that kubectl knows",
     )
-    add(
-        "-f",
-        "--filename",
-        action="append",
-        default=[],
-        type=word,
-        metavar="FILE",
-        help="what is in these manifests; - : what apply -o json printed",
-    )
+    add("-f", "--filename", **several, type=word, metavar="FILE", help="what is in these manifests; - : what apply -o json printed")
     add("-k", "--kustomize", default="", metavar="DIR", help="what is in this kustomization")
     add = flags.add_argument_group("what counts as failure").add_argument
     add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1 = for ever (6)")
     add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1 = for ever (180s)")
     add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
     add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")
-    add("--expect-image", action="append", default=[], metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
-    add("--expect", action="append", default=[], metavar="EXPR", help="wait until this is true of each workload; repeatable")
-    add("--rules", action="append", default=[], type=word, metavar="PATH", help="a team's rules, a file or a folder; repeatable")
-    add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
+    add("--expect-image", **several, metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
+    add("--expect", **several, metavar="EXPR", help="wait until this is true of each workload; repeatable")
+    add("--rules", **several, type=word, metavar="PATH", help="a team's rules, a file or a folder; repeatable")
+    add("--set", **several, type=setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
     add = flags.add_argument_group("how long").add_argument
     add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
     add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0 = none (0)")
@@ -269,7 +261,7 @@ def parser() -> Parser:
     add("--now", type=timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
     add = flags.add_argument_group("output").add_argument
     add("-o", "--output", default="json", choices=["json", "text"], help="what goes to stdout (json)")
-    add("--redact", action="append", default=[], type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
+    add("--redact", **several, type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
     add("--quiet", action="store_true", help="no progress on stderr")
     add("--version", action="version", version=f"rollout-status {__version__}")
     return flags
