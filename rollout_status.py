@@ -480,8 +480,10 @@ def flatten_meaning(_: Json, base: Meaning) -> Meaning:
 
 
 def function_meaning(node: Json, *arguments: Meaning) -> Meaning:
-    name = node["value"]
-    spec = Functions.FUNCTION_TABLE[name]
+    name, known = node["value"], Functions.FUNCTION_TABLE
+    if name not in known:
+        raise jmespath.exceptions.UnknownFunctionError(f"no function {name}(){nearest(name, known)}")
+    spec = known[name]
     kinds = [type_names(each["types"]) for each in spec["signature"]]
     plain = len(kinds) == len(arguments) and None not in kinds  # JMESPath's own check is slow, and tells what is wrong
 
@@ -596,6 +598,13 @@ def slip(text: str) -> str:
     return next((remedy for pattern, remedy in SLIPS if re.search(pattern, bare)), "")
 
 
+@functools.lru_cache(4096)  # many rules have the same ones
+def understood(text: str) -> tuple[Json, Meaning, Collection[str]]:
+    """The tree of an expression, what it means and the names that it reads; JMESPathError when it is wrong."""
+    tree = Grammar().parse(text).parsed
+    return tree, compiled(tree), roots_in(tree)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
     """A JMESPath expression; `where` is file, line and rule, for its errors."""
@@ -607,19 +616,15 @@ class Expression:
     roots: Collection[str]  # the names that it reads
 
     @staticmethod
-    @functools.lru_cache(4096)  # a `let` of a file is in all of its rules
     def parse(text: str, where: str) -> Expression:
         """The expression; RolloutError `invalid-rules` when it has a typing error or an unknown function."""
         try:
-            tree = Grammar().parse(text).parsed
+            return Expression(text, where, *understood(text))
+        except jmespath.exceptions.UnknownFunctionError as error:
+            problem = str(error)
         except jmespath.exceptions.JMESPathError as error:
             problem = slip(text) or " ".join(str(error).partition(": Parse error")[0].partition("\n")[0].split())
-            raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})") from None
-        known = Functions.FUNCTION_TABLE
-        for name in (node["value"] for node in nodes(tree) if node["type"] == "function_expression"):
-            if name not in known:
-                raise RolloutError("invalid-rules", f"{where}: no function {name}(){nearest(name, known)} (in: {text})")
-        return Expression(text, where, tree, compiled(tree), roots_in(tree))
+        raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})")
 
     def value(self, scope: Json, functions: Functions) -> Json:
         """What it gives for a scope; RolloutError `invalid-rules` when it cannot be evaluated."""
@@ -691,11 +696,11 @@ def printed(value: Json) -> str:
 # -------------------------------------------------------------------------------------------------------------- rules
 
 Path_ = tuple[str | int, ...]  # of a field in a YAML file: ("rules", 3, "when")
-SCALARS: dict[str, Callable[[str], Json]] = {
-    r"true|false": lambda text: text == "true",
-    r"null|~|": lambda text: None,
-    r"[-+]?[0-9]{1,15}": int,
-    r"[-+]?[0-9]{1,15}\.[0-9]+": float,
+SCALARS: dict[re.Pattern[str], Callable[[str], Json]] = {
+    re.compile(r"true|false"): lambda text: text == "true",
+    re.compile(r"null|~|"): lambda text: None,
+    re.compile(r"[-+]?[0-9]{1,15}"): int,
+    re.compile(r"[-+]?[0-9]{1,15}\.[0-9]+"): float,
 }
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
 
@@ -727,6 +732,7 @@ class Document:
         self.path, self.code, self.problems = path, code, problems
         self.lines: dict[Path_, int] = {(): 1}
         self.names: dict[Path_, str] = {}  # the ids of rules
+        self.expressions: dict[Path_, Expression | None] = {}  # that were read: a `let` of the file is in all of its rules
         try:
             text = path.read_text(encoding="utf-8")
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -778,7 +784,7 @@ class Document:
                 self.names[at] = next((str(value.value) for key, value in node.value if key.value == "id"), "")
             return dict(self.read_pair(key, value, at) for key, value in node.value)
         plain = isinstance(node, yaml.ScalarNode) and not node.style
-        return next((to(node.value) for pattern, to in SCALARS.items() if plain and re.fullmatch(pattern, node.value)), node.value)
+        return next((to(node.value) for pattern, to in SCALARS.items() if plain and pattern.fullmatch(node.value)), node.value)
 
     def read_pair(self, key: yaml.Node, value: yaml.Node, at: Path_) -> tuple[str, Json]:
         path = (*at, key.value if isinstance(key.value, str) else "{...}")
@@ -850,10 +856,11 @@ class Document:
         return content is True
 
     def expression(self, at: Path_) -> Expression | None:
-        text = self.text(at)
-        with collected(self.problems):
-            return None if text is None else Expression.parse(text, f"{self.where(at)}: {at[-1]}")
-        return None
+        if at not in self.expressions:
+            text, self.expressions[at] = self.text(at), None
+            with collected(self.problems):
+                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.where(at)}: {at[-1]}")
+        return self.expressions[at]
 
     def some_expression(self, at: Path_) -> Expression:
         if self.get(at) is None:
@@ -1388,7 +1395,7 @@ class Rules:
 
     def check_params(self, rule: Rule) -> None:
         """Refuses `params.x` where no file declares x: it would be null and never match."""
-        for expression in (each for each in rule.expressions() if each not in self.checked):
+        for expression in (each for each in rule.expressions() if "params" in each.text and each not in self.checked):
             self.checked.add(expression)
             for node in nodes(expression.tree):
                 names = [child.get("value") for child in node["children"][:2]] if node["type"] == "subexpression" else []

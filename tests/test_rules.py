@@ -155,6 +155,7 @@ RULE = """rules:
         ),
         (RULE.replace("deployment.spec.replicas ==", "lenght(self) =="), ["no function lenght", "did you mean length"]),
         (RULE.replace("deployment.spec.replicas == `2`", "exceeds(self.a, params.retrylimit)"), ["no parameter retrylimit", "retry_limit"]),
+        (RULE.replace("deployment.spec.replicas == `2`", "reached(length(self.a[:2]), params.retrylimit)"), ["no parameter retrylimit"]),
         (RULE.replace("deployment.spec", "deploymnt.spec"), ["team.yaml:4: mine: when", "no root deploymnt", "did you mean deployment"]),
         (RULE.replace("== `2`", "== true"), ["no root true"]),
         (RULE.replace("deployment.spec.replicas == `2`", "events"), ["mine: when", "cannot use events"]),
