@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import difflib
-import email.utils
 import functools
 import gc
 import io
@@ -32,7 +30,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -64,8 +61,15 @@ class RolloutError(Exception):
 def nearest(word: Json, words: Iterable[str]) -> str:
     """The end of an error's sentence: "; did you mean X?", or all that there is when nothing is close."""
     known = sorted(words)
-    close = difflib.get_close_matches(str(word), known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}"
+    close = closest(str(word), known)
+    return f"; did you mean {close}?" if close else f"; there is {', '.join(known)}"
+
+
+def closest(word: str, words: Sequence[str]) -> str:
+    """The word that is spelt most like this one; empty when none is close."""
+    import difflib  # noqa: PLC0415, only for errors: it takes 3 ms
+
+    return next(iter(difflib.get_close_matches(word, words, 1)), "")
 
 
 @contextmanager
@@ -207,6 +211,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The command line."""
+    several: Any = {"action": "append", "default": []}
     seconds, some_seconds = functools.partial(duration, least=0), functools.partial(duration, least=0.001)
     flags = Parser(
         prog="rollout-status",
@@ -222,37 +227,28 @@ def parser() -> Parser:
     )
     flags.add_argument("names", nargs="*", type=kind_and_name, metavar="KIND/NAME", help="the workloads to judge; default: all")
     add = flags.add_argument_group("what to judge").add_argument
-    add("-n", "--namespace", action="append", default=[], type=word, metavar="NAME", help="repeatable; default: the context's")
+    add("-n", "--namespace", **several, type=word, metavar="NAME", help="repeatable; default: the context's")
     add("-A", "--all-namespaces", action="store_true", help="all namespaces")
     add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
     add(
         "--kinds",
         "--kind-filter",
-        action="append",
-        default=[],
+        **several,
         type=word,
         metavar="KIND,...",
         help="default: deployment,statefulset,daemonset,job; any resource that kubectl knows",
     )
-    add(
-        "-f",
-        "--filename",
-        action="append",
-        default=[],
-        type=word,
-        metavar="FILE",
-        help="what is in these manifests; - : what apply -o json printed",
-    )
+    add("-f", "--filename", **several, type=word, metavar="FILE", help="what is in these manifests; - : what apply -o json printed")
     add("-k", "--kustomize", default="", metavar="DIR", help="what is in this kustomization")
     add = flags.add_argument_group("what counts as failure").add_argument
     add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1 = for ever (6)")
     add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1 = for ever (180s)")
     add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
     add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")
-    add("--expect-image", action="append", default=[], metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
-    add("--expect", action="append", default=[], metavar="EXPR", help="wait until this is true of each workload; repeatable")
-    add("--rules", action="append", default=[], type=word, metavar="PATH", help="a team's rules, a file or a folder; repeatable")
-    add("--set", action="append", default=[], type=setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
+    add("--expect-image", **several, metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
+    add("--expect", **several, metavar="EXPR", help="wait until this is true of each workload; repeatable")
+    add("--rules", **several, type=word, metavar="PATH", help="a team's rules, a file or a folder; repeatable")
+    add("--set", **several, type=setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
     add = flags.add_argument_group("how long").add_argument
     add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
     add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0 = none (0)")
@@ -270,7 +266,7 @@ def parser() -> Parser:
     add("--now", type=timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
     add = flags.add_argument_group("output").add_argument
     add("-o", "--output", default="json", choices=["json", "text"], help="what goes to stdout (json)")
-    add("--redact", action="append", default=[], type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
+    add("--redact", **several, type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
     add("--quiet", action="store_true", help="no progress on stderr")
     add("--version", action="version", version=f"rollout-status {__version__}")
     return flags
@@ -309,7 +305,7 @@ function = jmespath.functions.signature
 
 
 class Functions(jmespath.functions.Functions):
-    """JMESPath's functions and ours. All of these take null; what each then gives is in its docstring."""
+    """JMESPath's functions and ours, at one moment. All of these take null; what each then gives is in its docstring."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -382,17 +378,6 @@ class OrderError(jmespath.exceptions.JMESPathError):
     """What cannot be ordered was to be."""
 
 
-class Interpreter:
-    """What expressions are evaluated with at one moment."""
-
-    def __init__(self, now: float) -> None:
-        self.functions = Functions(now)
-
-    def visit(self, node: Json, value: Json) -> Json:
-        """What a node of a parsed expression gives for a value."""
-        return compiled(node)(value, self.functions)
-
-
 Meaning = Callable[[Json, Functions], Json]  # of a node: what it gives for a value
 
 
@@ -445,9 +430,9 @@ def index_meaning(node: Json) -> Meaning:
 
 
 def comparator_meaning(node: Json, left: Meaning, right: Meaning) -> Meaning:
-    operator = node["value"]
-    if operator in ("eq", "ne"):
-        wanted = operator == "eq"
+    order = node["value"]
+    if order in ("eq", "ne"):
+        wanted = order == "eq"
         if path_in(node["children"][1]) == ("null",):  # the most frequent of all
             return lambda value, functions: (left(value, functions) is None) is wanted
         return lambda value, functions: is_equal(left(value, functions), right(value, functions)) is wanted
@@ -455,7 +440,7 @@ def comparator_meaning(node: Json, left: Meaning, right: Meaning) -> Meaning:
     def run(value: Json, functions: Functions) -> bool:
         sides = left(value, functions), right(value, functions)
         if {type(side) for side in sides} <= {int, float} or all(isinstance(side, str) for side in sides):
-            return bool(ORDERS[operator](*sides))
+            return bool(ORDERS[order](*sides))
         told = [(path_of(child), json.dumps(side)) for child, side in zip(node["children"], sides, strict=True)]
         paths = [value if path == value else f"{path} = {value}" for path, value in told]
         raise OrderError(f"two numbers or two texts can be ordered, not {' and '.join(paths)}")
@@ -496,8 +481,10 @@ def flatten_meaning(_: Json, base: Meaning) -> Meaning:
 
 
 def function_meaning(node: Json, *arguments: Meaning) -> Meaning:
-    name = node["value"]
-    spec = Functions.FUNCTION_TABLE[name]
+    name, known = node["value"], Functions.FUNCTION_TABLE
+    if name not in known:
+        raise jmespath.exceptions.UnknownFunctionError(f"no function {name}(){nearest(name, known)}")
+    spec = known[name]
     kinds = [type_names(each["types"]) for each in spec["signature"]]
     plain = len(kinds) == len(arguments) and None not in kinds  # JMESPath's own check is slow, and tells what is wrong
 
@@ -612,6 +599,13 @@ def slip(text: str) -> str:
     return next((remedy for pattern, remedy in SLIPS if re.search(pattern, bare)), "")
 
 
+@functools.lru_cache(4096)  # many rules have the same ones
+def understood(text: str) -> tuple[Json, Meaning, Collection[str]]:
+    """The tree of an expression, what it means and the names that it reads; JMESPathError when it is wrong."""
+    tree = Grammar().parse(text).parsed
+    return tree, compiled(tree), roots_in(tree)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
     """A JMESPath expression; `where` is file, line and rule, for its errors."""
@@ -623,24 +617,20 @@ class Expression:
     roots: Collection[str]  # the names that it reads
 
     @staticmethod
-    @functools.lru_cache(4096)  # a `let` of a file is in all of its rules
     def parse(text: str, where: str) -> Expression:
         """The expression; RolloutError `invalid-rules` when it has a typing error or an unknown function."""
         try:
-            tree = Grammar().parse(text).parsed
+            return Expression(text, where, *understood(text))
+        except jmespath.exceptions.UnknownFunctionError as error:
+            problem = str(error)
         except jmespath.exceptions.JMESPathError as error:
             problem = slip(text) or " ".join(str(error).partition(": Parse error")[0].partition("\n")[0].split())
-            raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})") from None
-        known = Functions.FUNCTION_TABLE
-        for name in (node["value"] for node in nodes(tree) if node["type"] == "function_expression"):
-            if name not in known:
-                raise RolloutError("invalid-rules", f"{where}: no function {name}(){nearest(name, known)} (in: {text})")
-        return Expression(text, where, tree, compiled(tree), roots_in(tree))
+        raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})")
 
-    def value(self, scope: Json, interpreter: Interpreter) -> Json:
+    def value(self, scope: Json, functions: Functions) -> Json:
         """What it gives for a scope; RolloutError `invalid-rules` when it cannot be evaluated."""
         try:
-            return self.meaning(scope, interpreter.functions)
+            return self.meaning(scope, functions)
         except jmespath.exceptions.JMESPathError as error:
             raise RolloutError("invalid-rules", f"{self.where}: {error} (in: {self.text})") from None
 
@@ -650,9 +640,9 @@ class Expectation(Expression):
 
     __slots__ = ()
 
-    def value(self, scope: Json, interpreter: Interpreter) -> Json:
+    def value(self, scope: Json, functions: Functions) -> Json:
         try:
-            return not truth(self.meaning(scope, interpreter.functions))
+            return not truth(self.meaning(scope, functions))
         except OrderError:
             return True
         except jmespath.exceptions.JMESPathError as error:
@@ -707,11 +697,11 @@ def printed(value: Json) -> str:
 # -------------------------------------------------------------------------------------------------------------- rules
 
 Path_ = tuple[str | int, ...]  # of a field in a YAML file: ("rules", 3, "when")
-SCALARS: dict[str, Callable[[str], Json]] = {
-    r"true|false": lambda text: text == "true",
-    r"null|~|": lambda text: None,
-    r"[-+]?[0-9]{1,15}": int,
-    r"[-+]?[0-9]{1,15}\.[0-9]+": float,
+SCALARS: dict[re.Pattern[str], Callable[[str], Json]] = {
+    re.compile(r"true|false"): lambda text: text == "true",
+    re.compile(r"null|~|"): lambda text: None,
+    re.compile(r"[-+]?[0-9]{1,15}"): int,
+    re.compile(r"[-+]?[0-9]{1,15}\.[0-9]+"): float,
 }
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
 
@@ -743,10 +733,12 @@ class Document:
         self.path, self.code, self.problems = path, code, problems
         self.lines: dict[Path_, int] = {(): 1}
         self.names: dict[Path_, str] = {}  # the ids of rules
+        self.expressions: dict[Path_, Expression | None] = {}  # that were read: a `let` of the file is in all of its rules
         try:
             text = path.read_text(encoding="utf-8")
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            aliases: list[Any] = [event.start_mark for event in yaml.parse(text, loader) if isinstance(event, yaml.AliasEvent)]
+            events: Any = yaml.parse(text, loader) if re.search(r"\*[\w-]", text) else ()
+            aliases: list[Any] = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
             if aliases:
                 self.lines[()] = aliases[0].line + 1
                 self.refuse((), "aliases (*name) are not allowed: write it out")
@@ -793,7 +785,7 @@ class Document:
                 self.names[at] = next((str(value.value) for key, value in node.value if key.value == "id"), "")
             return dict(self.read_pair(key, value, at) for key, value in node.value)
         plain = isinstance(node, yaml.ScalarNode) and not node.style
-        return next((to(node.value) for pattern, to in SCALARS.items() if plain and re.fullmatch(pattern, node.value)), node.value)
+        return next((to(node.value) for pattern, to in SCALARS.items() if plain and pattern.fullmatch(node.value)), node.value)
 
     def read_pair(self, key: yaml.Node, value: yaml.Node, at: Path_) -> tuple[str, Json]:
         path = (*at, key.value if isinstance(key.value, str) else "{...}")
@@ -829,6 +821,12 @@ class Document:
         """What a sentence calls the field."""
         return "a file of rules" if not at else f"an entry of {at[-2]}" if isinstance(at[-1], int) else at[-1]
 
+    def members(self, at: Path_) -> list[Path_]:
+        """The paths of the members of the mapping at this path."""
+        with collected(self.problems):
+            return [(*at, name) for name in self.mapping(at)]
+        return []
+
     def entries(self, at: Path_) -> list[Path_]:
         """The paths of the members of the list at this path."""
         content = self.get(at, [])
@@ -859,10 +857,11 @@ class Document:
         return content is True
 
     def expression(self, at: Path_) -> Expression | None:
-        text = self.text(at)
-        with collected(self.problems):
-            return None if text is None else Expression.parse(text, f"{self.where(at)}: {at[-1]}")
-        return None
+        if at not in self.expressions:
+            text, self.expressions[at] = self.text(at), None
+            with collected(self.problems):
+                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.where(at)}: {at[-1]}")
+        return self.expressions[at]
 
     def some_expression(self, at: Path_) -> Expression:
         if self.get(at) is None:
@@ -1009,18 +1008,18 @@ class Kind:
 
     def is_called(self, word: str) -> bool:
         """Whether KIND/NAME or --kinds means it: deployment, Deployments, deploy, deployment.apps, deployment.v1.apps."""
-        plural, _, group = self.resource.partition(".")
-        return is_word_for(word, (self.name, plural, *self.short), group)
+        return is_word_for(word, self.resource, (self.name, *self.short))
 
     @property
     def plural(self) -> str:
         return self.resource.partition(".")[0]
 
 
-def is_word_for(word: str, names: Collection[str], group: str) -> bool:
-    """Whether a word of the command line is one of the names, with the group, with version and group, or with neither."""
+def is_word_for(word: str, resource: str, names: Collection[str]) -> bool:
+    """Whether a word of the command line is the resource or one of the names, with its group, with version and group, or with neither."""
+    plural, _, group = resource.partition(".")
     name, _, rest = word.lower().partition(".")
-    return name in names and (rest in ("", group) or bool(re.fullmatch(r"v\d+((alpha|beta)\d+)?\." + re.escape(group), rest)))
+    return name in (plural, *names) and (rest in ("", group) or bool(re.fullmatch(r"v\d+((alpha|beta)\d+)?\." + re.escape(group), rest)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -1126,19 +1125,18 @@ class Rules:
 
     def declares(self, document: Document, word: str) -> bool:
         """Whether a file declares the kind that a word of the command line means."""
-        for at in document.entries(("kinds",)):
-            plural, _, group = str(document.get((*at, "resource"), "")).partition(".")
-            if is_word_for(word, (document.get((*at, "name")), plural, *document.texts((*at, "short"))), group):
-                return True
-        return False
+        return any(
+            is_word_for(word, str(document.get((*at, "resource"), "")), (document.get((*at, "name")), *document.texts((*at, "short"))))
+            for at in document.entries(("kinds",))
+        )
 
     def add_all(self, document: Document) -> None:
         """Adds what a file declares. Each name must be new."""
         for section, keys, needed in (("codes", CODE_KEYS, CODE_KEYS), ("kinds", Kind.__slots__, ("name",)), ("rules", RULE_KEYS, ("id",))):
             for at in document.entries((section,)):
                 self.add(section, Entry(document, at, keys, needed))
-        for name in document.mapping(("params",)):
-            self.add("params", Entry(document, ("params", name), PARAM_KEYS, ()))
+        for at in document.members(("params",)):
+            self.add("params", Entry(document, at, PARAM_KEYS, ()))
 
     def add(self, section: str, entry: Entry) -> None:
         key = {"codes": "code", "kinds": "name", "rules": "id"}.get(section)
@@ -1150,16 +1148,12 @@ class Rules:
     def overlay(self, document: Document) -> None:
         """Takes over what a team's file changes and adds."""
         self.extend(document)
-        named: tuple[list[Path_], list[Path_]] = ([], [])
-        for found, section in zip(named, ("params", "override"), strict=True):
-            with collected(self.problems):
-                found += [(section, name) for name in document.mapping((section,))]
         for take, places in (
             (self.take_code, document.entries(("codes",))),
             (self.take_kind, document.entries(("kinds",))),
-            (self.take_param, named[0]),
+            (self.take_param, document.members(("params",))),
             (self.take_rule, document.entries(("rules",))),
-            (self.override, named[1]),
+            (self.override, document.members(("override",))),
             (self.disable, document.entries(("disable",))),
             (self.restrict, [("annotations",)] if document.get(("annotations",)) is not None else []),
         ):
@@ -1169,13 +1163,11 @@ class Rules:
 
     def extend(self, document: Document) -> None:
         base, rules = document.get(("extends",), "builtin"), self.entries["rules"]
-        if base not in ("builtin", "none"):
-            document.report(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
-        if base == "none":
+        if base == "none":  # but for what kubectl's own errors mean
             self.notes.append(f"the built-in rules are off: success is what this file says ({document.where(('extends',))})")
-        for name in list(rules) if base == "none" else ():  # but for what kubectl's own errors mean
-            if "call" not in rules[name].texts("subject"):
-                del rules[name]
+            self.entries["rules"] = {name: rule for name, rule in rules.items() if "call" in rule.texts("subject")}
+        elif base != "builtin":
+            document.report(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
 
     def take_code(self, document: Document, at: Path_) -> None:
         self.add("codes", Entry(document, at, CODE_KEYS, CODE_KEYS))
@@ -1199,9 +1191,8 @@ class Rules:
             document.mapping(at, PARAM_KEYS)
             known.replace(document, at)
         elif not isinstance(document.get(at), dict):
-            document.refuse(
-                at, f"no parameter {at[-1]}{nearest(at[-1], self.entries['params'])} A new one is a mapping with type and default"
-            )
+            near = nearest(at[-1], self.entries["params"])
+            document.refuse(at, f"no parameter {at[-1]}{near} (a new one is a mapping with type and default)")
         else:
             self.add("params", Entry(document, at, PARAM_KEYS, ()))
 
@@ -1354,20 +1345,17 @@ class Rules:
         for word in subjects:
             if word not in known:
                 entry.report("subject", f"no subject {word}{nearest(word, known)}")
-        if len(set(DECISIONS) & entry.fields.keys()) != 1:
-            given = sorted(set(DECISIONS) & entry.fields.keys())
-            if given:
-                entry.report(
-                    given[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(given)}: remove the others"
-                )
-            else:
-                entry.missing("verdict", "write one of verdict, fail_when and fail_after")
+        given = sorted(set(DECISIONS) & entry.fields.keys())
+        if not given:
+            entry.missing("verdict", "write one of verdict, fail_when and fail_after")
+        elif len(given) > 1:
+            entry.report(given[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(given)}: remove the others")
         if verdict not in VERDICTS:
             entry.report("verdict", f"no verdict {verdict}{nearest(verdict, VERDICTS)}")
         if code is None and (verdict == "fail" or {"fail_when", "fail_after"} & entry.fields.keys()):
             entry.missing("code", "this rule can fail; write one of rules/codes.yaml, or one of yours, like acme/broken")
         if code is not None and "{" not in code and not code_named(self.codes, code):
-            entry.report("code", f"no code {code}{nearest(code, self.codes)} One of yours has a prefix, like acme/{code}")
+            entry.report("code", f"no code {code}{nearest(code, self.codes)} (one of yours has a prefix, like acme/{code})")
         entry.text("docs")
         document, at = entry.place("let")
         lets = {**entry.lets, **{name: (document, (*at, name)) for name in document.mapping(at)}}
@@ -1410,7 +1398,7 @@ class Rules:
 
     def check_params(self, rule: Rule) -> None:
         """Refuses `params.x` where no file declares x: it would be null and never match."""
-        for expression in (each for each in rule.expressions() if each not in self.checked):
+        for expression in (each for each in rule.expressions() if "params" in each.text and each not in self.checked):
             self.checked.add(expression)
             for node in nodes(expression.tree):
                 names = [child.get("value") for child in node["children"][:2]] if node["type"] == "subexpression" else []
@@ -1441,7 +1429,7 @@ class Rules:
         if any(kind.is_called(word) for kind in declared):
             return ""
         names = [name for kind in declared for name in (kind.name, kind.plural)]
-        return nearest(word, names) if difflib.get_close_matches(word.lower(), names, 1) else ""
+        return nearest(word, names) if closest(word.lower(), names) else ""
 
     def kind_of(self, resource: Json) -> Kind | None:
         """The kind of an object or of an owner reference, told by API group and kind; None for any that nobody has named."""
@@ -1449,7 +1437,7 @@ class Rules:
         if key not in self.known:
             names = (name, f"{name}s", f"{name}es", f"{name[:-1]}ies")
             declared = (each for each in self.kinds.values() if each.plural in names and each.resource.partition(".")[2] == group)
-            called = (each for word, each in self.called.items() if is_word_for(word, names, group))
+            called = (each for word, each in self.called.items() if is_word_for(word, f"{name}.{group}", names))
             self.known[key] = next(declared, None) or next(called, None)
         return self.known[key]
 
@@ -1583,7 +1571,7 @@ def is_same_lineage(known: Lineage, above: Lineage) -> bool:
 class Tree:
     """Builds the subjects of a snapshot: each workload with what it owns in its current revision."""
 
-    def __init__(self, rules: Rules, snapshot: Snapshot, interpreter: Interpreter, before: Mapping[str, tuple[Json, Subject]]) -> None:
+    def __init__(self, rules: Rules, snapshot: Snapshot, interpreter: Functions, before: Mapping[str, tuple[Json, Subject]]) -> None:
         self.kinds, self.interpreter = rules.kinds, interpreter
         self.before = before  # the subjects of the snapshot before, with the objects that they were grown from
         self.grown: dict[str, tuple[Json, Subject]] = {}
@@ -1693,7 +1681,7 @@ class Scope:
 
     __slots__ = ("events_of", "interpreter", "lets", "roots", "rule", "seen_events", "view")
 
-    def __init__(self, view: View, rule: Rule, interpreter: Interpreter) -> None:
+    def __init__(self, view: View, rule: Rule, interpreter: Functions) -> None:
         self.view, self.roots, self.rule, self.lets, self.interpreter = view, view.roots, rule, rule.let, interpreter
         self.events_of: Callable[[], Json] | None = None  # set once the rule's state is present: it makes them worth fetching
         self.seen_events: Json = None
@@ -1990,7 +1978,7 @@ class Judge:
 
     def begin(self, snapshot: Snapshot) -> None:
         """Prepares for judging a moment. Durations are of a clock that stands still while polls fail."""
-        self.snapshot, self.interpreter = snapshot, Interpreter(snapshot.at)
+        self.snapshot, self.interpreter = snapshot, Functions(snapshot.at)
         self.now = snapshot.at - self.outage
         self.present: dict[tuple[str, str], float] = {}
         self.still: dict[str, tuple[Json, Reads]] = {}
@@ -2041,11 +2029,14 @@ class Judge:
                     except RolloutError as error:
                         raise RolloutError("usage", f"annotation {key} of {name_of(workload)}: {error.message}") from None
 
+    def rules_of(self, subject: Subject) -> list[Rule]:
+        """The rules about a subject."""
+        own = self.rules.of[subject.kind.name]
+        return own + self.rules.of["workload"] + self.expected if subject.kind.resource and len(subject.lineage) == 1 else own
+
     def findings(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it; one that is ignored or held is judged no further."""
-        rules, view = self.rules.of[subject.kind.name], View(self.roots_of(subject), reads)
-        if subject.kind.resource and len(subject.lineage) == 1:
-            rules = rules + self.rules.of["workload"] + self.expected
+        rules, view = self.rules_of(subject), View(self.roots_of(subject), reads)
         for verdict in ("ignore", "hold"):
             found = [finding for rule in rules if rule.verdict == verdict for finding in self.apply(rule, subject, view)]
             if found:
@@ -2062,9 +2053,9 @@ class Judge:
         known = self.settled.get(subject.key)
         if not (known and known[0] is subject.value and known[1].are_same(roots)):
             known = (subject.value, Reads(subject.lineage[:-1]))
-            self.held = self.interpreter.functions.told_time = False
+            self.held = self.interpreter.told_time = False
             yield from self.findings(subject, known[1])
-            if self.held or self.interpreter.functions.told_time:
+            if self.held or self.interpreter.told_time:
                 return
         self.still[subject.key] = known
 
@@ -2563,6 +2554,8 @@ class Clock:
         said = self.DATE.search(answer.stderr)
         if not said:
             return ""
+        import email.utils  # noqa: PLC0415, only here: it takes 18 ms, and a replay does without it
+
         date = email.utils.parsedate_to_datetime(said[1]).timestamp() + 0.5
         skew = date - self.offset - (answer.asked + answer.answered) / 2
         if abs(skew) <= self.SLACK + (answer.answered - answer.asked) / 2:  # it was written at any time between
@@ -3091,12 +3084,7 @@ class Run:
         self.rules = loaded(options, self.base)
         selection = selected(options, self.rules)
         self.notes += [f"no rule file declares {word}, so generic rules judge it{self.rules.meant(word)}" for word in self.rules.called]
-        rules = [expected(text) for text in options.expect]
-        for rule in rules:
-            try:
-                self.rules.check_params(rule)
-            except RolloutError as error:
-                raise RolloutError("usage", error.message) from None
+        rules = [expected(text, self.rules) for text in options.expect]
         self.judge = Judge(self.rules, selection, settings(options), options.wait_for_create, rules)
         if options.now is not None and not options.replay:
             raise RolloutError("usage", "--now goes with --replay FILE")
@@ -3267,14 +3255,22 @@ def settings(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 def loaded(options: argparse.Namespace, base: Path) -> Rules:
     """The rules that the arguments and ROLLOUT_STATUS_RULES name; with the packs when a kind of theirs may be meant."""
-    teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
-    words = [word.strip() for entry in options.kinds for word in entry.split(",")] + [kind for kind, _ in options.names]
-    return Rules(base, teams, packs=words)
+    return Rules(base, team_paths(options), packs=[*kind_words(options), *(kind for kind, _ in options.names)])
+
+
+def team_paths(options: argparse.Namespace) -> list[Path]:
+    """The files and folders of teams' rules that ROLLOUT_STATUS_RULES and --rules name."""
+    return [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
+
+
+def kind_words(options: argparse.Namespace) -> list[str]:
+    """The words of --kinds."""
+    return [word.strip() for entry in options.kinds for word in entry.split(",")]
 
 
 def selected(options: argparse.Namespace, rules: Rules) -> Selection:
     """What the arguments choose; RolloutError `usage` when they contradict each other, or name an unknown kind."""
-    words = [word.strip() for entry in options.kinds for word in entry.split(",")]
+    words = kind_words(options)
     manifests = [("-f", name) for name in options.filename] + ([("-k", options.kustomize)] if options.kustomize else [])
     if options.names and (words or options.selector or manifests):
         raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector, --kinds and -f")
@@ -3315,15 +3311,17 @@ def is_applied(rules: Rules, kind: Kind) -> bool:
     return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.packed
 
 
-def expected(text: str) -> Rule:
-    """The rule of an --expect: wait until the expression is true."""
+def expected(text: str, rules: Rules) -> Rule:
+    """The rule of an --expect: wait until the expression is true; RolloutError `usage` when it is wrong."""
+    message = Template((f"Waiting for what is expected: {text}",))
     try:
         given = Expression.parse(text, "--expect")
+        isnt = Expectation(text, "--expect", given.tree, given.meaning, given.roots)
+        rule = Rule("expect", "--expect", (), None, isnt, None, "wait", None, None, None, {}, frozenset(), None, message, None, logs=False)
+        rules.check_params(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None
-    isnt = Expectation(text, "--expect", given.tree, given.meaning, given.roots)
-    message = Template((f"Waiting for what is expected: {text}",))
-    return Rule("expect", "--expect", (), None, isnt, None, "wait", None, None, None, {}, frozenset(), None, message, None, logs=False)
+    return rule
 
 
 def concluded(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
@@ -3347,6 +3345,8 @@ def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
         run.judgement = None
         return run.result(end)
     except Exception as bug:  # noqa: BLE001, the one place that ends a run
+        import traceback  # noqa: PLC0415, only for a bug: it takes 5 ms
+
         traceback.print_exc()
         run.judgement = None
         return run.result(RolloutError("internal", f"This is a bug of rollout-status: {type(bug).__name__}: {bug}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import io
 import json
 import os
@@ -38,7 +39,8 @@ class Recorder:
             raise engine.RolloutError("usage", f"--record: {error}") from None
         self.folder, self.selection, self.rules = folder, selection, rules
         self.polls: list[Json] = []
-        self.files: dict[str, str] = {}  # content -> file
+        self.files: dict[bytes, str] = {}  # digest of the content -> file
+        self.has_applied = False  # what was applied is written
         self.secrets: dict[str, str] = {}  # value of a variable -> what stands for it
         self.notes: list[str] = []
 
@@ -47,10 +49,11 @@ class Recorder:
         entry: dict[str, Json] = {"at": engine.written(poll.at)}
         if poll.snapshot:
             content = json.dumps({"kind": "List", "items": [self.redacted(each) for each in self.kept(poll.snapshot, roots)]}, indent=1)
-            fresh = content not in self.files
-            entry["objects"] = self.files.setdefault(content, f"{len(self.files) + 1:03}.json")
-            if fresh:
-                self.write(entry["objects"], content)
+            digest = hashlib.sha256(content.encode()).digest()
+            if digest not in self.files:
+                self.files[digest] = f"{len(self.files) + 1:03}.json"
+                self.write(self.files[digest], content)
+            entry["objects"] = self.files[digest]
         else:
             entry["error"] = [{key: call[key] for key in sorted(call)} for call in poll.calls]
         self.polls.append(entry)
@@ -64,8 +67,10 @@ class Recorder:
         words = {word: list(key) for key, kind in self.rules.known.items() for word, each in self.rules.called.items() if each is kind}
         content = {"exact": True, "polls": self.polls, **({"logs": dict(logs)} if logs else {}), **({"words": words} if words else {})}
         if self.selection.manifests and self.selection.targets:
-            self.write("applied.json", json.dumps({"kind": "List", "items": list(map(self.applied, self.selection.targets))}, indent=1))
             content["applied"] = "applied.json"
+            if not self.has_applied:
+                self.has_applied = True
+                self.write("applied.json", json.dumps({"kind": "List", "items": list(map(self.applied, self.selection.targets))}, indent=1))
         self.write("recording.yaml", yaml.safe_dump(content, sort_keys=False))
 
     def applied(self, target: engine.Target) -> Json:
@@ -122,7 +127,8 @@ def explain(argv: Sequence[str]) -> tuple[str, int]:
     """Runs as without `explain`, and tells why each subject is what it is at the end; the exit code is the run's."""
     nearly, run = "--nearly" in argv, engine.Run()
     result, exit_code = engine.ended(run, [argument for argument in argv if argument != "--nearly"])
-    lines = [line for workload in (run.judgement.workloads if run.judgement else ()) for line in Explanation(run, workload, nearly).lines()]
+    workloads = run.judgement.workloads if run.judgement else ()
+    lines = [line for workload in workloads for line in Explanation(run, workload, nearly).about(workload.subject)]
     return "\n".join([*map(engine.plain, lines), engine.as_text(engine.checked(result))]), exit_code
 
 
@@ -136,12 +142,10 @@ class Explanation:
             self.found.setdefault(finding.subject.key, []).append(finding)
         self.seen = {engine.identity(each): each for each in run.judge.snapshot.objects}
 
-    def lines(self) -> Iterator[str]:
-        yield from self.about(self.workload.subject, "")
-
-    def about(self, subject: engine.Subject, indent: str) -> Iterator[str]:
+    def about(self, subject: engine.Subject, indent: str = "") -> Iterator[str]:
+        """The lines about a subject and all below it."""
         name = next(iter(subject.part.values()), engine.name_of(subject.value))
-        rules = self.run.rules.of[subject.kind.name] + (self.run.rules.of["workload"] if len(subject.lineage) == 1 else [])
+        rules = self.run.judge.rules_of(subject)
         findings = self.found.get(subject.key, [])
         others = ", not of the current revision" if subject.blocked else ""
         yield f"{indent}{subject.kind.name} {name}: {len(rules)} rules, of which {len(findings)} hold{others}"
@@ -187,7 +191,7 @@ class Explanation:
     def value(self, node: Json, scope: engine.Scope) -> Json:
         """What a part of a rule gives; null for one that cannot be evaluated, as the parts before it may see to it that it is not."""
         try:
-            return scope.interpreter.visit(node, scope)
+            return engine.compiled(node)(scope, scope.interpreter)
         except (jmespath.exceptions.JMESPathError, engine.RolloutError):
             return None
 
@@ -205,7 +209,8 @@ class Explanation:
         for name, value in subject.lineage:
             kind = self.run.rules.kinds[name]
             if root in (name, "self" if value is subject.value else name) and tuple(path) in kind.zero:
-                return " (filled in: Kubernetes leaves a 0 out)" if absent(self.seen.get(engine.identity(value)), path) else ""
+                seen = engine.field_of(self.seen.get(engine.identity(value)), *path)
+                return " (filled in: Kubernetes leaves a 0 out)" if seen is None else ""
         return ""
 
     def parameter(self, name: str) -> str:
@@ -216,11 +221,6 @@ class Explanation:
             return f"from the annotation {engine.ANNOTATION}{name.replace('_', '-')}"
         document, at = self.run.rules.entries["params"][name].place("default")
         return f"from {document.where(at)}"
-
-
-def absent(value: Json, path: Sequence[str]) -> bool:
-    """Whether the last key of the path is not there."""
-    return engine.field_of(value, *path) is None
 
 
 def field_names(node: Json, lets: Mapping[str, engine.Expression]) -> list[str]:
@@ -278,7 +278,7 @@ def queried(argv: list[str]) -> tuple[str, int]:
         raise engine.RolloutError("usage", f"no subject {name}{engine.nearest(name, run.rules.kinds)}")
     lines = []
     for subject in (each for workload in run.judgement.workloads for each in subjects(workload.subject) if each.kind.name == name):
-        scope = engine.Scope(engine.View(run.judge.roots_of(subject)), engine.expected("null"), run.judge.interpreter)
+        scope = engine.Scope(engine.View(run.judge.roots_of(subject)), engine.expected("null", run.rules), run.judge.interpreter)
         scope.events_of = functools.partial(run.judge.events, subject)
         title = "/".join([*engine.reference(subject.holder).values(), *subject.part.values()])
         lines.append(f"{title}: {json.dumps(scope.value(expression))}")
@@ -881,7 +881,7 @@ def known_fields() -> Json:
     for path in sorted((engine.DATA / "fixtures").glob("*/*.json")):
         objects = engine.objects_in(path.read_text(encoding="utf-8"), str(path))
         snapshot = engine.Snapshot(0.0, objects, None, lambda _: None)
-        tree = engine.Tree(rules, snapshot, engine.Interpreter(0.0), {})
+        tree = engine.Tree(rules, snapshot, engine.Functions(0.0), {})
         for each in objects:
             kind = rules.kind_of(each)
             for subject in subjects(tree.grow(kind, each)) if kind else ():
@@ -925,8 +925,7 @@ def rules(argv: Sequence[str]) -> tuple[str, int]:
 
 
 def shown_rules(options: Any) -> tuple[str, int]:
-    teams = [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
-    known = engine.Rules(engine.DATA / "rules", teams, packs=None)
+    known = engine.Rules(engine.DATA / "rules", engine.team_paths(options), packs=None)
     for note in known.notes:
         print(f"rollout-status rules: {note}", file=sys.stderr)
     if options.markdown:

@@ -234,7 +234,7 @@ class Case:
         selection = rollout_status.selected(options, self.rules)
         if "stdin" in case:
             selection.take(self.rules, rollout_status.objects_in((FIXTURES / name / case["stdin"]).read_text(), "it"), printed=True)
-        expected = [rollout_status.expected(text) for text in options.expect]
+        expected = [rollout_status.expected(text, self.rules) for text in options.expect]
         self.first = Judge(self.rules, selection, rollout_status.settings(options), options.wait_for_create, expected)
         self.source = Replay(FIXTURES / name, None, selection)
         self.moments = list(self.distinct())

@@ -8,7 +8,7 @@ import pytest
 from conftest import FIXTURES, ROOT, run, snapshot
 
 import rollout_status
-from rollout_status import Expression, Interpreter, RolloutError, Template
+from rollout_status import Expression, Functions, RolloutError, Template
 
 NOW = rollout_status.timestamp("2026-11-23T12:00:00Z")
 SUBJECT = {
@@ -20,7 +20,7 @@ SUBJECT = {
 
 
 def value(text: str) -> object:
-    return Expression.parse(text, "test").value(SUBJECT, Interpreter(NOW))
+    return Expression.parse(text, "test").value(SUBJECT, Functions(NOW))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_cannot_be_evaluated_is_an_error(expression: str, words: list[str])
     ],
 )
 def test_template(text: str, filled: str) -> None:
-    assert Template.parse(text, "test").fill(lambda expression: expression.value(SUBJECT, Interpreter(NOW))) == filled
+    assert Template.parse(text, "test").fill(lambda expression: expression.value(SUBJECT, Functions(NOW))) == filled
 
 
 @pytest.fixture
@@ -155,6 +155,7 @@ RULE = """rules:
         ),
         (RULE.replace("deployment.spec.replicas ==", "lenght(self) =="), ["no function lenght", "did you mean length"]),
         (RULE.replace("deployment.spec.replicas == `2`", "exceeds(self.a, params.retrylimit)"), ["no parameter retrylimit", "retry_limit"]),
+        (RULE.replace("deployment.spec.replicas == `2`", "reached(length(self.a[:2]), params.retrylimit)"), ["no parameter retrylimit"]),
         (RULE.replace("deployment.spec", "deploymnt.spec"), ["team.yaml:4: mine: when", "no root deploymnt", "did you mean deployment"]),
         (RULE.replace("== `2`", "== true"), ["no root true"]),
         (RULE.replace("deployment.spec.replicas == `2`", "events"), ["mine: when", "cannot use events"]),

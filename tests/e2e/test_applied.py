@@ -574,24 +574,18 @@ def test_the_role_suffices_for_a_success(namespace: Namespace, tmp_path: Path) -
     assert notes(result) == []
 
 
-def test_the_role_suffices_for_the_log_of_a_crash(namespace: Namespace, tmp_path: Path) -> None:
+def test_the_role_suffices_for_logs_and_events(namespace: Namespace, tmp_path: Path) -> None:
     config = bound(namespace, tmp_path)
-    namespace.apply(deployment("web", CRASHING))
-    result = namespace.rollout_status("--kubeconfig", config, "--retry-limit", "1")
-    assert result.exit == 1
-    assert result.error["code"] == "process-crashing"
-    assert result.error["log"] == "FATAL: no database\n"
-    assert notes(result) == []
-
-
-def test_the_role_suffices_for_the_events_of_a_missing_volume(namespace: Namespace, tmp_path: Path) -> None:
-    config = bound(namespace, tmp_path)
-    namespace.apply(mounting("web", WEB))
-    result = namespace.rollout_status("--kubeconfig", config, "--set", "mount_grace=2s")
-    assert result.exit == 1
-    assert 'configmap "settings" not found' in result.error["message"]
-    assert "FailedMount" in [event["reason"] for event in result.error["events"]]
-    assert notes(result) == []
+    namespace.apply(deployment("crashing", CRASHING), mounting("mounting", WEB))
+    crashing = namespace.rollout_status("--kubeconfig", config, "--retry-limit", "1", "deployment/crashing")
+    assert crashing.exit == 1
+    assert crashing.error["code"] == "process-crashing"
+    assert crashing.error["log"] == "FATAL: no database\n"
+    without_volume = namespace.rollout_status("--kubeconfig", config, "--set", "mount_grace=2s", "deployment/mounting")
+    assert without_volume.exit == 1
+    assert 'configmap "settings" not found' in without_volume.error["message"]
+    assert "FailedMount" in [event["reason"] for event in without_volume.error["events"]]
+    assert notes(crashing) == notes(without_volume) == []
 
 
 def test_the_role_does_not_suffice_for_all_namespaces(namespace: Namespace, tmp_path: Path) -> None:

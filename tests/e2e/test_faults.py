@@ -105,21 +105,11 @@ def test_a_rollout_that_breaks_while_the_api_refuses_fails_with_its_cause(namesp
     assert result.statuses == {"web": "failed"}
 
 
-def test_a_rollout_whose_connections_are_reset_for_a_while_succeeds(namespace: Namespace, api: Api) -> None:
-    namespace.apply(deployment("web", SLEEPS))
-    with started(*watching(namespace, api), "--request-timeout", "2s") as (tool, _):
-        with api.being("resetting"):
-            assert_tries_again(tool)
-            touch(namespace, "/tmp/ready")
-        result = ended(tool)
-    assert result.exit == 0
-    assert result.statuses == {"web": "ready"}
-
-
-def test_a_rollout_of_which_the_api_says_nothing_for_a_while_succeeds(namespace: Namespace, api: Api) -> None:
+@pytest.mark.parametrize("manner", ["resetting", "mute"])
+def test_a_rollout_of_which_the_api_tells_nothing_for_a_while_succeeds(namespace: Namespace, api: Api, manner: str) -> None:
     namespace.apply(deployment("web", SLEEPS))
     with started(*watching(namespace, api), "--request-timeout", "2s") as (tool, mark):
-        with api.being("mute"):
+        with api.being(manner):
             assert_tries_again(tool)
             touch(namespace, "/tmp/ready")
         result = ended(tool)
