@@ -2620,6 +2620,11 @@ class Watch:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
+    def wait(self) -> None:
+        """Waits until it has ended, so that nothing is left of it."""
+        if self.process is not None:
+            self.process.wait()
+
 
 class Bell:
     """Rings when something may have changed, as long as each resource that was seen can be watched. The lists stay the truth."""
@@ -2637,6 +2642,7 @@ class Bell:
             if watch and watch.was_in_vain:
                 self.silent[path] = watch.ended or "nothing is heard of it"
                 watch.kill()
+                watch.wait()
                 del self.watches[path]
             elif not watch or watch.ended:
                 with INTERRUPTS.hold():
@@ -2648,8 +2654,11 @@ class Bell:
         return bool(self.watches) and not self.silent and all(watch.is_alive for watch in self.watches.values())
 
     def kill(self) -> None:
+        """Ends all watches."""
         for watch in self.watches.values():
             watch.kill()
+        for watch in self.watches.values():
+            watch.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -2799,15 +2808,15 @@ class Live:
             yield Request((kind.resource,), frozenset([kind.resource]), where, selector)
         space = "" if self.selection.everywhere else namespace or self.spaces.get("", "")
         direct = [kind for kind in owned if kind.version and (space or self.selection.everywhere)]
-        for kind in direct:
-            group = kind.resource.partition(".")[2]
-            path = api_path(f"{group}/{kind.version}" if group else kind.version, space, kind.plural)
-            yield Request((kind.resource,), frozenset(), where, path=path)
         workloads = frozenset(kind.resource for kind in wanted)
         rest = tuple(kind.resource for kind in owned if kind not in direct)
         together = tuple(kind.resource for kind in wanted)
         for resources in [together, rest] if selector else [(*together, *rest)]:
             yield from [Request(resources, workloads & {*resources}, where, selector if resources is together else ())] if resources else []
+        for kind in direct:
+            group = kind.resource.partition(".")[2]
+            path = api_path(f"{group}/{kind.version}" if group else kind.version, space, kind.plural)
+            yield Request((kind.resource,), frozenset(), where, path=path)
 
     def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
         """The objects asked for, and the calls that failed. What fails otherwise is asked for one by one, in kubectl's own way."""

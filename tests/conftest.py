@@ -57,12 +57,15 @@ def run(*arguments: str, stdin: str = "") -> Outcome:
 
 
 @pytest.fixture
-def kubectl(tmp_path: Path) -> Callable[[str], str]:
-    """Makes a program that stands in for kubectl; in it, $DIR is a folder of its own, where `calls` lists how it was called."""
+def kubectl(tmp_path: Path) -> Callable[..., str]:
+    """Makes a program that stands in for kubectl; in it, $DIR is a folder of its own, where `calls` lists how it was called
+    for lists; a watch does what `watch` says, with the path of what is watched in $2.
+    """
 
-    def program(script: str) -> str:
+    def program(script: str, watch: str = "exec sleep 1000") -> str:
         path = tmp_path / "kubectl"
-        path.write_text(f'#!/bin/bash\nDIR={tmp_path}\necho "$@" >>$DIR/calls\n{script}\n')
+        watching = f'case "$*" in *watch=1*) shift $(($# - 2)); {watch}; exit 0 ;; esac'
+        path.write_text(f'#!/bin/bash\nDIR={tmp_path}\n{watching}\necho "$@" >>$DIR/calls\n{script}\n')
         path.chmod(0o755)
         return str(path)
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import rollout_status
 
-Program = Callable[[str], str]
+Program = Callable[..., str]
 SUCCESS = f"cat {snapshot('deployment-success')}"
 
 
