@@ -1115,6 +1115,22 @@ class Rules:
                 self.overlay(self.document(path))
         self.load()
 
+    @functools.cached_property
+    def rules(self) -> dict[str, Rule]:
+        """By their ids. They are made when they are asked for first, which a live run does while it waits for kubectl."""
+        rules: dict[str, Rule] = {}
+        for name, entry in self.entries["rules"].items():
+            with collected(self.problems):
+                rules[name] = self.load_rule(entry)
+        for rule in rules.values():
+            self.check_params(rule)
+        return rules
+
+    @functools.cached_property
+    def of(self) -> dict[str, list[Rule]]:
+        """The rules about each kind, and about any workload."""
+        return {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
+
     def document(self, path: Path) -> Document:
         document = Document(path, "invalid-rules", self.problems)
         self.documents.append(document)
@@ -1247,20 +1263,16 @@ class Rules:
         return rules.get(name) or renamed or document.refuse(at, f"no rule {name}{nearest(name, rules)}")
 
     def load(self) -> None:
-        """Makes kinds, parameters, codes and rules of all that is written."""
-        codes, kinds, params, rules = (self.entries[section] for section in ("codes", "kinds", "params", "rules"))
+        """Makes kinds, parameters and codes of all that is written."""
+        codes, kinds, params = (self.entries[section] for section in ("codes", "kinds", "params"))
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
         self.kinds: dict[str, Kind] = {}
         self.params: dict[str, Parameter] = {}
-        self.rules: dict[str, Rule] = {}
-        sections: Any = ((self.kinds, self.load_kind, kinds), (self.params, self.load_param, params), (self.rules, self.load_rule, rules))
+        sections: Any = ((self.kinds, self.load_kind, kinds), (self.params, self.load_param, params))
         for known, load, entries in sections:
             for name, entry in entries.items():
                 with collected(self.problems):
                     known[name] = load(entry)
-        for rule in self.rules.values():
-            self.check_params(rule)
-        self.of = {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
 
     def check_kind(self, kind: Kind) -> None:
         """Refuses a kind of which no rule can wait."""
@@ -2228,9 +2240,9 @@ def objects_in(text: str, origin: str) -> tuple[Json, ...]:
         contents = list(documents_in(text, origin))
     items: list[Json] = []
     for content in contents:
-        entries = content.get("items") if isinstance(content, dict) else None
-        kind = str(field_of(content, "kind")).removesuffix("List")  # of the entries, in a list that kubectl has not touched
-        named = {"apiVersion": field_of(content, "apiVersion"), "kind": kind} if kind else {}
+        entries, kind = field_of(content, "items"), field_of(content, "kind")
+        is_raw = isinstance(kind, str) and kind.endswith("List") and kind != "List"  # kubectl has not touched it: entries lack these
+        named = {"apiVersion": field_of(content, "apiVersion"), "kind": kind.removesuffix("List")} if is_raw else {}
         items += [{**named, **entry} if isinstance(entry, dict) else entry for entry in entries] if isinstance(entries, list) else [content]
     for index, item in enumerate(items):
         texts = [field_of(item, key) for key in ("apiVersion", "kind")]
@@ -2285,6 +2297,7 @@ class Replay:
 
     def __init__(self, path: Path, now: float | None, selection: Selection) -> None:
         self.selection = selection
+        self.meanwhile: Callable[[], None] = lambda: None  # what is to be done before the first judgement
         self.notes: list[str] = []
         self.warnings: list[str] = []  # kubectl's, of which there are none here
         self.logs: Mapping[str, Json] = {}
@@ -2364,6 +2377,7 @@ class Replay:
 
     def polls(self) -> Iterator[Poll]:
         """Each poll, and again each second until the next one is due; the last one until the recording ends."""
+        self.meanwhile()
         start, ticks = self.recorded[0].at, 0
         for poll, due in zip(self.recorded, [*(poll.at for poll in self.recorded[1:]), None], strict=True):
             yield poll
@@ -2447,7 +2461,8 @@ class Answer:
 
     exit: int
     stdout: str
-    stderr: str
+    stderr: str  # without what client-go logs
+    log: str = ""  # that
     killed: bool = False  # since its time was up
     asked: float = 0.0  # time.monotonic()
     answered: float = 0.0
@@ -2473,13 +2488,14 @@ class Kubectl:
         self.flags = [f"--{flag}={value}" for flag, value in flags.items() if value]
         self.not_started = (sh.ForkException, OSError)
 
-    def run(self, *calls: Sequence[str]) -> list[Answer]:
-        """The answers to calls that run at the same time, in their order."""
+    def run(self, *calls: Sequence[str], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
+        """The answers to calls that run at the same time, in their order; what is to be done `meanwhile` is done."""
         running: list[Started] = []
         try:
             for arguments in calls:
                 with INTERRUPTS.hold():
                     running.append(Started(self, arguments))
+            meanwhile()
             return [call.answer() for call in running]
         finally:
             for call in running:
@@ -2516,10 +2532,9 @@ class Started:
             answered = time.monotonic()
         finally:
             timer.cancel()
-        said = self.err.getvalue().decode("utf-8", "replace").strip()
-        stderr = f"{self.problem} {KLOG.sub('', said).strip() or said}".strip()
+        log = self.err.getvalue().decode("utf-8", "replace")
         stdout = self.out.getvalue().decode("utf-8", "replace")
-        return Answer(process.exit_code, stdout, stderr, self.killed, self.started, answered)
+        return Answer(process.exit_code, stdout, f"{self.problem} {words_in(log)}".strip(), log, self.killed, self.started, answered)
 
     def time_is_up(self) -> None:
         self.killed = True
@@ -2551,7 +2566,7 @@ class Clock:
     def correct(self, answer: Answer) -> str:
         """Takes over the time in the Date header of an answer, as `kubectl -v=8` shows it; a note when it is another than ours."""
         self.is_unknown = bool(answer.exit)
-        said = self.DATE.search(answer.stderr)
+        said = self.DATE.search(answer.log)
         if not said:
             return ""
         import email.utils  # noqa: PLC0415, only here: it takes 18 ms, and a replay does without it
@@ -2564,7 +2579,14 @@ class Clock:
         return f"this machine's clock is {abs(skew):.0f}s {'behind' if skew > 0 else 'ahead of'} the cluster's, which counts"
 
 
-KLOG = re.compile(r"^[EW]\d{4} .*\n?", re.MULTILINE)  # what client-go logs beside kubectl's own words
+# What client-go logs beside kubectl's own words: what it does, and errors
+INFOS, ERRORS = (re.compile(rf"^[{letters}]\d{{4}} .*\n?(?:[\t ].*\n?)*", re.MULTILINE) for letters in ("I", "EW"))
+
+
+def words_in(log: str) -> str:
+    """What kubectl itself says; where that is nothing, the errors that client-go logs."""
+    said = INFOS.sub("", log).strip()
+    return ERRORS.sub("", said).strip() or said
 
 
 class Watch:
@@ -2600,8 +2622,7 @@ class Watch:
 
     def end(self, *_: object) -> None:
         """Notes, in a thread of sh, that it has ended: what happens until there is another one is not heard."""
-        said = self.err.getvalue().decode("utf-8", "replace").strip()
-        self.ended = KLOG.sub("", said).strip() or said or "it has ended"
+        self.ended = words_in(self.err.getvalue().decode("utf-8", "replace")) or "it has ended"
         self.bell.rung.set()
 
     @property
@@ -2699,6 +2720,7 @@ class Live:
         self.options, self.rules, self.selection = options, rules, selection
         self.kubectl, self.clock = Kubectl(options), Clock()
         self.bell = Bell(self.kubectl)
+        self.meanwhile: Callable[[], None] = lambda: None  # what is to be done before the first judgement
         self.is_due: Callable[[Snapshot], bool] = bool  # whether there would be a verdict now, if nothing has changed
         self.notes: list[str] = []
         self.warnings: list[str] = []  # what kubectl says beside its answers
@@ -2820,9 +2842,11 @@ class Live:
 
     def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
         """The objects asked for, and the calls that failed. What fails otherwise is asked for one by one, in kubectl's own way."""
-        beside = [("get", "--raw", "/version", "-v=8")] if self.clock.is_unknown and requests else []
-        answers = self.kubectl.run(*beside, *(request.arguments for request in requests))
-        if beside and (note := self.clock.correct(answers.pop(0))):
+        calls = [request.arguments for request in requests]
+        if self.clock.is_unknown and calls:
+            calls[0] = (*calls[0], "-v=8")  # which shows the cluster's time
+        answers = self.kubectl.run(*calls, meanwhile=self.meanwhile)
+        if self.clock.is_unknown and answers and (note := self.clock.correct(answers[0])):
             self.notes.append(note)
         found: list[Found] = []
         failed: list[Json] = []
@@ -3015,8 +3039,14 @@ def error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: 
     entry |= {"rule": first.rule.id, "workload": reference(subject.workload)}
     entry |= {"resource": {**reference(subject.holder), **subject.part}, "count": len(findings)}
     if first.scope.seen_events:
-        entry["events"] = [{key: event[key] for key in ("reason", "message", "count", "lastSeen")} for event in first.scope.seen_events[:5]]
+        entry["events"] = list(map(event_entry, first.scope.seen_events[:5]))
     return entry | ({"hint": first.scope.filled(first.rule.hint)} if first.rule.hint else {})
+
+
+def event_entry(event: Json) -> dict[str, Json]:
+    """An event in the result."""
+    texts = {key: event[key] if event[key] is None else str(event[key]) for key in ("reason", "message", "lastSeen")}
+    return {**texts, "count": event["count"] if type(event["count"]) is int else 1}
 
 
 def log_of(finding: Finding, source: Replay | Live) -> str | None:
@@ -3047,20 +3077,6 @@ def as_text(result: dict[str, Json]) -> str:
     for workload in result.get("workloads", ()):
         lines.append(f"{workload['status']}: {workload['namespace']}/{workload['kind']}/{workload['name']}: {workload['message']}")
     return "\n".join(map(plain, [*lines, *(f"note: {note}" for note in result.get("notes", ()))]))
-
-
-def checked(result: dict[str, Json]) -> dict[str, Json]:
-    """The result if it satisfies schema.json; else the smallest one with its success, code and message, and a note."""
-    try:
-        import jsonschema  # noqa: PLC0415, not needed before there is a result
-
-        jsonschema.Draft7Validator(json.loads((DATA / "schema.json").read_text(encoding="utf-8"))).validate(result)
-    except Exception as error:  # noqa: BLE001, whatever is wrong with the schema or the result: a verdict is never lost
-        small: dict[str, Json] = {"success": result["success"]}
-        if "error" in result:
-            small["error"] = {key: result["error"][key] for key in ("code", "type", "message")}
-        return {**small, "notes": [f"the result does not satisfy schema.json: {str(error).splitlines()[0]}"]}
-    return result
 
 
 # --------------------------------------------------------------------------------------------------------------- main
@@ -3100,7 +3116,7 @@ class Run:
         if options.record and options.replay:
             raise RolloutError("usage", "--record goes with a cluster: what is replayed is recorded already")
         self.source = Replay(Path(options.replay), options.now, selection) if options.replay else Live(options, self.rules, selection)
-        self.source.redact = options.redact
+        self.source.redact, self.source.meanwhile = options.redact, self.prepare
         self.read_applied(options)
         if options.record:
             from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
@@ -3137,6 +3153,11 @@ class Run:
             if 0 < options.timeout <= self.elapsed:
                 raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: {self.waits()}")
         raise RolloutError("timeout", f"The recording ends without a verdict: {self.waits()}")
+
+    def prepare(self) -> None:
+        """Loads the rules, which nobody needs before there is something to judge; RolloutError `invalid-rules` when one is wrong."""
+        for kind in self.judge.selection.kinds:
+            self.rules.check_kind(kind)
 
     def check_access(self) -> None:
         """Says on stderr which rights are there; RolloutError `forbidden` when one is missing without which there is no verdict."""
@@ -3302,8 +3323,6 @@ def selected(options: argparse.Namespace, rules: Rules) -> Selection:
     if not kinds:
         every = [kind for kind in rules.kinds.values() if kind.resource]
         kinds = [kind for kind in every if (is_applied(rules, kind) if manifests else kind.watched)]
-    for kind in kinds:
-        rules.check_kind(kind)
     return Selection(
         kinds=tuple(dict.fromkeys(kinds)),
         targets=targets or None,
@@ -3374,7 +3393,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = Run()
         result, exit_code = ended(run, arguments)
         INTERRUPTS.ignore()
-        result = checked(result)
         text = as_text(result) if run.output == "text" else as_json(result)
     try:
         sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))

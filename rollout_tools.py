@@ -129,7 +129,7 @@ def explain(argv: Sequence[str]) -> tuple[str, int]:
     result, exit_code = engine.ended(run, [argument for argument in argv if argument != "--nearly"])
     workloads = run.judgement.workloads if run.judgement else ()
     lines = [line for workload in workloads for line in Explanation(run, workload, nearly).about(workload.subject)]
-    return "\n".join([*map(engine.plain, lines), engine.as_text(engine.checked(result))]), exit_code
+    return "\n".join([*map(engine.plain, lines), engine.as_text(result)]), exit_code
 
 
 class Explanation:
@@ -491,7 +491,8 @@ def linted(teams: Sequence[Path]) -> tuple[str, int]:
     # What is cut at a comment is mostly also wrong as an expression: the cause is told, once
     cut = [line for document in linter.documents() for line in linter.cut(document)]
     places = {line.partition(": ")[0] for line in cut}
-    others = [*(problem.message for problem in problems), *linter.findings()]
+    findings = list(linter.findings())  # it has the rules loaded
+    others = [*(problem.message for problem in problems), *findings]
     found = dict.fromkeys([*cut, *(line for line in others if line.partition(": ")[0] not in places)])
     return "\n".join([*sorted(found, key=place), f"{len(found)} findings" if found else "no findings"]), int(bool(found))
 

@@ -31,6 +31,7 @@ KUBECTL = """#!{python}
 import json, sys
 items = json.load(open({file!r}))["items"]
 asked = sys.argv[sys.argv.index("get") + 1] if "get" in sys.argv else "deployments"
+asked = sys.argv[-1].rpartition("/")[2] if asked == "--raw" else asked
 plurals = [word.partition(".")[0] for word in asked.split(",")]
 print(json.dumps({{"kind": "List", "apiVersion": "v1", "items": [each for each in items if each["kind"].lower() + "s" in plurals]}}))
 """
