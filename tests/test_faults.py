@@ -33,8 +33,7 @@ def nothing_is_left_behind() -> Iterator[None]:
 
 # Fails while there were fewer calls than $1, then answers
 FAILS_AT_FIRST = """
-case "$*" in *version*) exit 0 ;; esac
-[ $(grep -vc version $DIR/calls) -gt %d ] || { %s; }
+[ $(wc -l <$DIR/calls) -gt %d ] || { %s; }
 %s
 """
 
@@ -130,11 +129,10 @@ def served(minutes: int, tmp_path: Path) -> str:
             status["state"] = {"running": {"startedAt": began}}
             status["restartCount"] = 0
     (tmp_path / "now.json").write_text(json.dumps({"kind": "List", "items": items}))
+    date = f"Date: {format_datetime(now, usegmt=True)}"
     return f"""
-    case "$*" in
-      *version*) echo "I1123 17:27:16.6 1 round_trippers.go:580]     Date: {format_datetime(now, usegmt=True)}" >&2 ;;
-      *) cat {tmp_path}/now.json ;;
-    esac"""
+    case "$*" in *-v=8) echo "I1123 17:27:16.6 1 round_trippers.go:580]     {date}" >&2 ;; esac
+    cat {tmp_path}/now.json"""
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(60, "3(599|600)s behind"), (-60, "360[01]s ahead of"), (0, "")])
@@ -149,7 +147,7 @@ def test_the_clusters_clock_counts(kubectl: Program, tmp_path: Path, minutes: in
 
 def test_lists_that_take_long_are_no_clock_that_is_wrong(kubectl: Program) -> None:
     date = 'echo "I1123 17:27:16.6 1 round_trippers.go:580]     Date: $(LC_ALL=C date -u "+%a, %d %b %Y %H:%M:%S GMT")" >&2'
-    program = kubectl(f'case "$*" in *version*) {date} ;; *) sleep 6; {SUCCESS} ;; esac')
+    program = kubectl(f"{date}; sleep 6; {SUCCESS}")
     outcome = run("--kubectl", program, "--once", "deployment/web")
     assert (outcome.exit, outcome.result.get("notes", [])) == (0, [])
 

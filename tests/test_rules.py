@@ -239,13 +239,27 @@ def test_events_are_those_about_the_subject_since_its_last_progress(rules: Path)
     assert {event["reason"] for event in mine["events"]} <= {"Failed", "Pulling", "BackOff"}  # not: Scheduled, which is the pod's
 
 
-def test_a_result_that_breaks_the_schema_is_not_lost(rules: Path) -> None:
-    (rules.parent.parent / "schema.json").write_text(json.dumps({"required": ["nonsense"]}))
-    outcome = judged("deployment-crash-loop", "--retry-limit", "1")
-    assert (outcome.exit, set(outcome.result)) == (1, {"success", "error", "notes"})
-    assert outcome.error["code"] == "process-crashing"
-    assert "'nonsense' is a required property" in outcome.result["notes"][0]
-    assert judged().result["success"] is True
+def test_a_part_of_any_kind_and_strange_events_satisfy_the_schema(rules: Path, tmp_path: Path) -> None:
+    """As each result of these tests must."""
+    objects = json.loads(snapshot("deployment-unschedulable-memory").read_text())
+    for event in (each for each in objects["items"] if each["kind"] == "Event"):
+        event |= {"reason": ["x"], "message": 5, "count": "many", "series": None, "lastTimestamp": None}
+    (tmp_path / "objects.json").write_text(json.dumps(objects))
+    rules.write_text(
+        "version: 1\nkinds:\n- {name: toleration, part_of: pod, parts: [{spec: spec.tolerations, status: status.none}]}\n"
+        "rules:\n- id: acme/toleration\n  subject: toleration\n  when: length(events) > `-1` || `true`\n  verdict: fail\n"
+        "  code: not-progressing\n  message: A toleration\n".replace(
+            "  when: length(events) > `-1` || `true`\n", "  when: self.key != null\n"
+        )
+        + "- id: acme/events\n  subject: pod\n  when: pod.metadata.name != null\n  fail_when: length(events) > `0`\n"
+        "  code: not-progressing\n  message: A pod\n"
+    )
+    outcome = run("--replay", str(tmp_path / "objects.json"), "--quiet")
+    entries = [outcome.error, *outcome.result["errors"]]
+    assert any("toleration" in entry["resource"] for entry in entries)
+    assert any(
+        {"reason": "['x']", "message": "5", "count": 1}.items() <= event.items() for entry in entries for event in entry.get("events", ())
+    )
 
 
 def test_call_that_no_rule_takes_is_a_bug(rules: Path) -> None:

@@ -1,0 +1,173 @@
+"""When the tool asks: at once after news, seldom while nothing changes, and by the clock where nothing can be watched."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run, snapshot
+
+import rollout_status
+from rollout_status import Live, Watch
+
+Program = Callable[..., str]
+WAITING, READY = snapshot("deployment-slow-readiness", 1), snapshot("deployment-slow-readiness")
+BOOKMARK = """echo '{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1"}}}'"""
+# Answers with $DIR/now.json, which is what a watch that rings puts in its place
+NOW = "[ -e $DIR/now.json ] || cp %s $DIR/now.json; cat $DIR/now.json"
+NEWS = f"""cp {READY} $DIR/new.json; mv $DIR/new.json $DIR/now.json; echo '%s'; exec sleep 1000"""
+
+
+@pytest.fixture
+def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses between polls are so long that only a bell, or time itself, brings a verdict before --timeout."""
+    monkeypatch.setattr(Live, "FIRST_PAUSE", 600.0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    yield
+    children = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    assert not [child for child in "".join(children).split() if "sleep" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+def watched(program: str) -> list[str]:
+    return Path(program).with_name("watched").read_text().splitlines()
+
+
+@pytest.mark.usefixtures("no_polling")
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type": "MODIFIED", "object": {"metadata": {"resourceVersion": "new"}}}',
+        '{"type": "DELETED", "object": {"metadata": {"resourceVersion": "1"}}}',
+        '{"type": "ERROR", "object": {"code": 410}}',
+        "what no API server says",
+    ],
+)
+def test_news_is_judged_at_once(kubectl: Program, line: str) -> None:
+    program = kubectl(NOW % WAITING, f"echo $2 >>$DIR/watched; {NEWS % line}")
+    outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--interval", "600s", "--timeout", "60s")
+    assert (outcome.exit, outcome.result["polls"]) == (0, 2), outcome.result
+    base, query = "/namespaces/r-deployment-slow-readiness/", "?watch=1&allowWatchBookmarks=true&timeoutSeconds=300"
+    assert set(watched(program)) == {
+        f"{path}{query}" for path in (f"/apis/apps/v1{base}deployments", f"/apis/apps/v1{base}replicasets", f"/api/v1{base}pods")
+    }
+
+
+def test_what_the_last_poll_has_shown_is_no_news_and_what_is_watched_is_seldom_asked_for(
+    kubectl: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Live, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(Live, "SLOWER", 1.0)
+    monkeypatch.setattr(Live, "is_due", None, raising=False)
+    shown = [each["metadata"]["resourceVersion"] for each in json.loads(WAITING.read_text())["items"] if each["kind"] != "Event"]
+    known = "; ".join(f"""echo '{{"type": "ADDED", "object": {{"metadata": {{"resourceVersion": "{each}"}}}}}}'""" for each in shown)
+    program = kubectl(f"cat {WAITING}", f"{known}; {BOOKMARK}; touch $DIR/heard; exec sleep 1000")
+    outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--timeout", "4s")
+    assert outcome.exit == 3
+    assert outcome.result["polls"] < 100  # until the bell is there; then, the last one
+    assert outcome.result.get("notes") is None
+
+
+@pytest.mark.parametrize(("pause", "watch"), [(0.01, "exec sleep 1000"), (0.01, "echo forbidden >&2; exit 1")])
+def test_without_a_bell_it_polls(kubectl: Program, monkeypatch: pytest.MonkeyPatch, pause: float, watch: str) -> None:
+    """Nobody hears anything, or may listen; what may not be watched is said."""
+    monkeypatch.setattr(Live, "FIRST_PAUSE", pause)
+    monkeypatch.setattr(Live, "IDLE", 600.0)
+    program = kubectl(f'[ "$(wc -l <$DIR/calls)" -gt 12 ] && cat {READY} || cat {WAITING}', watch)
+    outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--interval", "100ms", "--timeout", "60s")
+    assert outcome.exit == 0
+    silent = [
+        note for note in outcome.result.get("notes", ()) if re.search("pods cannot be watched, so it is polled each 0.1s: forbidden", note)
+    ]
+    assert len(silent) == ("forbidden" in watch)
+
+
+@pytest.mark.usefixtures("no_polling")
+def test_a_watch_that_ends_is_begun_anew(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watch, "SHORT", 0.0)
+    ends = f"echo $2 >>$DIR/watched; {BOOKMARK}; [ $(wc -l <$DIR/watched) -gt 9 ] || exit 0; cp {READY} $DIR/now.json"
+    program = kubectl(NOW % WAITING, ends)
+    outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--timeout", "60s")
+    assert (outcome.exit, outcome.result.get("notes")) == (0, None)
+    assert len(watched(program)) > 9
+
+
+def test_a_watch_of_which_nothing_is_heard_any_longer_is_given_up(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watch, "SILENCE", 0.3)
+    monkeypatch.setattr(Live, "IDLE", 0.4)
+    monkeypatch.setattr(Live, "FIRST_PAUSE", 0.1)
+    program = kubectl(f"cat {WAITING}", f"{BOOKMARK}; exec sleep 1000")
+    outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--interval", "200ms", "--timeout", "3s")
+    assert outcome.exit == 3
+    assert any("pods cannot be watched, so it is polled each 0.2s: nothing is heard of it" in note for note in outcome.result["notes"])
+
+
+def test_a_watch_that_cannot_be_started(kubectl: Program) -> None:
+    program = kubectl(f"cat {WAITING}; rm $0")
+    outcome = run("--kubectl", program, "--timeout", "2s")
+    assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
+
+
+@pytest.mark.usefixtures("no_polling")
+def test_time_alone_brings_a_verdict(kubectl: Program, tmp_path: Path) -> None:
+    """A container without a probe must have run for a while: no event says that it has."""
+    content = json.loads(snapshot("deployment-crash-then-recover").read_text())
+    began = (datetime.now(timezone.utc) - timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for status in (status for each in content["items"] for status in each.get("status", {}).get("containerStatuses", ())):
+        status |= {"state": {"running": {"startedAt": began}}, "restartCount": 0}
+    (tmp_path / "objects.json").write_text(json.dumps(content))
+    arguments = ("--kubectl", kubectl(f"cat {tmp_path}/objects.json"), "--interval", "600s", "--timeout", "60s")
+    outcome = run(*arguments, "--set", "settle=22s")
+    assert (outcome.exit, outcome.result["polls"]) == (0, 2)
+    stable = run(*arguments, "--set", "settle=21s", "--stable-for", "2s")
+    assert (stable.exit, stable.result["polls"]) == (0, 2)
+    late = run(*arguments, "--set", "settle=21s", "--wait-for-create", "2s", "--kinds", "deployment", "deployment/none")
+    assert late.exit == 2
+
+
+@pytest.mark.usefixtures("no_polling")
+def test_patience_ends_without_an_event(kubectl: Program) -> None:
+    program = kubectl(f"cat {snapshot('seed-not-found')}")
+    outcome = run("--kubectl", program, "deployment/web", "--wait-for-create", "1s", "--interval", "600s", "--timeout", "60s")
+    assert (outcome.exit, outcome.error["code"], outcome.result["polls"]) == (1, "not-found", 2)
+    outcome = run("--kubectl", program, "--wait-for-create", "1s", "--interval", "600s", "--timeout", "60s")
+    assert (outcome.exit, outcome.error["code"], outcome.result["polls"]) == (1, "not-found", 2)
+
+
+def test_a_list_that_kubectl_has_not_touched(kubectl: Program, tmp_path: Path) -> None:
+    """Its items have no apiVersion and kind of their own; managedFields, which kubectl leaves out, are in it."""
+    items = json.loads(READY.read_text())["items"]
+    pods = [{**{key: each[key] for key in ("metadata", "spec", "status")}} for each in items if each["kind"] == "Pod"]
+    for pod in pods:
+        pod["metadata"]["managedFields"] = [{"manager": "kubelet"}]
+    (tmp_path / "pods.json").write_text(
+        json.dumps({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": pods})
+    )
+    others = json.dumps({"kind": "List", "apiVersion": "v1", "items": [each for each in items if each["kind"] != "Pod"]})
+    (tmp_path / "others.json").write_text(others)
+    program = kubectl(f'case "$*" in *--raw*) cat {tmp_path}/pods.json ;; *) cat {tmp_path}/others.json ;; esac')
+    outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--record", str(tmp_path / "recording"))
+    assert (outcome.exit, outcome.result["polls"]) == (0, 1)
+    recorded = json.loads((tmp_path / "recording" / "001.json").read_text())["items"]
+    assert [(each["apiVersion"], "managedFields" in each["metadata"]) for each in recorded if each["kind"] == "Pod"] == [
+        ("v1", False)
+    ] * len(pods)
+    for kind in ("List", None, 5):
+        with pytest.raises(rollout_status.UnreadableError):
+            rollout_status.objects_in(json.dumps({"kind": kind, "apiVersion": "v1", "items": pods}), "it")
+
+
+def test_the_timeout_counts_from_the_first_poll(kubectl: Program, tmp_path: Path) -> None:
+    """Not from when the pipe is opened: a kubectl call would have less and less time."""
+    program = kubectl(f"sleep 1.5; cat {READY}")
+    applied = [each for each in json.loads(READY.read_text())["items"] if each["kind"] == "Deployment"]
+    (tmp_path / "applied.json").write_text(json.dumps({"kind": "List", "items": applied}))
+    tool = f"{sys.executable} {ROOT / 'rollout_status.py'} --kubectl {program} -f - --timeout 3s"
+    done = subprocess.run(["bash", "-c", f"(sleep 2.5; cat {tmp_path}/applied.json) | {tool}"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
