@@ -1981,6 +1981,10 @@ class Judge:
         notes = tuple(dict.fromkeys(self.notes))
         return Judgement(snapshot.at, tuple(workloads), self.failures(workloads), tuple(missing), tuple(awaited), notes)
 
+    def subjects(self) -> frozenset[str]:
+        """The identities of all that was judged last, and of what is below it and of other revisions."""
+        return frozenset([*self.grown, *(identity(each) for _, subject in self.grown.values() for each in subject.old)])
+
     def foresee(self, snapshot: Snapshot) -> Judgement:
         """The judgement that a snapshot would get; this one remembers nothing of it."""
         other = copy.copy(self)
@@ -2610,14 +2614,13 @@ class Watch:
             self.ended = str(error).strip().splitlines()[-1]
 
     def hear(self, line: str) -> None:
-        """Takes an event, in a thread of sh: {type, object}. What the last poll has shown is no news."""
+        """Takes an event, {type, object}, in a thread of sh."""
         self.heard = time.monotonic()
         try:
             event = json.loads(line)
         except ValueError:
             event = None
-        kind = field_of(event, "type")
-        if kind != "BOOKMARK" and (kind == "DELETED" or field_of(event, "object", "metadata", "resourceVersion") not in self.bell.known):
+        if self.bell.is_news(event):
             self.bell.rung.set()
 
     def end(self, *_: object) -> None:
@@ -2653,6 +2656,7 @@ class Bell:
     def __init__(self, kubectl: Kubectl) -> None:
         self.kubectl, self.rung = kubectl, threading.Event()
         self.known: Collection[str] = ()  # resourceVersions of what the last poll has shown
+        self.subjects: Collection[str] = ()  # identities of what was judged
         self.watches: dict[str, Watch] = {}  # by the path of what they watch
         self.silent: dict[str, str] = {}  # path -> why it cannot be watched
 
@@ -2668,6 +2672,14 @@ class Bell:
             elif not watch or watch.ended:
                 with INTERRUPTS.hold():
                     self.watches[path] = Watch(self.kubectl, path, self)
+
+    def is_news(self, event: Json) -> bool:
+        """Whether an event of a watch is worth a poll: not what the last one has shown, nor what belongs to nothing that is judged."""
+        changed = field_of(event, "object")
+        kind, owner = field_of(event, "type"), field_of(changed, "involvedObject") or controller_of(changed)
+        if kind == "BOOKMARK" or (kind != "DELETED" and version_of(changed) in self.known):
+            return False
+        return owner is None or field_of(owner, "uid") in self.subjects or identity(changed) in self.subjects
 
     @property
     def is_alive(self) -> bool:
@@ -2721,6 +2733,7 @@ class Live:
         self.kubectl, self.clock = Kubectl(options), Clock()
         self.bell = Bell(self.kubectl)
         self.meanwhile: Callable[[], None] = lambda: None  # what is to be done before the first judgement
+        self.subjects: Callable[[], Collection[str]] = frozenset  # identities of what was judged last
         self.is_due: Callable[[Snapshot], bool] = bool  # whether there would be a verdict now, if nothing has changed
         self.notes: list[str] = []
         self.warnings: list[str] = []  # what kubectl says beside its answers
@@ -2741,7 +2754,8 @@ class Live:
                 poll = self.poll()
                 yield poll
                 took = time.monotonic() - began
-                self.listen()
+                if poll.snapshot:
+                    self.listen()
                 pause = pause * self.SLOWER if poll.snapshot and self.bell.known == before and pause else self.FIRST_PAUSE
                 pause = self.IDLE if self.bell.is_alive and poll.snapshot else min(pause, self.options.interval)
                 waited = self.rest(poll, pause)
@@ -2752,6 +2766,7 @@ class Live:
 
     def listen(self) -> None:
         """Watches all that the last poll has shown, and the events that it has read."""
+        self.bell.subjects = self.subjects()
         paths = {api_path("v1", namespace, "events") for namespace in self.with_events}
         for each in self.known.values():
             kind, namespace = self.rules.kind_of(each), str(field_of(each, "metadata", "namespace") or "")
@@ -2767,9 +2782,12 @@ class Live:
         """Waits until something has changed, time alone could have brought a verdict, or the pause is over; the seconds that it took."""
         began = time.monotonic()
         tick, end = self.TICK, min(began + pause, self.kubectl.end)
+        if not poll.snapshot:
+            time.sleep(max(0.0, end - began))
+            return pause
         while (left := end - time.monotonic()) > 0 and not self.bell.rung.wait(min(tick, left)):
             asked = time.monotonic()
-            if poll.snapshot and self.is_due(replace(poll.snapshot, at=self.clock.now())):
+            if self.is_due(replace(poll.snapshot, at=self.clock.now())):
                 break
             tick = max(self.TICK, 10 * (time.monotonic() - asked))  # at most a tenth of the time goes into looking ahead
         return time.monotonic() - began
@@ -2897,12 +2915,13 @@ class Live:
     def events(self, namespace: str) -> list[Json] | None:
         """The events of a namespace; None, and a note until they can be, when they cannot be read."""
         self.notes = [note for note in self.notes if not note.startswith(f"events of namespace {namespace} ")]
-        self.with_events.add(namespace)
         try:
-            return list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
+            events = list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
         except UnreadableError as error:
             self.notes.append(f"events of namespace {namespace} could not be read: {error}")
             return None
+        self.with_events.add(namespace)
+        return events
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """The end of a container's log; UnreadableError when it cannot be read."""
@@ -2922,8 +2941,13 @@ class Live:
         for namespace in self.wanted:
             where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
             for request in self.requests(namespace):
-                rights |= {("list", resource, where): True for resource in request.resources}
-            rights |= {("list", "events", where): False, ("get", "pods", where): False, ("get", "pods/log", where): False}
+                rights |= {(verb, resource, where): verb == "list" for resource in request.resources for verb in ("list", "watch")}
+            rights |= {
+                ("list", "events", where): False,
+                ("watch", "events", where): False,
+                ("get", "pods", where): False,
+                ("get", "pods/log", where): False,
+            }
         answers = self.kubectl.run(*(("auth", "can-i", verb, resource, *where) for verb, resource, where in rights))
         for (right, needed), answer in zip(rights.items(), answers, strict=True):
             if answer.exit and answer.stdout.strip() != "no":
@@ -3126,6 +3150,7 @@ class Run:
             self.check_access()
             return
         progress = Progress(sys.stderr, quiet=options.quiet)
+        self.source.subjects = self.judge.subjects
         self.source.is_due = lambda snapshot: self.is_due(snapshot, options.stable_for)
         with closing(self.source.polls()) as polls:
             self.watch_polls(polls, progress, options)
@@ -3167,7 +3192,7 @@ class Run:
         for verb, resource, where, needed, answer in self.source.rights():
             allowed = answer.exit == 0
             said = "yes" if allowed else f"no{'' if needed else ' (it works without, with a note)'}"
-            print(plain(f"{verb:4} {resource:24} {' '.join(where) or 'here':24} {said}"), file=sys.stderr)
+            print(plain(f"{verb:5} {resource:24} {' '.join(where) or 'here':24} {said}"), file=sys.stderr)
             self.notes += [f"may {'' if allowed else 'not '}{verb} {resource} {' '.join(where)}".strip()]
             missing += [f"{verb} {resource} {' '.join(where)}".strip()] if needed and not allowed else []
         if missing:

@@ -30,9 +30,10 @@ def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
+    """After each test no process runs that it started. One that could not be started is left by sh, as a zombie."""
     yield
-    children = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
-    assert not [child for child in "".join(children).split() if "sleep" in Path(f"/proc/{child}/cmdline").read_text()]
+    children = {child for path in Path("/proc/self/task").glob("*/children") for child in path.read_text().split()}
+    assert not [child for child in children if Path(f"/proc/{child}/cmdline").read_text()]
 
 
 def watched(program: str) -> list[str]:
@@ -171,3 +172,41 @@ def test_the_timeout_counts_from_the_first_poll(kubectl: Program, tmp_path: Path
     tool = f"{sys.executable} {ROOT / 'rollout_status.py'} --kubectl {program} -f - --timeout 3s"
     done = subprocess.run(["bash", "-c", f"(sleep 2.5; cat {tmp_path}/applied.json) | {tool}"], capture_output=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+NEW = {"metadata": {"uid": "new", "resourceVersion": "8"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "is_news"),
+    [
+        ("ADDED", NEW, True),
+        ("BOOKMARK", NEW, False),
+        ("MODIFIED", {"metadata": {"uid": "pod", "resourceVersion": "7"}}, False),
+        ("DELETED", {"metadata": {"uid": "pod", "resourceVersion": "7"}}, True),
+        ("ADDED", {"metadata": {**NEW["metadata"], "ownerReferences": [{"controller": True, "uid": "rs"}]}}, True),
+        ("ADDED", {"metadata": {**NEW["metadata"], "ownerReferences": [{"controller": True, "uid": "other"}]}}, False),
+        ("MODIFIED", {"metadata": {"uid": "pod", "resourceVersion": "8", "ownerReferences": [{"controller": True, "uid": "other"}]}}, True),
+        ("ADDED", {**NEW, "involvedObject": {"uid": "pod"}}, True),
+        ("ADDED", {**NEW, "involvedObject": {"uid": "other"}}, False),
+    ],
+)
+def test_what_belongs_to_nothing_that_is_judged_is_no_news(kind: str, changed: dict, is_news: bool) -> None:
+    bell = rollout_status.Bell(None)
+    bell.known, bell.subjects = {"7"}, {"rs", "pod"}
+    assert bell.is_news({"type": kind, "object": changed}) is is_news
+
+
+def test_old_pods_are_among_what_is_judged(kubectl: Program) -> None:
+    """For they are waited for."""
+    case = ROOT / "fixtures" / "deployment-slow-old-pod-termination"
+    options = rollout_status.parser().parse(["--replay", str(case)])
+    rules = rollout_status.Rules(ROOT / "rules")
+    selection = rollout_status.selected(options, rules)
+    judge, old = rollout_status.Judge(rules, selection, [], 0.0, []), 0
+    for poll in rollout_status.Replay(case, None, selection).polls():
+        judge.judge(poll.snapshot)
+        pods = {rollout_status.identity(each) for each in poll.snapshot.objects if each["kind"] == "Pod"}
+        old += len(pods - judge.grown.keys())
+        assert pods <= judge.subjects()
+    assert old > 0
