@@ -1,8 +1,9 @@
 """What judging costs, without and with a cluster. `make bench` runs it and writes benchmarks/results.md.
 
 Offline: Deployments and pods made from a recorded rollout. With a cluster in KUBECONFIG, and an image in BENCH_IMAGE (default
-localhost:5000/web:v1, which answers GET /healthz on 8080): a whole run against `kubectl rollout status` of the same Deployment.
-Figures of time are medians; the machine's noise is why they are no tests.
+localhost:5000/web:v1, which answers GET /healthz on 8080): whole runs against `kubectl rollout status` of the same Deployment. With a
+cluster that has simulated nodes (kwok): whole runs for very many pods, instead. Figures of time are medians; the machine's noise is why
+they are no tests.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -30,7 +32,8 @@ import rollout_status as engine  # noqa: E402
 
 Json = Any
 RECORDED = ROOT / "fixtures" / "deployment-success"
-TOOL = [sys.executable, str(ROOT / "rollout_status.py"), "--quiet"]
+# As it is installed: Python has compiled it
+TOOL = [sys.executable, "-c", "import sys, rollout_status; sys.exit(rollout_status.main(sys.argv[1:]))", "--quiet"]
 
 
 def namespace(deployments: int, pods: int) -> list[Json]:
@@ -66,6 +69,16 @@ def judge(objects: list[Json]) -> tuple[engine.Judge, engine.Snapshot]:
     return engine.Judge(rules, engine.selected(options, rules), [], 0.0, []), snapshot
 
 
+def changed(objects: tuple[Json, ...]) -> tuple[Json, ...]:
+    """The same objects, one of a hundred with another status."""
+    return tuple(
+        each
+        if number % 100
+        else {**each, "metadata": {**each["metadata"], "resourceVersion": "2"}, "status": {**each["status"], "new": number}}
+        for number, each in enumerate(objects)
+    )
+
+
 def seconds(do: Callable[[], object]) -> float:
     """The CPU time of a call."""
     began = time.process_time()
@@ -97,9 +110,13 @@ def offline() -> Iterator[tuple[str, str]]:
     for deployments, pods in ((10, 50), (200, 5), (10, 500)):
         known, snapshot = judge(namespace(deployments, pods))
         first = seconds(lambda known=known, snapshot=snapshot: known.judge(snapshot))  # type: ignore[misc]
-        again = seconds(lambda known=known, snapshot=snapshot: known.judge(replace(snapshot, at=snapshot.at + 1)))  # type: ignore[misc]
+        later = replace(snapshot, at=snapshot.at + 1, objects=changed(snapshot.objects))
+        again = seconds(lambda known=known, later=later: known.judge(later))  # type: ignore[misc]
         costs[deployments * pods] = first
-        yield f"{deployments} Deployments, {deployments * pods} pods: first judgement, a later one", f"{first:.2f} s, {again:.2f} s of CPU"
+        yield (
+            f"{deployments} Deployments, {deployments * pods} pods: first judgement, a later one with 1 % changed",
+            f"{first:.2f} s, {again:.2f} s of CPU",
+        )
     yield "growth from 500 to 5,000 pods", f"exponent {math.log10(costs[5000] / costs[500]):.2f}"
     yield "500 polls of a changing namespace of 500 pods", memory()
 
@@ -120,36 +137,143 @@ def memory() -> str:
     return f"{before} MB at the 50th, {after} MB at the 500th; {files} and {files_after} file descriptors"
 
 
-def with_cluster() -> Iterator[tuple[str, str]]:
-    """A whole run against kubectl's, of a Deployment that has rolled out."""
-    space = f"bench-{os.getpid()}"
-    image = os.environ.get("BENCH_IMAGE", "localhost:5000/web:v1")
-    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": image, "readinessProbe": probe}]}}
-    web = {
+SPACE = f"bench-{os.getpid()}"
+KUBECTL = ["kubectl", "-n", SPACE]
+IMAGE = os.environ.get("BENCH_IMAGE", "localhost:5000/web:v1")
+PROBE = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
+
+
+def deployment(name: str, replicas: int = 1, *, image: str = IMAGE, simulated: bool = False) -> Json:
+    """A Deployment of a probed container, on simulated nodes or on real ones."""
+    container = {"name": "main", "image": image, **({} if simulated else {"readinessProbe": PROBE})}
+    nodes = {"nodeSelector": {"type": "kwok"}, "tolerations": [{"operator": "Exists"}]} if simulated else {}
+    spec = {"containers": [container], "terminationGracePeriodSeconds": 1, **nodes}
+    template = {"metadata": {"labels": {"app": name}}, "spec": spec}
+    return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "web"},
-        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template},
+        "metadata": {"name": name},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template},
     }
-    kubectl = ["kubectl", "-n", space]
-    subprocess.run(["kubectl", "create", "namespace", space], check=True, stdout=subprocess.DEVNULL)
+
+
+def apply(*objects: Json) -> None:
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    subprocess.run([*KUBECTL, "apply", "-f", "-"], check=True, input=text.encode(), stdout=subprocess.DEVNULL)
+
+
+def ended(command: list[str]) -> tuple[threading.Thread, list[float]]:
+    """A command that is running, and where the moment of its end will be."""
+    moments: list[float] = []
+
+    def run() -> None:
+        subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        moments.append(time.monotonic())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, moments
+
+
+def spread(figures: list[float]) -> str:
+    return f"median {statistics.median(figures):.2f} s, worst {max(figures):.2f} s ({len(figures)} times)"
+
+
+def success_latency(times: int = 20) -> str:
+    """Our exit minus that of `kubectl rollout status`, begun together after an update."""
+    figures = []
+    for number in range(times):
+        web = deployment("web")
+        web["spec"]["template"]["metadata"]["annotations"] = {"update": str(number)}
+        apply(web)
+        ours = ended([*TOOL, "-n", SPACE, "deployment/web", "--set", "wait_old_pods=false", "--timeout", "2m"])
+        theirs = ended([*KUBECTL, "rollout", "status", "deployment/web", "--timeout=2m"])
+        for thread, _ in (ours, theirs):
+            thread.join()
+        figures.append(ours[1][0] - theirs[1][0])
+    return spread(figures)
+
+
+def failure_latency(times: int = 10) -> str:
+    """Our exit minus the moment at which `kubectl get pods -w` shows that an image does not exist."""
+    figures = []
+    for number in range(times):
+        name = f"none-{number}"
+        shown = subprocess.Popen(
+            [*KUBECTL, "get", "pods", "-w", "-l", f"app={name}", "-o", "json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        apply(deployment(name, image=f"{IMAGE.partition('/')[0]}/none:v{number}"))
+        ours = ended([*TOOL, "-n", SPACE, f"deployment/{name}", "--timeout", "2m"])
+        assert shown.stdout
+        next(line for line in shown.stdout if "ErrImagePull" in line)
+        seen = time.monotonic()
+        ours[0].join()
+        shown.kill()
+        shown.wait()
+        figures.append(ours[1][0] - seen)
+        subprocess.run([*KUBECTL, "delete", "deployment", name], check=True, stdout=subprocess.DEVNULL)
+    return spread(figures)
+
+
+def idle_cost(seconds_: int = 130) -> str:
+    """The lists of a run in which nothing changes, from its 10th second on, a minute for each kind that is there."""
+    apply(deployment("waits"))
+    subprocess.run([*KUBECTL, "scale", "deployment/waits", "--replicas=0"], check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory() as folder:
+        wrapper, calls = Path(folder) / "kubectl", Path(folder) / "calls"
+        wrapper.write_text(f'#!/bin/bash\necho "$(date +%s) $*" >>{calls}\nexec kubectl "$@"\n', encoding="utf-8")
+        wrapper.chmod(0o755)
+        began = time.time()
+        never = ["--expect", "self.spec.replicas == `7`", "--timeout", str(seconds_)]
+        subprocess.run([*TOOL, "-n", SPACE, "deployment/waits", "--kubectl", str(wrapper), *never], check=False, stdout=subprocess.DEVNULL)
+        lists = [line for line in calls.read_text(encoding="utf-8").splitlines() if " get " in line and "watch=1" not in line]
+    late = [line for line in lists if int(line.split()[0]) - began > 10 and int(line.split()[0]) - began < seconds_ - 2]
+    return f"{sum('pods' in line for line in late) / ((seconds_ - 12) / 60):.1f} lists a minute for each kind"
+
+
+def crowd(deployments: int, pods: int) -> Iterator[tuple[str, str]]:
+    """A whole run for Deployments of many pods on simulated nodes, against kubectl's lists."""
+    apply(*(deployment(f"crowd-{number}", pods, simulated=True) for number in range(deployments)))
+    subprocess.run([*TOOL, "-n", SPACE, "--timeout", "10m"], check=True, stdout=subprocess.DEVNULL)
+    lists = wall([*KUBECTL, "get", "deployments,replicasets,pods", "-o", "json"], 3)
+    ours = wall([*TOOL, "-n", SPACE], 5)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    what = f"{deployments} finished Deployments, {deployments * pods} pods"
+    yield f"{what}: whole run", f"{ours:.2f} s ({ours / lists:.1f} times `kubectl get deployments,replicasets,pods -o json`, {lists:.2f} s)"
+    yield f"{what}: the most memory that any process took, kubectl among them", f"{peak} MB"
+    subprocess.run([*KUBECTL, "delete", "deployments", "--all", "--wait=false"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*KUBECTL, "delete", "pods", "--all", "--force", "--grace-period=0"], check=True, capture_output=True)
+
+
+def with_cluster() -> Iterator[tuple[str, str]]:
+    """A whole run against kubectl's, of a Deployment that has rolled out; then updates, failures, a run in which nothing changes."""
+    subprocess.run(["kubectl", "create", "namespace", SPACE], check=True, stdout=subprocess.DEVNULL)
     try:
-        subprocess.run([*kubectl, "apply", "-f", "-"], check=True, input=json.dumps(web).encode(), stdout=subprocess.DEVNULL)
-        subprocess.run([*kubectl, "rollout", "status", "deployment/web", "--timeout=120s"], check=True, stdout=subprocess.DEVNULL)
-        theirs = wall([*kubectl, "rollout", "status", "deployment/web"], 15)
-        ours = wall([*TOOL, "-n", space, "deployment/web"], 15)
-        lists = wall([*kubectl, "get", "deployments,replicasets,pods", "-o", "json"], 15)
+        simulated = subprocess.run(["kubectl", "get", "nodes", "-l", "type=kwok", "-o", "name"], check=True, capture_output=True).stdout
+        if simulated:
+            yield from crowd(200, 5)
+            yield from crowd(10, 500)
+            return
+        apply(deployment("web"))
+        subprocess.run([*KUBECTL, "rollout", "status", "deployment/web", "--timeout=120s"], check=True, stdout=subprocess.DEVNULL)
+        theirs = wall([*KUBECTL, "rollout", "status", "deployment/web"], 15)
+        ours = wall([*TOOL, "-n", SPACE, "deployment/web"], 15)
+        lists = wall([*KUBECTL, "get", "deployments,replicasets,pods", "-o", "json"], 15)
         yield (
             "a finished Deployment: whole run",
             f"{ours * 1000:.0f} ms ({ours / theirs:.1f} times `kubectl rollout status`, {theirs * 1000:.0f} ms)",
         )
         yield "`kubectl get deployments,replicasets,pods -o json` of it", f"{lists * 1000:.0f} ms"
+        yield "verdict of a success: our exit minus that of `kubectl rollout status`", success_latency()
+        yield "verdict of a failure: our exit minus the moment at which `kubectl get -w` shows it", failure_latency()
+        yield "a run in which nothing changes", idle_cost()
     finally:
-        subprocess.run(["kubectl", "delete", "namespace", space, "--wait=false"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["kubectl", "delete", "namespace", SPACE, "--wait=false"], check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPATH"] = str(ROOT)
     rows = [*offline(), *(with_cluster() if os.environ.get("KUBECONFIG") else ())]
     machine = (
         f"{os.cpu_count()} cores, Python {platform.python_version()}, {'with' if os.environ.get('KUBECONFIG') else 'without'} a cluster"
