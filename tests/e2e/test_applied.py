@@ -588,6 +588,15 @@ def test_the_role_suffices_for_logs_and_events(namespace: Namespace, tmp_path: P
     assert notes(crashing) == notes(without_volume) == []
 
 
+def test_without_the_right_to_watch_it_polls_and_says_so(namespace: Namespace, tmp_path: Path) -> None:
+    rules = [rule | {"verbs": [verb for verb in rule["verbs"] if verb != "watch"]} for rule in ROLE["rules"]]
+    config = bound(namespace, tmp_path, ROLE | {"rules": rules})
+    namespace.apply(deployment("web", WEB))
+    result = namespace.rollout_status("--kubeconfig", config, "--interval", "1s")
+    assert result.exit == 0
+    assert any("pods cannot be watched, so it is polled each 1s: Error from server (Forbidden)" in note for note in notes(result))
+
+
 def test_the_role_does_not_suffice_for_all_namespaces(namespace: Namespace, tmp_path: Path) -> None:
     config = bound(namespace, tmp_path)
     namespace.apply(deployment("web", WEB))
