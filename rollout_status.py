@@ -2597,10 +2597,11 @@ class Watch:
     """A `kubectl get --raw` of what changes in one resource. Nothing of it is believed but that there is news."""
 
     SILENCE = 90.0  # seconds; a live one hears a bookmark about each minute
-    SHORT = 10.0  # seconds; what ends before was no watch
+    SHORT, OFTEN = 10.0, 5  # seconds, and how many watches of a resource in a row may end so soon: a server drops those that lag behind
     URL = "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=300"
 
-    def __init__(self, kubectl: Kubectl, path: str, bell: Bell) -> None:
+    def __init__(self, kubectl: Kubectl, path: str, bell: Bell, *, short: int = 0) -> None:
+        self.short = short  # how many before it ended soon
         self.bell, self.started, self.heard, self.err = bell, time.monotonic(), 0.0, io.BytesIO()
         self.ended = ""  # why
         flags = [flag for flag in kubectl.flags if not flag.startswith("--request-timeout=")]
@@ -2634,9 +2635,9 @@ class Watch:
 
     @property
     def was_in_vain(self) -> bool:
-        """Whether another one would be no better: it ended at once, or was never heard of."""
+        """Whether another one would be no better: nothing is heard of it, or it ended as soon as those before."""
         if self.ended:
-            return time.monotonic() - self.started < Watch.SHORT
+            return not self.heard or self.short >= Watch.OFTEN
         return time.monotonic() - (self.heard or self.started) >= Watch.SILENCE
 
     def kill(self) -> None:
@@ -2670,8 +2671,9 @@ class Bell:
                 watch.wait()
                 del self.watches[path]
             elif not watch or watch.ended:
+                is_short = watch and time.monotonic() - watch.started < Watch.SHORT
                 with INTERRUPTS.hold():
-                    self.watches[path] = Watch(self.kubectl, path, self)
+                    self.watches[path] = Watch(self.kubectl, path, self, short=watch.short + 1 if watch and is_short else 0)
 
     def is_news(self, event: Json) -> bool:
         """Whether an event of a watch is worth a poll: not what the last one has shown, nor what belongs to nothing that is judged."""

@@ -89,6 +89,14 @@ def test_without_a_bell_it_polls(kubectl: Program, monkeypatch: pytest.MonkeyPat
     assert len(silent) == ("forbidden" in watch)
 
 
+def test_a_watch_that_ends_again_and_again_is_given_up(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Live, "FIRST_PAUSE", 0.1)
+    program = kubectl(f"cat {WAITING}", f"echo $2 >>$DIR/watched; {BOOKMARK}")
+    outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--interval", "200ms", "--timeout", "6s")
+    assert any("pods cannot be watched, so it is polled each 0.2s: it has ended" in note for note in outcome.result["notes"])
+    assert set(map(watched(program).count, set(watched(program)))) == {Watch.OFTEN + 1}
+
+
 @pytest.mark.usefixtures("no_polling")
 def test_a_watch_that_ends_is_begun_anew(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Watch, "SHORT", 0.0)
