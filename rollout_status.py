@@ -2758,7 +2758,7 @@ class Live:
                 took = time.monotonic() - began
                 if poll.snapshot:
                     self.listen()
-                pause = pause * self.SLOWER if poll.snapshot and self.bell.known == before and pause else self.FIRST_PAUSE
+                pause = pause * self.SLOWER if self.bell.known == before and pause else self.FIRST_PAUSE
                 pause = self.IDLE if self.bell.is_alive and poll.snapshot else min(pause, self.options.interval)
                 waited = self.rest(poll, pause)
                 gap = self.GAP if waited > self.LONGEST_GAP else min(self.LONGEST_GAP, gap * self.SLOWER)
