@@ -2598,7 +2598,8 @@ class Watch:
 
     SILENCE = 90.0  # seconds; a live one hears a bookmark about each minute
     SHORT, OFTEN = 10.0, 5  # seconds, and how many watches of a resource in a row may end so soon: a server drops those that lag behind
-    URL = "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=300"
+    # From the API server's cache (0), which alone sends bookmarks: what is old in it is no harm, as it only rings
+    URL = "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=0"
 
     def __init__(self, kubectl: Kubectl, path: str, bell: Bell, *, short: int = 0) -> None:
         self.short = short  # how many before it ended soon

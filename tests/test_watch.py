@@ -54,7 +54,7 @@ def test_news_is_judged_at_once(kubectl: Program, line: str) -> None:
     program = kubectl(NOW % WAITING, f"echo $2 >>$DIR/watched; {NEWS % line}")
     outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--interval", "600s", "--timeout", "60s")
     assert (outcome.exit, outcome.result["polls"]) == (0, 2), outcome.result
-    base, query = "/namespaces/r-deployment-slow-readiness/", "?watch=1&allowWatchBookmarks=true&timeoutSeconds=300"
+    base, query = "/namespaces/r-deployment-slow-readiness/", "?watch=1&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=0"
     assert set(watched(program)) == {
         f"{path}{query}" for path in (f"/apis/apps/v1{base}deployments", f"/apis/apps/v1{base}replicasets", f"/api/v1{base}pods")
     }
