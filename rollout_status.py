@@ -2596,7 +2596,7 @@ def words_in(log: str) -> str:
 class Watch:
     """A `kubectl get --raw` of what changes in one resource. Nothing of it is believed but that there is news."""
 
-    SILENCE = 90.0  # seconds; a live one hears a bookmark about each minute
+    SILENCE = 180.0  # seconds; a live one hears a bookmark about each minute, the first one within two and a half
     SHORT, OFTEN = 10.0, 5  # seconds, and how many watches of a resource in a row may end so soon: a server drops those that lag behind
     # From the API server's cache (0), which alone sends bookmarks: what is old in it is no harm, as it only rings
     URL = "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=0"
