@@ -2851,11 +2851,11 @@ class Live:
             yield Request((kind.resource,), frozenset([kind.resource]), where, selector)
         space = "" if self.selection.everywhere else namespace or self.spaces.get("", "")
         direct = [kind for kind in owned if kind.version and (space or self.selection.everywhere)]
-        workloads = frozenset(kind.resource for kind in wanted)
+        workloads = tuple(kind.resource for kind in wanted)
         rest = tuple(kind.resource for kind in owned if kind not in direct)
-        together = tuple(kind.resource for kind in wanted)
-        for resources in [together, rest] if selector else [(*together, *rest)]:
-            yield from [Request(resources, workloads & {*resources}, where, selector if resources is together else ())] if resources else []
+        alone = Request(workloads, frozenset(workloads), where, selector)
+        together = [alone, Request(rest, frozenset(), where)] if selector else [replace(alone, resources=(*workloads, *rest))]
+        yield from (request for request in together if request.resources)
         for kind in direct:
             group = kind.resource.partition(".")[2]
             path = api_path(f"{group}/{kind.version}" if group else kind.version, space, kind.plural)

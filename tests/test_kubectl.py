@@ -51,6 +51,14 @@ def test_success_asks_once_for_workloads_and_once_for_what_they_own(kubectl: Pro
     ]
 
 
+def test_what_the_selector_does_not_match_is_no_workload_though_one_may_own_it(kubectl: Program) -> None:
+    """ReplicaSets are listed twice: those that the selector matches, and all, for the Deployments."""
+    nothing = """echo '{"kind": "List", "items": []}'"""
+    program = kubectl(f'case "$*" in *" -l "*) {nothing} ;; *) cat {snapshot("replicaset-not-available")} ;; esac')
+    outcome = run("--kubectl", program, "-l", "app=web", "--kinds", "deployment,replicaset")
+    assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
+
+
 def test_one_name_is_asked_for_alone_where_not_all_may_be_listed(kubectl: Program) -> None:
     program = kubectl(f'case "$*" in *,*) echo "Error from server (Forbidden)" >&2; exit 1 ;; esac; cat {snapshot("deployment-success")}')
     assert run("--kubectl", program, "deploy/web").exit == 0
