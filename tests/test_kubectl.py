@@ -51,11 +51,15 @@ def test_success_asks_once_for_workloads_and_once_for_what_they_own(kubectl: Pro
     ]
 
 
-def test_what_the_selector_does_not_match_is_no_workload_though_one_may_own_it(kubectl: Program) -> None:
+def test_what_the_selector_does_not_match_is_no_workload_though_one_may_own_it(kubectl: Program, tmp_path: Path) -> None:
     """ReplicaSets are listed twice: those that the selector matches, and all, for the Deployments."""
+    items = json.loads(snapshot("replicaset-not-available").read_text())["items"]
+    of_nobody = next(each for each in items if each["kind"] == "ReplicaSet")
+    del of_nobody["metadata"]["ownerReferences"]
+    (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": [of_nobody]}))
     nothing = """echo '{"kind": "List", "items": []}'"""
-    program = kubectl(f'case "$*" in *" -l "*) {nothing} ;; *) cat {snapshot("replicaset-not-available")} ;; esac')
-    outcome = run("--kubectl", program, "-l", "app=web", "--kinds", "deployment,replicaset")
+    program = kubectl(f'case "$*" in *"config view"*) ;; *" -l "*) {nothing} ;; *) cat {tmp_path / "all.json"} ;; esac')
+    outcome = run("--kubectl", program, "-l", "app=web", "--kinds", "deployment,replicaset", "--once")
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
 
 

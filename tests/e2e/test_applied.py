@@ -591,7 +591,7 @@ def test_the_role_suffices_for_logs_and_events(namespace: Namespace, tmp_path: P
 def test_without_the_right_to_watch_it_polls_and_says_so(namespace: Namespace, tmp_path: Path) -> None:
     rules = [rule | {"verbs": [verb for verb in rule["verbs"] if verb != "watch"]} for rule in ROLE["rules"]]
     config = bound(namespace, tmp_path, ROLE | {"rules": rules})
-    namespace.apply(deployment("web", WEB))
+    namespace.apply(deployment("web", WEB, minReadySeconds=10))  # longer than it takes to find out
     result = namespace.rollout_status("--kubeconfig", config, "--interval", "1s")
     assert result.exit == 0
     assert any("pods cannot be watched, so it is polled each 1s: Error from server (Forbidden)" in note for note in notes(result))
