@@ -28,6 +28,7 @@ Key = tuple[str, ...]  # of a workload: kind, namespace, name
 LONGEST_LANE = 100  # marks; of a longer one those in its middle are dropped
 HISTORY = 3600.0  # seconds before the first poll that a timeline can show
 FEW, MANY = 30, 12  # lanes up to which all are shown; of a larger group, healthy ones from which on they are folded
+WAITS = 5  # of what a workload waits for, those that are not folded
 ROWS, CAUSES = 100, 20  # of a table of workloads in Markdown, and causes there with a log
 
 ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -453,7 +454,7 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds bet
 TICKS = 8
 COLUMNS = 120  # of the picture of a group
 LAYERS = ("good", "old", "run", "wait", "bad")  # of that picture, from below
-LEGEND = {"wait": "not yet", "run": "runs", "good": "good", "bad": "bad", "old": "earlier revision", "end": "over"}
+LEGEND = {"wait": "not yet", "run": "running", "good": "ready", "bad": "failing", "old": "earlier revision", "end": "gone"}
 
 
 class Axis:
@@ -521,6 +522,8 @@ def picture(lanes: Sequence[Lane], axis: Axis) -> str:
                 for column in range(first, last):
                     heights[layer][column] += 1
     below, paths = [0] * COLUMNS, []
+    least = -(-max(sum(column) for column in zip(*heights.values(), strict=True)) // 12)  # one of 500 that fails must be seen
+    heights["bad"] = [max(count, least) if count else 0 for count in heights["bad"]]
     top = max(1, *(sum(column) for column in zip(*heights.values(), strict=True)))
     for layer in LAYERS:
         above = [low + height for low, height in zip(below, heights[layer], strict=True)]
@@ -584,7 +587,7 @@ def group_rows(group: Group, axis: Axis, *, opened: bool) -> str:
     sign = f'<span class="sign {status.means}">{status.sign}</span>'
     return (
         f'<details class="group{compact}"{" open" if opened else ""}><summary>'
-        f'<span class="name">{sign}{html.escape(group.title)} <small>{safe(group.key[1])}</small></span>'
+        f'<span class="name" title="{html.escape(group.title)} {safe(group.key[1])}">{sign}{html.escape(group.title)} <small>{safe(group.key[1])}</small></span>'
         f'<span class="track tall" aria-hidden="true">{track}</span>'
         f'<span class="state {status.means}">{group.status} <small>{count}</small></span></summary>{body}</details>'
     )
@@ -649,8 +652,9 @@ def workloads(story: Story) -> str:
     rows = []
     for group in story.groups:
         status, more = STATUS[group.status], group.entry.get("waitingFor", ())
-        waits = "".join(f"<li>{safe(each)}</li>" for each in more)
-        told_waits = f"<ul>{waits}</ul>" if waits else ""
+        items = [f"<li>{safe(each)}</li>" for each in more]
+        folded_items = f"<details><summary>and {len(items) - WAITS} more</summary><ul>{''.join(items[WAITS:])}</ul></details>"
+        told_waits = f"<ul>{''.join(items[:WAITS])}</ul>{folded_items if items[WAITS:] else ''}" if items else ""
         cells = (html.escape(group.title), safe(group.key[1]), safe(group.entry["message"]) + told_waits)
         first = f'<td class="{status.means}">{status.sign} {group.status}</td>'
         rows.append(f"<tr>{first}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
