@@ -584,10 +584,10 @@ def group_rows(group: Group, axis: Axis, *, opened: bool) -> str:
         also = "more" if shown else "of them"
         body += f'<details class="rest"><summary>{len(rest)} {also}: {told_states}</summary>'
         body += "".join(lane_row(lane, axis) for lane in rest) + "</details>"
-    sign = f'<span class="sign {status.means}">{status.sign}</span>'
+    sign, title, space = f'<span class="sign {status.means}">{status.sign}</span>', html.escape(group.title), safe(group.key[1])
     return (
         f'<details class="group{compact}"{" open" if opened else ""}><summary>'
-        f'<span class="name" title="{html.escape(group.title)} {safe(group.key[1])}">{sign}{html.escape(group.title)} <small>{safe(group.key[1])}</small></span>'
+        f'<span class="name" title="{title} {space}">{sign}{title} <small>{space}</small></span>'
         f'<span class="track tall" aria-hidden="true">{track}</span>'
         f'<span class="state {status.means}">{group.status} <small>{count}</small></span></summary>{body}</details>'
     )

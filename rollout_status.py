@@ -3131,12 +3131,6 @@ class Run:
             raise RolloutError("usage", f"{flag} goes with a cluster: what is replayed is recorded already")
         if options.record and options.dump:
             raise RolloutError("usage", "write either --record or --dump: --record keeps the recording however the run ends")
-        if options.report:
-            from rollout_report import Report  # noqa: PLC0415, only when asked for
-
-            self.report = Report(
-                [Path(name) for name in options.report], self.rules, live=not (options.replay or options.record or options.dump)
-            )
         self.source = Replay(Path(options.replay), options.now, selection) if options.replay else Live(options, self.rules, selection)
         self.source.redact = options.redact
         self.read_applied(options)
@@ -3144,6 +3138,12 @@ class Run:
             from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
 
             self.recorder = Recorder(Path(options.record or options.dump), selection, self.rules, only_failed=bool(options.dump))
+        if options.report:
+            from rollout_report import Report  # noqa: PLC0415, only when asked for
+
+            self.report = Report(
+                [Path(name) for name in options.report], self.rules, live=not (options.replay or options.record or options.dump)
+            )
         if options.check_access:
             self.check_access()
             return
