@@ -31,6 +31,9 @@ FEW, MANY = 30, 12  # lanes up to which all are shown; of a larger group, health
 WAITS = 5  # of what a workload waits for, those that are not folded
 ROWS, CAUSES = 100, 20  # of a table of workloads in Markdown, and causes there with a log
 
+# Whatever is wrong with a report, the verdict is not lost; an interruption is none of these
+MISHAPS = (engine.RolloutError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
 ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 
@@ -126,8 +129,8 @@ class Report:
                 self.note(judgement)
                 if not poll.again:
                     self.look(poll.snapshot, judgement)
-            except engine.RolloutError as error:
-                self.problems = [f"the timeline is not complete: {error.message}"]
+            except MISHAPS as error:
+                self.problems = [f"the timeline is not complete: {error}"]
 
     def note(self, judgement: engine.Judgement) -> None:
         for workload in judgement.workloads:
@@ -182,26 +185,34 @@ class Report:
                 for mark, has_moment in marks(self.lanes[key].kind, {"events": events}, interpreter) if key in self.lanes else ():
                     if has_moment:
                         self.lanes[key].add(mark)
-        except engine.RolloutError as error:
-            self.problems = [f"the timeline is not complete: {error.message}"]
+        except MISHAPS as error:
+            self.problems = [f"the timeline is not complete: {error}"]
 
     def write(self, result: Mapping[str, Json]) -> list[str]:
         """Writes the reports; a sentence for each thing that went wrong, which stderr has too."""
         for path in self.paths:
             try:
-                text = WRITERS[path.suffix.lower()](Story(self, result))
-                with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", delete=False) as file:
-                    file.write(text)
-                mask = os.umask(0)
-                os.umask(mask)
-                Path(file.name).chmod(0o666 & ~mask)  # it is there to be shown, unlike a recording
-                Path(file.name).replace(path)
-            except Exception as error:  # noqa: BLE001, whatever is wrong with a report: a verdict is never lost
+                write_whole(path, WRITERS[path.suffix.lower()](Story(self, result)))
+            except MISHAPS as error:
                 self.problems.append(f"the report {path} could not be written: {error}")
         for problem in self.problems:
             with suppress(OSError, ValueError):
                 print(f"rollout-status: {engine.plain(problem)}", file=sys.stderr)
-        return self.problems
+        return list(dict.fromkeys(self.problems))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Puts a file into its place as a whole; the umask protects it, since it is there to be shown, unlike a recording."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -482,9 +493,9 @@ class Axis:
         return "".join(f'<span style="left:{at:g}%">{span(moment - self.zero)}</span>' for at, moment in places if at < 97)
 
 
-def segments(lane: Lane, end: float) -> Iterator[tuple[float, float, Mark]]:
+def segments(lane: Sequence[Mark], end: float) -> Iterator[tuple[float, float, Mark]]:
     """What a lane was, and from when to when."""
-    steps = [mark for mark in lane.steps if mark.means != "note"]
+    steps = [mark for mark in lane if mark.means != "note"]
     for mark, until in zip(steps, [*(mark.at for mark in steps[1:]), end], strict=True):
         if until > mark.at:
             yield mark.at, until, mark
@@ -495,7 +506,7 @@ def told(mark: Mark, axis: Axis) -> str:
     return html.escape(f"{span(mark.at - axis.zero)} {mark.name}{mark.text and ': '}{mark.text}")
 
 
-def bar(lane: Lane, axis: Axis) -> str:
+def bar(lane: Sequence[Mark], axis: Axis) -> str:
     """The track of a lane."""
     parts = []
     for start, end, mark in segments(lane, axis.end):
@@ -504,7 +515,7 @@ def bar(lane: Lane, axis: Axis) -> str:
             parts.append(f'<i class="{mark.means}" style="left:{left:g}%;width:{right - left:.4g}%" title="{told(mark, axis)}"></i>')
     parts += [
         f'<b class="{mark.means}" style="left:{axis.percent(mark.at):g}%" title="{told(mark, axis)}"></b>'
-        for mark in lane.steps
+        for mark in lane
         if mark.at >= axis.start
     ]
     return "".join(parts)
@@ -515,7 +526,7 @@ def picture(lanes: Sequence[Lane], axis: Axis) -> str:
     width = (axis.end - axis.start) / COLUMNS
     heights = {layer: [0] * COLUMNS for layer in LAYERS}
     for lane in lanes:
-        for start, end, mark in segments(lane, axis.end):
+        for start, end, mark in segments(lane.steps, axis.end):
             layer = "old" if lane.old and mark.means != "bad" else mark.means
             if mark.means != "end":
                 first, last = (min(max(int((moment - axis.start) / width), 0), COLUMNS) for moment in (start, end))
@@ -552,7 +563,7 @@ def lane_row(lane: Lane, axis: Axis) -> str:
     name = html.escape(lane.name)
     return (
         f'<details class="lane{" older" if lane.old else ""}"><summary><span class="name" title="{name}">{name}{old}</span>'
-        f'<span class="track" aria-hidden="true">{bar(lane, axis)}</span>'
+        f'<span class="track" aria-hidden="true">{bar(lane.steps, axis)}</span>'
         f'<span class="state {state.means}">{html.escape(state.name)}{f" {times}x" if times > 1 else ""}</span></summary>'
         f"{steps_of(lane.steps, axis)}</details>"
     )
@@ -560,8 +571,6 @@ def lane_row(lane: Lane, axis: Axis) -> str:
 
 def group_rows(group: Group, axis: Axis, *, opened: bool) -> str:
     """A workload: its own words, its failing lanes, and the others, folded when there are many."""
-    history = Lane("", group.key, engine.Kind, 0.0)  # type: ignore[arg-type]
-    history.marks = {(str(mark.order), mark.at, mark.text): mark for mark in group.history}
     current = [lane for lane in group.lanes if not lane.old]
     good = sum(lane.state.means == "good" for lane in current)
     shown, rest = group.lanes, list[Lane]()
@@ -572,7 +581,7 @@ def group_rows(group: Group, axis: Axis, *, opened: bool) -> str:
             shown, rest = group.lanes, []
     compact = " compact" if len(group.lanes) > FEW else ""
     status = STATUS[group.status]
-    track = picture(group.lanes, axis) if group.lanes else bar(history, axis)
+    track = picture(group.lanes, axis) if group.lanes else bar(group.history, axis)
     count = f"{good}/{len(current)}" if current else ""
     body = steps_of(group.history, axis) + "".join(lane_row(lane, axis) for lane in shown)
     if rest:

@@ -3134,16 +3134,16 @@ class Run:
         self.source = Replay(Path(options.replay), options.now, selection) if options.replay else Live(options, self.rules, selection)
         self.source.redact = options.redact
         self.read_applied(options)
-        if options.record or options.dump:
-            from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
-
-            self.recorder = Recorder(Path(options.record or options.dump), selection, self.rules, only_failed=bool(options.dump))
         if options.report:
             from rollout_report import Report  # noqa: PLC0415, only when asked for
 
             self.report = Report(
                 [Path(name) for name in options.report], self.rules, live=not (options.replay or options.record or options.dump)
             )
+        if options.record or options.dump:
+            from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
+
+            self.recorder = Recorder(Path(options.record or options.dump), selection, self.rules, only_failed=bool(options.dump))
         if options.check_access:
             self.check_access()
             return
