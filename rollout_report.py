@@ -496,7 +496,7 @@ class Axis:
 def segments(lane: Sequence[Mark], end: float) -> Iterator[tuple[float, float, Mark]]:
     """What a lane was, and from when to when."""
     steps = [mark for mark in lane if mark.means != "note"]
-    for mark, until in zip(steps, [*(mark.at for mark in steps[1:]), end], strict=True):
+    for mark, until in zip(steps, [*(mark.at for mark in steps[1:]), end], strict=False):
         if until > mark.at:
             yield mark.at, until, mark
 

@@ -264,6 +264,14 @@ def test_a_timeline_that_is_not_complete_hides_nothing(tmp_path: Path) -> None:
     assert "The rollout succeeded" in (tmp_path / "r.md").read_text()
 
 
+def test_a_lane_of_notes_alone(tmp_path: Path) -> None:
+    rules = tmp_path / "team.yaml"
+    rules.write_text("version: 1\nkinds:\n- name: pod\n  stages:\n  - {name: born, at: metadata.creationTimestamp, means: note}\n")
+    page, _, _ = reports(FIXTURES / "deployment-success", tmp_path, "--rules", str(rules))
+    assert "born" in page.text
+    assert page.all("i", "note") == []
+
+
 def test_events_that_no_api_server_writes(tmp_path: Path) -> None:
     content = json.loads(snapshot("deployment-success").read_text())
     for event in (each for each in content["items"] if each["kind"] == "Event"):
