@@ -1,10 +1,10 @@
-# make demo | test | lint | e2e | bench | docs | lock | wheel | clean: what they do is in README.md
+# make demo | test | lint | e2e | browser | bench | docs | lock | wheel | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-compile-command 'make lock'
 
-.PHONY: demo test lint e2e bench docs lock wheel clean
+.PHONY: demo test lint e2e browser bench docs lock wheel clean
 
 # The virtual environment, with what the program needs; made anew when that changes
 $(VENV)/run: requirements.txt
@@ -17,6 +17,7 @@ $(VENV)/run: requirements.txt
 $(VENV)/ready: $(VENV)/run requirements-dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python tests/junit_schema.py
 	touch $@
 
 # A recorded crash loop, offline; the tool's own exit code is 1, as it should be
@@ -28,7 +29,7 @@ demo: $(VENV)/run
 # All offline tests
 test: $(VENV)/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q --ignore tests/e2e
+	$(BIN)/coverage run -m pytest -q --ignore tests/e2e --ignore tests/browser
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -40,6 +41,10 @@ lint: $(VENV)/ready
 # Against the cluster of KUBECONFIG
 e2e: $(VENV)/ready
 	$(BIN)/pytest -q tests/e2e
+
+# The page of --report in a real Chromium, which must be on PATH
+browser: $(VENV)/ready
+	$(BIN)/pytest -q tests/browser
 
 # What judging costs, and, with KUBECONFIG, a whole run; writes benchmarks/results.md
 bench: $(VENV)/ready

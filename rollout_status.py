@@ -218,6 +218,7 @@ def parser() -> Parser:
         usage="rollout-status [KIND/NAME ...] [flags]\n"
         "       rollout-status explain ...          the same, and why each subject is what it is\n"
         "       rollout-status query EXPR ...       the same, and what an expression gives\n"
+        "       rollout-status report DIR -o FILE   a report of a recording\n"
         "       rollout-status rules|lint|test ...  about rule files: each has --help\n"
         "       rollout-status demo                 a recorded crash loop",
         description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
@@ -262,10 +263,12 @@ def parser() -> Parser:
     add("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl on PATH")
     add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="longest time for one kubectl call (30s)")
     add("--record", default="", metavar="DIR", help="write what is seen to this new folder, for --replay")
+    add("--dump", default="", metavar="DIR", help="the same, but only if the exit code is not 0 (not with --record, which keeps it anyway)")
     add("--replay", default="", metavar="PATH", help="a recording, or a file that `kubectl get ... -o json` printed")
     add("--now", type=timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
     add = flags.add_argument_group("output").add_argument
     add("-o", "--output", default="json", choices=["json", "text"], help="what goes to stdout (json)")
+    add("--report", **several, type=word, metavar="FILE", help="write a report: .html, .md or .xml (JUnit); repeatable")
     add("--redact", **several, type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
     add("--quiet", action="store_true", help="no progress on stderr")
     add("--version", action="version", version=f"rollout-status {__version__}")
@@ -980,6 +983,20 @@ class Part:
     add: Mapping[str, Expression]
 
 
+STAGE_MEANS = ("wait", "run", "good", "bad", "end", "note")  # a note changes nothing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """A step in the life of an object, for the timeline of a report: one for each entry (without `each`: for the object)."""
+
+    name: str
+    means: str  # what the object is from then on
+    each: Expression | None
+    at: Expression | None  # of the entry: the moment, or several; without it, when the entry is first seen
+    message: Template | None  # about the entry
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of subject. `name` is its root in expressions; what has a `resource` is an object, the others are parts.
@@ -1005,6 +1022,7 @@ class Kind:
     part_of: str
     parts: tuple[Part, ...]
     previous_log: Expression | None  # whether the run of a part that failed is no longer its last one
+    stages: tuple[Stage, ...]
 
     def is_called(self, word: str) -> bool:
         """Whether KIND/NAME or --kinds means it: deployment, Deployments, deploy, deployment.apps, deployment.v1.apps."""
@@ -1341,7 +1359,17 @@ class Rules:
             part_of=entry.text("part_of") or "",
             parts=tuple(parts),
             previous_log=entry.expression("previous_log"),
+            stages=tuple(self.load_stages(*entry.place("stages"))),
         )
+
+    def load_stages(self, document: Document, at: Path_) -> Iterator[Stage]:
+        for each in document.entries(at):
+            fields = document.mapping(each, Stage.__slots__, ("name", "means"))
+            if "means" in fields and fields["means"] not in STAGE_MEANS:
+                document.report((*each, "means"), f"a stage cannot mean {fields['means']}{nearest(fields['means'], STAGE_MEANS)}")
+            name, means = document.text((*each, "name")) or "", str(fields.get("means"))
+            one, moment = document.expression((*each, "each")), document.expression((*each, "at"))
+            yield Stage(name, means, one, moment, document.template((*each, "message")))
 
     def check_names(self, document: Document, at: Path_) -> None:
         """Refuses what names kinds and names one that no file declares."""
@@ -3110,7 +3138,7 @@ def as_text(result: dict[str, Json]) -> str:
 
 # How a run ends of which the rules could not be read
 FIRST_CODES = {"usage": 2, "invalid-rules": 2, "internal": 70, "interrupted": 130}
-VERBS = ("explain", "lint", "query", "rules", "test")  # what rollout_tools.py does
+VERBS = ("explain", "lint", "query", "report", "rules", "test")  # what rollout_tools.py does
 DEMO = ("--replay", str(DATA / "fixtures" / "deployment-crash-loop"), "--retry-limit", "1")
 
 
@@ -3125,6 +3153,7 @@ class Run:
         self.judge: Any = None
         self.judgement: Any = None
         self.recorder: Any = None
+        self.report: Any = None
         self.ready_since = -1.0  # -1: it is not
         self.notes: list[str] = []
         self.polls, self.elapsed = 0, 0.0
@@ -3140,15 +3169,24 @@ class Run:
         self.judge = Judge(self.rules, selection, settings(options), options.wait_for_create, rules)
         if options.now is not None and not options.replay:
             raise RolloutError("usage", "--now goes with --replay FILE")
-        if options.record and options.replay:
-            raise RolloutError("usage", "--record goes with a cluster: what is replayed is recorded already")
+        if (options.record or options.dump) and options.replay:
+            flag = "--record" if options.record else "--dump"
+            raise RolloutError("usage", f"{flag} goes with a cluster: what is replayed is recorded already")
+        if options.record and options.dump:
+            raise RolloutError("usage", "write either --record or --dump: --record keeps the recording however the run ends")
         self.source = Replay(Path(options.replay), options.now, selection) if options.replay else Live(options, self.rules, selection)
         self.source.redact, self.source.meanwhile = options.redact, self.prepare
         self.read_applied(options)
-        if options.record:
+        if options.report:
+            from rollout_report import Report  # noqa: PLC0415, only when asked for
+
+            self.report = Report(
+                [Path(name) for name in options.report], self.rules, live=not (options.replay or options.record or options.dump)
+            )
+        if options.record or options.dump:
             from rollout_tools import Recorder  # noqa: PLC0415, only when asked for
 
-            self.recorder = Recorder(Path(options.record), selection, self.rules)
+            self.recorder = Recorder(Path(options.record or options.dump), selection, self.rules, only_failed=bool(options.dump))
         if options.check_access:
             self.check_access()
             return
@@ -3237,9 +3275,11 @@ class Run:
         return True
 
     def record(self, poll: Poll) -> None:
-        """Adds a poll to the recording, if there is one."""
+        """Adds a poll to the recording and to the report, if there is one."""
         if self.recorder:
             self.recorder.add(poll, [workload.value for workload in self.judgement.workloads] if self.judgement else [])
+        if self.report:
+            self.report.add(poll, self.judgement)
 
     def take(self, poll: Poll, progress: Progress, options: argparse.Namespace) -> None:
         """Judges a poll; RolloutError when a call of it failed that cannot be done without, or not any longer."""
@@ -3287,14 +3327,19 @@ class Run:
         result = {"success": not entries, **({"error": entries[0]} if entries else {}), **({"errors": entries[1:]} if entries[1:] else {})}
         if judgement:
             result["workloads"] = list(map(workload_entry, judgement.workloads))
+        exit_code: int = end.exit if end and end.exit else self.code(entries[0]["code"]).exit if entries else 0
         if self.recorder:
-            self.recorder.save(self.source.logs)
+            self.recorder.end(self.source.logs, exit_code)
             self.notes += self.recorder.notes
+        if self.report and judgement and self.judge.failing_since < 0 and not INTERRUPTS.pending:
+            self.report.read_events(self.judge.snapshot)
         self.notes += self.rules.notes if self.rules else []
         notes = dict.fromkeys([*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())])
         result |= {"notes": list(notes)} if notes else {}
-        exit_code = end.exit if end and end.exit else self.code(entries[0]["code"]).exit if entries else 0
-        return {**result, "elapsedSeconds": round(self.elapsed, 3), "polls": self.polls}, exit_code
+        result |= {"elapsedSeconds": round(self.elapsed, 3), "polls": self.polls}
+        if self.report and (problems := self.report.write(result)):
+            result["notes"] = [*notes, *problems]
+        return result, exit_code
 
     def code(self, name: str) -> Code:
         """The code of this name, also when the rules could not be read."""

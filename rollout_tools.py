@@ -1,4 +1,6 @@
-"""What is done around judging, imported only when it is asked for: recording a run, and the verbs explain, query, test, lint and rules."""
+"""What is done around judging, imported only when it is asked for: recording a run, and the verbs explain, query, report, test,
+lint and rules.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,11 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,19 +35,45 @@ class Recorder:
 
     DROPPED = ("managedFields", "kubectl.kubernetes.io/last-applied-configuration")
 
-    def __init__(self, folder: Path, selection: engine.Selection, rules: engine.Rules) -> None:
+    def __init__(self, folder: Path, selection: engine.Selection, rules: engine.Rules, *, only_failed: bool = False) -> None:
+        flag = "--dump" if only_failed else "--record"
         try:
+            self.made = [path for path in (folder, *folder.parents) if not path.exists()]  # by this run, the innermost first
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(folder.iterdir()):
-                raise engine.RolloutError("usage", f"--record: {folder} is not empty: name a new folder")
+                raise engine.RolloutError("usage", f"{flag}: {folder} is not empty: name a new folder")
+            # What is kept only if the run fails is in a hidden folder inside until then, so that it is on the same disk
+            self.hidden = Path(tempfile.mkdtemp(prefix=".", dir=folder)) if only_failed else None
         except OSError as error:
-            raise engine.RolloutError("usage", f"--record: {error}") from None
-        self.folder, self.selection, self.rules = folder, selection, rules
+            raise engine.RolloutError("usage", f"{flag}: {error}") from None
+        self.target, self.folder, self.selection, self.rules = folder, self.hidden or folder, selection, rules
         self.polls: list[Json] = []
         self.files: dict[bytes, str] = {}  # digest of the content -> file
         self.has_applied = False  # what was applied is written
         self.secrets: dict[str, str] = {}  # value of a variable -> what stands for it
         self.notes: list[str] = []
+
+    def end(self, logs: Mapping[str, str], exit_code: int) -> None:
+        """Keeps the recording, or leaves nothing: of one that is only for failures, after a success or without a poll."""
+        if not self.hidden or (exit_code and self.polls):
+            self.save(logs)
+        if self.hidden and exit_code and self.polls:
+            self.keep(self.hidden)
+        elif self.hidden:
+            shutil.rmtree(self.hidden, ignore_errors=True)
+            with suppress(OSError):  # somebody else's files are in it
+                for path in self.made:
+                    path.rmdir()
+
+    def keep(self, hidden: Path) -> None:
+        """Moves what was hidden to where it belongs."""
+        try:
+            for path in hidden.iterdir():
+                path.rename(self.target / path.name)
+            hidden.rmdir()
+            self.folder, self.hidden = self.target, None
+        except OSError as error:
+            self.notes = [f"the recording is not complete: {error}"]
 
     def add(self, poll: engine.Poll, roots: Iterable[Json]) -> None:
         """Writes what was seen of the workloads, and all that is below them; or the calls that failed."""
@@ -992,4 +1023,14 @@ def markdown(known: engine.Rules) -> Iterator[str]:
             yield f"| `{name}` | {', '.join(rule.subjects)} | {decision(entry)} | {code_of(rule)} | {entry.get('docs', '')} |"
 
 
-VERBS = {"explain": explain, "lint": lint, "query": query, "rules": rules, "test": test}
+# ------------------------------------------------------------------------------------------------------------- report
+
+
+def report(argv: Sequence[str]) -> tuple[str, int]:
+    """Writes reports of a recording."""
+    from rollout_report import report as written  # noqa: PLC0415, only when asked for
+
+    return told("report", lambda: written(argv))
+
+
+VERBS = {"explain": explain, "lint": lint, "query": query, "report": report, "rules": rules, "test": test}

@@ -298,9 +298,11 @@ def test_schema_of_editors_names_what_the_program_reads() -> None:
         (parts["param"], rollout_status.PARAM_KEYS),
         (parts["code"], rollout_status.CODE_KEYS),
         (parts["kind"], rollout_status.Kind.__slots__),
+        (parts["kind"]["properties"]["stages"]["items"], rollout_status.Stage.__slots__),
     ):
         assert set(part["properties"]) == set(keys)
         assert part["additionalProperties"] is False
+    assert parts["kind"]["properties"]["stages"]["items"]["properties"]["means"]["enum"] == list(rollout_status.STAGE_MEANS)
     assert parts["verdict"]["enum"] == list(rollout_status.VERDICTS)
     assert parts["param"]["properties"]["type"]["enum"] == list(rollout_status.TYPES)
     described = [field for part in (SCHEMA, *parts.values()) for field in part.get("properties", {}).values()]

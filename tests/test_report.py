@@ -1,0 +1,519 @@
+"""Reports of recordings and of runs: what they say, that it is well-formed, and that nothing of the cluster can break out of it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree  # noqa: ICN001, as it is called
+
+import crowds
+import junit_schema
+import pytest
+import xmlschema
+import yaml
+from conftest import FIXTURES, ROOT, environment, run, snapshot
+
+import rollout_report
+import rollout_status
+
+Program = Callable[[str], str]
+XSD = xmlschema.XMLSchema(junit_schema.SCHEMA.read_text())  # which `make` puts there
+VOID = ("meta", "br", "hr", "img", "link", "input")
+HOSTILE = (
+    "</script></pre><img src=x onerror=alert(1)>\x1b[31mred\x1b]0;title\x07 \x00\x08\ufffe ]]> `tick` ``` | a\\|b *x* <b>&amp;</b> \u202eevil "
+    + "x" * 9000
+)
+
+
+class Page(HTMLParser):
+    """Reads a page strictly: each element is closed in its order, and nothing in it runs or loads anything."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes) -> None:
+        assert len(dict(attributes)) == len(attributes)
+        assert tag not in ("script", "img", "iframe", "object", "embed", "form", "a", "link", "base")
+        assert not any(name.startswith("on") or name in ("src", "href") for name, _ in attributes)
+        self.elements.append((tag, dict(attributes)))
+        self.open += [] if tag in VOID else [tag]
+
+    def handle_startendtag(self, tag, attributes) -> None:
+        assert tag == "path"
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, text) -> None:
+        self.text += text if self.open[-1:] != ["style"] else ""
+
+    def all(self, tag: str, kind: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag and kind in (attributes.get("class") or "").split()]
+
+
+def reports(source: Path, folder: Path, *arguments: str) -> tuple[Page, str, ElementTree.Element]:
+    """The page, the Markdown and the JUnit of a recording; each is well-formed."""
+    files = [str(folder / f"r.{ending}") for ending in ("html", "md", "xml")]
+    outcome = run("report", str(source), *(word for name in files for word in ("-o", name)), *arguments)
+    assert (outcome.exit, outcome.stderr) == (0, "")
+    html, markdown, junit = (Path(name).read_text() for name in files)
+    assert re.search(r"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline';", html)
+    assert "url(" not in html
+    assert "@import" not in html
+    XSD.validate(files[2])
+    return Page(html), markdown, ElementTree.fromstring(junit)
+
+
+def args_of(case: str) -> list[str]:
+    return yaml.safe_load((FIXTURES / case / "case.yaml").read_text())["args"]
+
+
+CASES = ["deployment-crash-loop", "deployment-unschedulable-memory", "deployment-image-not-found", "deployment-init-crash-loop", "job-success",
+         "job-backoff-limit", "statefulset-crash-loop", "deployment-update-success", "deployment-evicted-then-ready", "release-two-failures",
+         "deployment-sidecar-crash", "pod-ready-then-deleted", "release-finished-job-removed", "pack-certificate-failed", "namespace-empty",
+         "deployment-deleted-while-watched", "api-forbidden", "api-down-for-a-while", "deployment-sandbox-fails", "deployment-created-anew"]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_reports_of_a_case(case: str, tmp_path: Path) -> None:
+    """They say what the result says."""
+    arguments = args_of(case)
+    if "-" in arguments or any(word.startswith("../") for word in arguments):
+        arguments = []
+    result = run("--replay", str(FIXTURES / case), "--quiet", *arguments).result
+    page, markdown, junit = reports(FIXTURES / case, tmp_path, *arguments)
+    headline = f"The rollout {'succeeded' if result['success'] else 'did not succeed'}"
+    assert headline in page.text
+    assert headline in markdown.splitlines()[0]
+    workloads = result.get("workloads", [])
+    own = [each for each in junit.iter("testcase") if each.get("classname") != "rollout-status"]
+    named = [(each.get("classname"), each.get("name")) for each in own]
+    assert {(each["namespace"], f"{each['kind']}/{each['name']}") for each in workloads} <= set(named)
+    for workload in workloads:
+        assert rollout_report.clean(workload["message"]) in page.text
+        assert rollout_report.prose(workload["message"]) in markdown
+        [case_] = [
+            each
+            for each in own
+            if (each.get("classname"), each.get("name")) == (workload["namespace"], f"{workload['kind']}/{workload['name']}")
+        ]
+        inside = {"failed": "failure", "ready": None, "waiting": "skipped", "ignored": "skipped"}[workload["status"]]
+        assert ([child.tag for child in case_][:1] or [None]) == [inside]
+    for cause in [result["error"], *result.get("errors", [])] if "error" in result else []:
+        assert rollout_report.clean(cause["message"]) in page.text
+        assert rollout_report.prose(cause["message"]) in markdown
+        assert cause["message"] in [each.get("message") for tag in ("failure", "error") for each in junit.iter(tag)]
+        assert cause.get("hint", "") in page.text
+        assert cause.get("hint", "") in markdown
+    counted = {name: sum(int(suite.get(name)) for suite in junit.iter("testsuite")) for name in ("tests", "failures", "errors")}
+    assert {name: int(junit.get(name)) for name in counted} == counted
+    assert counted["tests"] == len(list(junit.iter("testcase")))
+    assert (counted["failures"] + counted["errors"] == 0) == result["success"]
+
+
+def lanes_of(folder: Path, case: str, *arguments: str) -> dict[str, list[tuple[str, str]]]:
+    """For each lane its stages, with what they say."""
+    started = rollout_status.Run()
+    rollout_status.ended(started, ["--replay", str(FIXTURES / case), "--quiet", *arguments, "--report", str(folder / "r.md")])
+    return {lane.name: [(mark.name, mark.text) for mark in lane.steps] for lane in started.report.lanes.values()}
+
+
+@pytest.mark.parametrize(
+    ("case", "arguments", "stages"),
+    [
+("deployment-crash-loop", (), ["created", "scheduled", "pulled", "started", "crashed", "started", "crashed", "warning", "started", "error"]),
+        ("deployment-image-not-found", (), ["created", "scheduled", "warning", "error"]),
+        ("deployment-unschedulable-memory", (), ["created", "unschedulable", "warning"]),
+        ("job-success", (), ["created", "scheduled", "pulled", "started", "ready", "ended", "succeeded"]),
+        ("job-backoff-limit", (), ["created", "scheduled", "pulled", "started", "crashed", "failed"]),
+        ("deployment-readiness-failing", (), ["created", "not ready", "scheduled", "pulled", "started", "warning"]),
+    ],
+)  # fmt: skip
+def test_stages_of_a_pod(tmp_path: Path, case: str, arguments: tuple[str, ...], stages: list[str]) -> None:
+    found = [[name for name, _ in marks] for marks in lanes_of(tmp_path, case, *args_of(case)).values()]
+    iterators = [iter(names) for names in found]
+    assert any(all(stage in names for stage in stages) for names in iterators), found  # in this order, others between
+
+
+def test_stages_say_why(tmp_path: Path) -> None:
+    [marks] = lanes_of(tmp_path, "deployment-crash-loop").values()
+    assert ("crashed", 'Container "main" has ended with exit code 1 (Error)') in marks
+    assert any(name == "error" and 'Container "main" is in "CrashLoopBackOff": back-off' in text for name, text in marks)
+    assert any(name == "pulled" and "already present on machine" in text for name, text in marks)
+
+
+def test_what_is_no_more_is_gone_and_what_is_of_another_revision_is_marked(tmp_path: Path) -> None:
+    crowds.record(tmp_path / "five", {"web": (3, 1), "api": (2, 0)}, FIXTURES, olds=2)
+    page, _, _ = reports(tmp_path / "five", tmp_path, "--retry-limit", "1")
+    assert len(page.all("details", "lane")) == 9
+    assert len(page.all("details", "older")) == 4
+    assert page.text.count("gone") >= 4
+    assert "failed 2/3" in page.text
+    assert "error 3x" in page.text
+    assert all("open" in each for each in page.all("details", "group"))
+    assert page.text.index("Deployment/web") < page.text.index("Deployment/api")
+
+
+def test_500_pods(tmp_path: Path) -> None:
+    """Failing ones first and shown; the others folded, as are the workloads that are ready."""
+    crowds.record(tmp_path / "many", {"api": (60, 0), "cart": (15, 0), "web": (425, 7)}, FIXTURES, olds=20)
+    page, markdown, _ = reports(tmp_path / "many", tmp_path, "--retry-limit", "1")
+    assert (tmp_path / "r.html").stat().st_size < 3_000_000
+    groups = page.all("details", "group")
+    assert ["open" in each for each in groups] == [True, False, False]
+    assert ["compact" in each["class"] for each in groups] == [True, True, True]
+    assert page.text.index("Deployment/web") < page.text.index("Deployment/api")
+    assert "438 more: 418 ready, 20 gone (old)" in page.text
+    assert "80 of them: 60 ready, 20 gone (old)" in page.text
+    assert len(page.all("details", "lane")) == 560
+    assert len(page.all("path", "bad")) == 1
+    assert len(markdown.splitlines()) < 60
+
+
+def test_a_group_of_which_few_are_healthy_is_not_folded(tmp_path: Path) -> None:
+    crowds.record(tmp_path / "some", {"web": (35, 30)}, FIXTURES, until=30)
+    page, _, _ = reports(tmp_path / "some", tmp_path, "--retry-limit", "0")
+    assert page.all("details", "rest") == []
+    assert re.search(r"and \d\d more", page.text)  # of what it waits for
+
+
+def test_nothing_of_the_cluster_breaks_out(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "deployment-image-not-found", tmp_path / "hostile")
+    for path in (tmp_path / "hostile").glob("*.json"):
+        content = json.loads(path.read_text())
+        for each in content["items"]:
+            if each["kind"] == "Event":
+                each["message"] = HOSTILE
+            for status in each.get("status", {}).get("containerStatuses", []):
+                status["state"].get("waiting", {})["message"] = f"{HOSTILE} not found https://user:password@example.com/x"
+        path.write_text(json.dumps(content))
+    page, markdown, _ = reports(tmp_path / "hostile", tmp_path)
+    whole = (tmp_path / "r.html").read_text() + markdown + (tmp_path / "r.xml").read_text()
+    assert "<img" not in whole
+    assert "password" not in whole
+    assert not set(whole) & {"\x1b", "\x00", "\x08", "\ufffe", "\u202e"}
+    assert "x" * 3000 not in whole
+    assert "red" in page.text
+    assert "[31m" not in whole
+    [row] = [line for line in markdown.splitlines() if line.startswith("| ✖")]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5
+    assert "\\`tick\\`" in row
+    assert "&lt;b&gt;&amp;amp;" in row
+
+
+def test_a_hostile_log(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "deployment-crash-loop", tmp_path / "hostile")
+    recording = yaml.load((tmp_path / "hostile" / "recording.yaml").read_text(), yaml.BaseLoader)
+    logs = dict.fromkeys(recording["logs"], f"````\n</details>{HOSTILE[:100]}\ttab\n]]>\n")
+    (tmp_path / "hostile" / "recording.yaml").write_text(yaml.safe_dump({**recording, "logs": logs}))
+    page, markdown, junit = reports(tmp_path / "hostile", tmp_path, "--retry-limit", "1")
+    assert "<img" not in (tmp_path / "r.html").read_text()
+    assert len(page.all("pre", "log")) == 1
+    fences = re.findall(r"^`````(?:text)?$", markdown, re.MULTILINE)
+    assert len(fences) == 2  # longer than the one in the log
+    assert "</details><" in next(junit.iter("system-out")).text
+    assert "red" in next(junit.iter("system-out")).text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("report.pdf", "ends in .html, .md, .xml"),
+        ("-", "ends in"),
+        ("folder.html", "it is a folder"),
+        ("file/report.md", "Not a directory"),
+    ],
+)
+def test_a_file_that_can_be_no_report_is_refused_before_anything_is_polled(kubectl: Program, tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "folder.html").mkdir()
+    (tmp_path / "file").write_text("")
+    outcome = run("--kubectl", kubectl("exit 1"), "--report", str(tmp_path / name))
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    assert words in outcome.error["message"].replace("File exists", "Not a directory")
+    assert not (tmp_path / "calls").exists()
+
+
+def test_a_report_that_cannot_be_written_never_hides_the_verdict(kubectl: Program, tmp_path: Path) -> None:
+    program = kubectl(f"rm -rf {tmp_path}/out; cat {snapshot('deployment-success')}")
+    outcome = run("--kubectl", program, "--report", str(tmp_path / "out" / "r.md"))
+    assert outcome.exit == 0
+    assert "could not be written" in outcome.result["notes"][-1]
+    assert "rollout-status: the report" in outcome.stderr
+
+
+def test_a_timeline_that_is_not_complete_hides_nothing(tmp_path: Path) -> None:
+    rules = tmp_path / "team.yaml"
+    rules.write_text("version: 1\nkinds:\n- name: pod\n  stages:\n  - {name: x, at: sum(metadata.name), means: wait}\n")
+    outcome = run("report", str(FIXTURES / "deployment-success"), "-o", str(tmp_path / "r.md"), "--rules", str(rules))
+    assert (outcome.exit, outcome.stdout) == (2, "\n")
+    assert "the timeline is not complete" in outcome.stderr
+    assert "The rollout succeeded" in (tmp_path / "r.md").read_text()
+
+
+def test_a_lane_of_notes_alone(tmp_path: Path) -> None:
+    rules = tmp_path / "team.yaml"
+    rules.write_text("version: 1\nkinds:\n- name: pod\n  stages:\n  - {name: born, at: metadata.creationTimestamp, means: note}\n")
+    page, _, _ = reports(FIXTURES / "deployment-success", tmp_path, "--rules", str(rules))
+    assert "born" in page.text
+    assert page.all("i", "note") == []
+
+
+def test_events_that_no_api_server_writes(tmp_path: Path) -> None:
+    content = json.loads(snapshot("deployment-success").read_text())
+    for event in (each for each in content["items"] if each["kind"] == "Event"):
+        event.update(count="many", firstTimestamp=[], message={})
+    (tmp_path / "objects.json").write_text(json.dumps(content))
+    outcome = run("--replay", str(tmp_path / "objects.json"), "--report", str(tmp_path / "r.html"))
+    assert outcome.exit == 0
+    assert "the timeline is not complete" in outcome.result["notes"][-1]
+    Page((tmp_path / "r.html").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "write rollout-status report DIR"),
+        (["x"], "write rollout-status report DIR"),
+        (["-o", "r.md"], "write rollout-status report DIR"),
+        (["--quiet", "-o", "r.md"], "write rollout-status report DIR"),
+        (["nowhere", "-o", "r.md"], "nowhere"),
+        (["nowhere", "-o"], "it is empty"),
+        ([str(FIXTURES / "job-success"), "--output=r.pdf"], "ends in"),
+    ],
+)
+def test_slips_with_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run("report", *arguments)
+    assert outcome.exit == 2
+    assert words in outcome.stderr
+    assert not any(path.is_file() for path in tmp_path.iterdir())
+
+
+def test_help_of_the_verb() -> None:
+    assert run("report", "--help").stdout.startswith("usage: rollout-status report DIR -o FILE")
+
+
+def test_a_live_run_reads_the_events_once_at_its_end(kubectl: Program, tmp_path: Path) -> None:
+    items = json.loads(snapshot("deployment-crash-loop").read_text())["items"]
+    for name, kinds in (("events", ["Event"]), ("objects", ["Deployment", "ReplicaSet", "Pod"])):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"kind": "List", "items": [each for each in items if each["kind"] in kinds]}))
+    program = kubectl(
+        f'case "$*" in *"get events"*) cat {tmp_path}/events.json ;; *" logs "*) echo "a log" ;; *) cat {tmp_path}/objects.json ;; esac'
+    )
+    outcome = run("--kubectl", program, "--timeout", "1.2s", "--retry-limit", "10", "--report", str(tmp_path / "new" / "r.html"), "--quiet")
+    assert (outcome.exit, outcome.result["polls"] > 1) == (3, True)
+    assert (tmp_path / "calls").read_text().count("get events") == 1
+    page = Page((tmp_path / "new" / "r.html").read_text())
+    assert "already present on machine" in page.text
+    assert (tmp_path / "new" / "r.html").stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_events_that_cannot_be_evaluated_are_a_note(kubectl: Program, tmp_path: Path) -> None:
+    rules = tmp_path / "team.yaml"
+    rules.write_text(
+        "version: 1\nkinds:\n- name: pod\n  stages:\n  - {name: y, each: events, means: note}\n  - {name: x, at: 'events && sum(events[].reason)', means: wait}\n"
+    )
+    program = kubectl(f"cat {snapshot('deployment-success')}")
+    outcome = run("--kubectl", program, "--rules", str(rules), "--report", str(tmp_path / "r.md"), "--quiet")
+    assert outcome.exit == 0
+    assert "the timeline is not complete" in outcome.result["notes"][-1]
+
+
+def test_an_outage_is_shown(tmp_path: Path) -> None:
+    page, _, _ = reports(FIXTURES / "api-down-for-a-while", tmp_path)
+    assert len(page.all("i", "outage")) == 1
+    assert "could not be asked" in page.text
+
+
+def test_a_run_that_saw_nothing_has_a_report_too(kubectl: Program, tmp_path: Path) -> None:
+    files = [str(tmp_path / f"r.{ending}") for ending in ("html", "md", "xml")]
+    outcome = run("--kubectl", kubectl("echo no >&2; exit 1"), "--once", *(f"--report={name}" for name in files))
+    assert outcome.exit == 4
+    Page(Path(files[0]).read_text())
+    XSD.validate(files[2])
+    assert next(ElementTree.parse(files[2]).iter("error")).get("type") == outcome.error["code"]
+
+
+def story_of(folder: Path, case: str, **changes) -> rollout_report.Story:
+    started = rollout_status.Run()
+    result, _ = rollout_status.ended(
+        started, ["--replay", str(FIXTURES / case), "--quiet", "--report", str(folder / "r.md"), *args_of(case)]
+    )
+    return rollout_report.Story(started.report, {**result, **changes})
+
+
+def test_what_changed_and_the_way_back_are_shown_when_they_are_known(tmp_path: Path) -> None:
+    workloads = story_of(tmp_path, "deployment-crash-loop").result["workloads"]
+    changed = {**workloads[0], "changes": ["image: a -> b <x>"], "rollback": "kubectl rollout undo"}
+    for entry, also in (
+        (changed, True),
+        ({**workloads[0], "rollback": "kubectl rollout undo"}, False),
+        ({**changed, "rollback": ""}, True),
+    ):
+        story = story_of(tmp_path, "deployment-crash-loop", workloads=[entry])
+        page, markdown = rollout_report.in_html(story), rollout_report.in_markdown(story)
+        assert "What changed" in Page(page).text
+        assert ("image: a -&gt; b &lt;x&gt;" in page) == ("image: a -&gt; b &lt;x&gt;" in markdown) == also
+        assert ("kubectl rollout undo" in page) == ("kubectl rollout undo" in markdown) == bool(entry.get("rollback"))
+
+
+def test_many_workloads_and_causes_are_cut(tmp_path: Path) -> None:
+    story = story_of(tmp_path, "deployment-crash-loop")
+    story.result["notes"] = ["a note"]
+    story.groups *= 130
+    story.causes = story.causes * 30
+    markdown, page = rollout_report.in_markdown(story), rollout_report.in_html(story)
+    assert "… and 30 more\n" in markdown
+    assert "… and 10 more causes" in markdown
+    assert "- note: a note" in markdown
+    assert "<summary>10 more</summary>" in page
+    assert "<li>a note</li>" in page
+
+
+def test_events_of_a_cause(tmp_path: Path) -> None:
+    story = story_of(tmp_path, "deployment-sandbox-fails")
+    story.causes[0]["events"] = [{"reason": "A|B", "message": None, "count": 2, "lastSeen": "2026-11-23T12:00:00Z"}]
+    assert "| 2026-11-23T12:00:00Z | 2 | A\\|B |  |" in rollout_report.in_markdown(story)
+    assert "<td>A|B</td>" in rollout_report.in_html(story)
+
+
+def test_a_workload_that_vanished_is_gone_and_one_of_a_lost_judgement_is_what_it_was(tmp_path: Path) -> None:
+    story = story_of(tmp_path, "deployment-deleted-while-watched")
+    assert [group.status for group in story.groups] == ["gone"]
+    assert next(ElementTree.fromstring(rollout_report.in_junit(story)).iter("failure")).get("type") == "not-found"
+    whole = {key: value for key, value in story.result.items() if key != "workloads"}
+    assert [group.status for group in rollout_report.Story(story.report, whole).groups] == ["waiting"]
+
+
+def test_a_lane_keeps_no_more_than_it_can_show() -> None:
+    kind = rollout_status.Rules(ROOT / "rules").kinds["pod"]
+    lane = rollout_report.Lane("x", ("Pod", "n", "x"), kind, 0.0)
+    assert lane.state.name == "seen"
+    for moment in range(500):
+        lane.add(rollout_report.Mark(float(moment), 1, "crashed", "bad", ""))
+    lane.add(rollout_report.Mark(-5.0, 1, "before it was", "bad", ""))
+    assert [mark.at for mark in lane.steps][:: rollout_report.LONGEST_LANE - 1] == [0.0, 499.0]
+    assert len(lane.steps) == rollout_report.LONGEST_LANE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.25, "0.2s"), (9, "9s"), (61.9, "1m 1s"), (3600, "1h"), (-3725, "-1h 2m"), (90000, "1d 1h")],
+)
+def test_span(seconds: float, text: str) -> None:
+    assert rollout_report.span(seconds) == text
+
+
+def test_a_day_long_timeline_has_few_ticks(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "deployment-crash-loop", tmp_path / "long")
+    recording = yaml.load((tmp_path / "long" / "recording.yaml").read_text(), yaml.BaseLoader)
+    recording["polls"] = [recording["polls"][0], {**recording["polls"][-1], "at": "2026-11-24T05:45:38Z"}]
+    (tmp_path / "long" / "recording.yaml").write_text(yaml.safe_dump({"exact": True, **recording}))
+    page, _, _ = reports(tmp_path / "long", tmp_path, "--retry-limit", "1")
+    assert "20h" in page.text or "21h" in page.text
+
+
+def test_a_creation_that_cannot_be_read() -> None:
+    assert rollout_report.moment_of({"metadata": {}}) == 0.0
+
+
+# ---------------------------------------------------------------------------------------------------------------- dump
+
+
+def test_a_run_that_fails_is_dumped_and_replays(kubectl: Program, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "dump"
+    items = json.loads(snapshot("deployment-crash-loop").read_text())
+    (tmp_path / "objects.json").write_text(json.dumps(items))
+    program = kubectl(f'case "$*" in *" logs "*) echo "a log" ;; *) cat {tmp_path}/objects.json ;; esac')
+    live = run("--kubectl", program, "--retry-limit", "1", "--dump", str(folder))
+    assert (live.exit, live.error["log"]) == (1, "a log\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["001.json", "recording.yaml"]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert run("--replay", str(folder), "--retry-limit", "1").result == live.result
+    again = run("--kubectl", program, "--dump", str(folder))
+    assert (again.exit, again.error["message"]) == (2, f"--dump: {folder} is not empty: name a new folder")
+    assert "File exists" in run("--kubectl", program, "--dump", str(tmp_path / "objects.json")).error["message"]
+
+
+def test_a_run_that_times_out_is_dumped(kubectl: Program, tmp_path: Path) -> None:
+    live = run("--kubectl", kubectl(f"cat {snapshot('deployment-not-observed')}"), "--timeout", "1s", "--dump", str(tmp_path / "dump"))
+    assert live.exit == 3
+    replayed = run("--replay", str(tmp_path / "dump"))
+    assert (replayed.exit, replayed.error["code"]) == (3, "timeout")
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_run_that_succeeds_leaves_nothing(kubectl: Program, tmp_path: Path, was_there: bool) -> None:
+    folder = tmp_path / "new" / "dump"
+    if was_there:
+        folder.mkdir(parents=True)
+    outcome = run("--kubectl", kubectl(f"cat {snapshot('deployment-success')}"), "--dump", str(folder))
+    assert outcome.exit == 0
+    assert list((tmp_path / "new").glob("**/*")) == ([folder] if was_there else [])
+    assert (tmp_path / "new").exists() == was_there
+
+
+def test_a_folder_with_somebody_elses_files_stays(kubectl: Program, tmp_path: Path) -> None:
+    program = kubectl(f"touch {tmp_path}/dump/theirs; cat {snapshot('deployment-success')}")
+    assert run("--kubectl", program, "--dump", str(tmp_path / "dump")).exit == 0
+    assert [path.name for path in (tmp_path / "dump").iterdir()] == ["theirs"]
+
+
+def test_a_run_that_saw_nothing_is_not_dumped(kubectl: Program, tmp_path: Path) -> None:
+    outcome = run("--kubectl", kubectl("exit 1"), "--dump", str(tmp_path / "dump"), "--check-access")
+    assert outcome.exit == 4
+    assert not (tmp_path / "dump").exists()
+
+
+def test_a_dump_that_cannot_be_written_never_hides_the_verdict(kubectl: Program, tmp_path: Path) -> None:
+    program = kubectl(f"rm -rf {tmp_path}/dump; cat {snapshot('deployment-crash-loop')}")
+    outcome = run("--kubectl", program, "--retry-limit", "1", "--dump", str(tmp_path / "dump"))
+    assert outcome.exit == 1
+    assert any("the recording is not complete" in note for note in outcome.result["notes"])
+
+
+def test_a_run_that_is_interrupted_is_dumped_and_reported(kubectl: Program, tmp_path: Path) -> None:
+    program = kubectl(f"cat {snapshot('deployment-not-observed')}")
+    command = [sys.executable, str(ROOT / "rollout_status.py"), "--kubectl", program, "--dump", str(tmp_path / "dump")]
+    process = subprocess.Popen(
+        [*command, "--report", str(tmp_path / "r.md")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
+    )
+    while not list(tmp_path.glob("dump/.*/recording.yaml")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    result = json.loads(process.communicate()[0])
+    assert (process.returncode, result["error"]["code"]) == (130, "interrupted")
+    assert run("--replay", str(tmp_path / "dump")).error["code"] == "timeout"
+    assert "interrupted" in (tmp_path / "r.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--record", "a", "--dump", "b"], "write either --record or --dump"),
+        (["--dump", "a", "--replay", "b"], "--dump goes with a cluster"),
+    ],
+)
+def test_slips_with_dump(arguments: list[str], words: str) -> None:
+    outcome = run(*arguments)
+    assert (outcome.exit, words in outcome.error["message"]) == (2, True)
