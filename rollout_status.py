@@ -2492,7 +2492,9 @@ class Kubectl:
             raise RolloutError("kubectl-not-found", f"There is no program {options.kubectl}", hint=hint) from None
         self.limit: float = options.request_timeout
         self.end = float("inf")  # no call lasts longer: time.monotonic() when --timeout is up
-        flags = {"context": options.context, "kubeconfig": options.kubeconfig, "request-timeout": f"{self.limit:g}s"}
+        # In a pod kubectl takes the account of the pod only without such a flag (kubernetes/kubernetes#93474): a kill alone ends its calls
+        bound = "" if "KUBERNETES_SERVICE_HOST" in os.environ else f"{self.limit:g}s"
+        flags = {"context": options.context, "kubeconfig": options.kubeconfig, "request-timeout": bound}
         self.flags = [f"--{flag}={value}" for flag, value in flags.items() if value]
         self.not_started = (sh.ForkException, OSError)
 
