@@ -2530,7 +2530,7 @@ class Kubectl:
 class Started:
     """A kubectl call that has been started."""
 
-    # It ends before Go's garbage collector would pay: a list takes a fifth less without, and more memory, but hardly more than this
+    # It ends before Go's garbage collector would pay: a list takes a sixth less without, and more memory, but hardly more than this
     LEAN = MappingProxyType({"GOGC": "off", "GOMEMLIMIT": "256MiB"})
 
     def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
