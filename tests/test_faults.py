@@ -106,9 +106,11 @@ def test_rights_are_a_table_and_a_missing_one_that_is_needed_ends_with_4(kubectl
 
 
 def test_a_warning_is_shown_once(kubectl: Program) -> None:
-    program = kubectl(f'echo "Warning: apps/v9 is deprecated" >&2; cat {snapshot("deployment-not-observed")}')
-    outcome = run("--kubectl", program, "deployment/web", "--interval", "100ms", "--timeout", "500ms")
-    assert outcome.result["polls"] > 2
+    waiting, success = snapshot("deployment-success", 0), snapshot("deployment-success")
+    finished = f"[ $(grep -c deployments $DIR/calls) -gt 2 ] && cat {success}"
+    program = kubectl(f'echo "Warning: apps/v9 is deprecated" >&2; {finished} || cat {waiting}')
+    outcome = run("--kubectl", program, "deployment/web", "--interval", "100ms", "--timeout", "1m")
+    assert (outcome.exit, outcome.result["polls"]) == (0, 3)
     assert outcome.stderr.count("kubectl: Warning: apps/v9 is deprecated") == 1
 
 

@@ -63,6 +63,13 @@ def test_what_the_selector_does_not_match_is_no_workload_though_one_may_own_it(k
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
 
 
+def test_in_a_pod_nothing_keeps_kubectl_from_the_account_of_the_pod(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = kubectl(cluster("deployment-success"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    assert run("--kubectl", program, "-n", "r-deployment-success").exit == 0
+    assert [call for call in calls(program) if "--request-timeout" in call] == []
+
+
 def test_one_name_is_asked_for_alone_where_not_all_may_be_listed(kubectl: Program) -> None:
     program = kubectl(f'case "$*" in *,*) echo "Error from server (Forbidden)" >&2; exit 1 ;; esac; cat {snapshot("deployment-success")}')
     assert run("--kubectl", program, "deploy/web").exit == 0
