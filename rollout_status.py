@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["jmespath>=1.1", "PyYAML>=6.0.1", "sh>=2.1"]
+# ///
 """Waits until what was applied to Kubernetes has rolled out, and says whether it did, and if not, why.
 
     rollout-status [KIND/NAME ...] [flags]
