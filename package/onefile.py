@@ -21,7 +21,7 @@ def refused(message: str) -> int:
 
 def main() -> int:
     """The exit code of the program, which runs from a folder that it has unpacked itself into."""
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036, an archive starts with whatever python3 there is
         return refused(f"rollout-status needs Python 3.10 or later; this is {sys.version.split()[0]}")
     try:
         folder = tempfile.TemporaryDirectory(prefix="rollout-status-")

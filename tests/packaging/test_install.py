@@ -16,7 +16,16 @@ else:
 
 COPIED = [
     ROOT / name
-    for name in ("rollout_status.py", "rollout_tools.py", "rollout_report.py", "report.html", "schema.json", "fields.json", "rules")
+    for name in (
+        "rollout_status.py",
+        "rollout_tools.py",
+        "rollout_report.py",
+        "rollout_complete.py",
+        "report.html",
+        "schema.json",
+        "fields.json",
+        "rules",
+    )
 ]
 # How it comes into an empty folder, and how it is run then
 WAYS: dict[str, tuple[list, list]] = {
