@@ -21,7 +21,7 @@ KUBECTL = f"""#!/bin/sh
 [ "$(cat "$HOME/.kube/config")" = "a kubeconfig" ] || {{ echo "there is no kubeconfig" >&2; exit 1; }}
 case "$*" in
   *watch=1*) exec sleep 1000 ;;
-  *" get "*" -n shop -l app=web -o json" | *" get "*" -n shop -o json" | *--raw*/namespaces/r-deployment-success/* | *" -n r-deployment-success -o json")
+  *"--context=c "*" -n r-deployment-success -l app=web -o json"* | *" -n r-deployment-success -o json"* | *--raw*/namespaces/r-deployment-success/*)
     cat <<'END'
 {max((FIXTURES / "deployment-success").glob("*.json")).read_text()}
 END
@@ -42,7 +42,7 @@ class Buildah:
     """buildah with a storage of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.words = ["buildah", "--storage-driver", "vfs", "--root", f"{folder}/storage", "--runroot", f"{folder}/run"]
+        self.words = ["buildah", "--storage-driver", "overlay", "--root", f"{folder}/storage", "--runroot", f"{folder}/run"]
 
     def __call__(self, *words: str | Path, exit: int | None = 0, cwd: Path | None = None):
         return command(*self.words, *words, exit=exit, cwd=cwd)
@@ -108,7 +108,7 @@ def test_the_arguments_of_the_seed(container, tmp_path_factory: pytest.TempPathF
     (home / "config").chmod(0o600)
     os.chown(home / "config", 12345, 12345)
     done = container(
-        *container.entrypoint, "-namespace", "shop", "-selector", "app=web", "-kubecontext", "c", "-interval", "1s", "-retry-limit=6",
+        *container.entrypoint, "-namespace", "r-deployment-success", "-selector", "app=web", "-kubecontext", "c", "-interval", "1s", "-retry-limit=6",
         user="12345", volume=f"{home}:/root/.kube:ro",
     )  # fmt: skip
     assert json.loads(done.stdout)["success"] is True
