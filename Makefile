@@ -1,10 +1,10 @@
-# make demo | test | lint | e2e | browser | bench | docs | lock | wheel | clean: what they do is in README.md
+# make demo | test | lint | e2e | browser | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-compile-command 'make lock'
 
-.PHONY: demo test lint e2e browser bench docs lock wheel clean
+.PHONY: demo test lint e2e browser packaging bench docs lock wheel onefile clean
 
 # The virtual environment, with what the program needs; made anew when that changes
 $(VENV)/run: requirements.txt
@@ -29,7 +29,7 @@ demo: $(VENV)/run
 # All offline tests
 test: $(VENV)/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q --ignore tests/e2e --ignore tests/browser
+	$(BIN)/coverage run -m pytest -q --ignore tests/e2e --ignore tests/browser --ignore tests/packaging
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -45,6 +45,10 @@ e2e: $(VENV)/ready
 # The page of --report in a real Chromium, which must be on PATH
 browser: $(VENV)/ready
 	$(BIN)/pytest -q tests/browser
+
+# Each way of getting it: with uv, pipx, as one file, as a plugin, an image, in GitHub Actions and GitLab, completed by the shells
+packaging: $(VENV)/ready
+	$(BIN)/pytest -q tests/packaging
 
 # What judging costs, and, with KUBECONFIG, a whole run; writes benchmarks/results.md
 bench: $(VENV)/ready
@@ -66,7 +70,19 @@ docs: $(VENV)/ready
 
 # The wheel in dist/
 wheel: $(VENV)/ready
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	rm -f dist/*.whl
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+# dist/rollout-status: one executable archive with rules and dependencies inside, for the platform and the Python of the build
+onefile: wheel
+	rm -rf build/onefile
+	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --require-hashes --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --no-deps dist/*.whl
+	rm -rf build/onefile/lib/bin
+	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
+	cp package/onefile.py build/onefile/__main__.py
+	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile
+	chmod 755 dist/rollout-status
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

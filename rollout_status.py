@@ -1,4 +1,8 @@
 #!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["jmespath>=1.1", "PyYAML>=6.0.1", "sh>=2.1"]
+# ///
 """Waits until what was applied to Kubernetes has rolled out, and says whether it did, and if not, why.
 
     rollout-status [KIND/NAME ...] [flags]
@@ -184,9 +188,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise RolloutError("usage", message, hint="rollout-status --help")
 
+    def flags(self) -> dict[str, tuple[str, argparse.Action]]:
+        """Each flag with its dashes and its action, by its name without them."""
+        return {name.lstrip("-"): (name, action) for name, action in self._option_string_actions.items()}
+
     def go_style(self, argv: Iterable[str]) -> Iterator[str]:
         """The arguments as argparse wants them: one dash or two, `-flag value` or `-flag=value`, a boolean only with `=`."""
-        flags = {name.lstrip("-"): (name, action) for name, action in self._option_string_actions.items()}
+        flags = self.flags()
         tokens = iter(argv)
         for token in tokens:
             name, equals, value = token.lstrip("-").partition("=")
@@ -221,6 +229,7 @@ def parser() -> Parser:
         "       rollout-status query EXPR ...       the same, and what an expression gives\n"
         "       rollout-status report DIR -o FILE   a report of a recording\n"
         "       rollout-status rules|lint|test ...  about rule files: each has --help\n"
+        "       rollout-status completion SHELL     for bash, zsh, fish\n"
         "       rollout-status demo                 a recorded crash loop",
         description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
         epilog="Flags take one dash or two, `-flag value` or `-flag=value`, and times like 90s or 1m30s. Exit codes: 0 success, "
@@ -3156,7 +3165,7 @@ def as_text(result: dict[str, Json]) -> str:
 
 # How a run ends of which the rules could not be read
 FIRST_CODES = {"usage": 2, "invalid-rules": 2, "internal": 70, "interrupted": 130}
-VERBS = ("explain", "lint", "query", "report", "rules", "test")  # what rollout_tools.py does
+VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  # what rollout_tools.py does
 DEMO = ("--replay", str(DATA / "fixtures" / "deployment-crash-loop"), "--retry-limit", "1")
 
 

@@ -1033,4 +1033,11 @@ def report(argv: Sequence[str]) -> tuple[str, int]:
     return told("report", lambda: written(argv))
 
 
-VERBS = {"explain": explain, "lint": lint, "query": query, "report": report, "rules": rules, "test": test}
+def completion(argv: Sequence[str]) -> tuple[str, int]:
+    """Completion by the shells."""
+    from rollout_complete import completion as completed  # noqa: PLC0415, only when asked for
+
+    return told("completion", lambda: completed(argv))
+
+
+VERBS = {"completion": completion, "explain": explain, "lint": lint, "query": query, "report": report, "rules": rules, "test": test}

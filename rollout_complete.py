@@ -1,0 +1,176 @@
+"""Completion by the shells: the verb `completion`, and the program that kubectl asks for its plugin.
+
+    rollout-status completion bash|zsh|fish     what the shell reads at its start
+    rollout-status completion -- WORD ...       what the last word may become; the others stand before it
+
+What a word may become is said as kubectl's own commands say it: a line for each candidate, a tab and a description behind it, and
+a last line `:NUMBER`, of which the bits mean no space behind it (2) and no file names (4). So `kubectl_complete-rollout_status`,
+which kubectl runs, is this program too. Names come from `kubectl get`; what can't be asked has no names.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import rollout_status as engine
+
+NO_SPACE, NO_FILES = 2, 4
+WHAT_THE_SHELL_WOULD_READ = re.compile(r"[^\w@%+:,./=-]")  # no candidate has any of it, so that none needs quotes
+PATHS = ("DIR", "FILE", "PATH")
+LONGEST = "3s"  # for a call of kubectl, while somebody waits at a prompt
+
+BASH = """\
+# bash: source <(rollout-status completion bash)
+_rollout_status() {
+  local line=${COMP_LINE:0:COMP_POINT} candidate rest number=0 said=() words=()
+  read -ra words <<<"$line"
+  [[ $line != *[[:space:]] ]] || words+=("")
+  local word=${words[${#words[@]}-1]}
+  local before=${word%"${word##*[:=]}"}  # bash itself takes : and = for the end of a word
+  COMPREPLY=()
+  while IFS=$'\\t' read -r candidate rest; do said+=("$candidate"); done < <("${words[0]}" completion -- "${words[@]:1}" 2>/dev/null)
+  for candidate in "${said[@]}"; do
+    case $candidate in :*) number=${candidate#:} ;; *) COMPREPLY+=("${candidate#"$before"}") ;; esac
+  done
+  ((number & 2)) && compopt -o nospace
+  ((number & 4)) || compopt -o default
+}
+complete -F _rollout_status rollout-status
+"""
+
+ZSH = """\
+#compdef rollout-status
+# zsh: source <(rollout-status completion zsh), or a file _rollout-status in $fpath
+_rollout_status() {
+  local line number=0 tab=$'\\t'
+  local -a candidates shown space
+  for line in "${(@f)$("${(Q)words[1]}" completion -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+    if [[ $line == :* ]]; then
+      number=${line#:}
+    elif [[ -n $line ]]; then
+      candidates+=("${line%%$tab*}")
+      shown+=("${line/$tab/  -- }")
+    fi
+  done
+  ((number & 2)) && space=(-S '')
+  compadd -l "${space[@]}" -d shown -a candidates
+  ((number & 4)) || _files
+}
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _rollout_status "$@"; else compdef _rollout_status rollout-status; fi
+"""
+
+FISH = """\
+# fish: rollout-status completion fish | source
+function __rollout_status
+    set -l words (commandline -opc) (commandline -ct)
+    set -l said ($words[1] completion -- $words[2..-1] 2>/dev/null)
+    for line in $said
+        string match -q ':*' -- $line; or echo $line
+    end
+    test "$said[-1]" = :0; and __fish_complete_path (commandline -ct)
+end
+complete -c rollout-status -f -a '(__rollout_status)'
+"""
+
+SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+
+
+class Completion:
+    """What the last of some words may become."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        parser = engine.parser()
+        self.flags = parser.flags()
+        self.word = words[-1] if words else ""
+        self.given: dict[str, str] = {}  # the flags before it that have values
+        self.flag: Any = None  # the one of which it is the value
+        self.is_first = True  # nothing stands before it but flags
+        for token in words[:-1]:
+            name, equals, value = token.lstrip("-").partition("=")
+            if self.flag:
+                self.given[self.flag.dest], self.flag = token, None
+            elif not token.startswith("-"):
+                self.is_first = False
+            elif name in self.flags and self.flags[name][1].nargs != 0:
+                if equals:
+                    self.given[self.flags[name][1].dest] = value
+                else:
+                    self.flag = self.flags[name][1]
+
+    def said(self) -> str:
+        """The candidates and the number, in kubectl's words."""
+        prefix = ""
+        before, equals, value = self.word.partition("=")
+        if not self.flag and self.word.startswith("-") and equals and before.lstrip("-") in self.flags:
+            self.flag, self.word, prefix = self.flags[before.lstrip("-")][1], value, f"{before}="
+        candidates: Iterable[tuple[str, str]]
+        if self.flag:
+            candidates = self.values()
+        elif self.word.startswith("-"):
+            candidates = [(flag, action.help or "") for flag, action in self.flags.values()]
+        elif "/" in self.word:
+            candidates = self.names()
+        else:
+            verbs = (*engine.VERBS, "demo") if self.is_first else ()
+            candidates = [*self.kinds("/"), *((verb, "a verb: it has --help") for verb in verbs)]
+        fitting = sorted({prefix + each: text for each, text in candidates if each.startswith(self.word)}.items())
+        lines = [f"{each}\t{text}".rstrip() for each, text in fitting if not WHAT_THE_SHELL_WOULD_READ.search(each)]
+        number = 0 if self.flag and self.flag.metavar in PATHS and not prefix else NO_FILES
+        number |= NO_SPACE if fitting and all(each.endswith("/") for each, _ in fitting) else 0
+        return "\n".join([*lines, f":{number}"])
+
+    def values(self) -> Iterator[tuple[str, str]]:
+        """What the flag may have as its value."""
+        words = self.flag.choices or (self.flag.metavar.split("|") if "|" in self.flag.metavar else ())
+        yield from ((word, "") for word in words)
+        if self.flag.dest == "kinds":
+            before = self.word[: self.word.rfind(",") + 1]
+            yield from ((before + kind, text) for kind, text in self.kinds())
+        elif self.flag.dest == "namespace":
+            yield from ((line.partition("/")[2], "") for line in self.asked("get", "namespaces", "-o", "name"))
+        elif self.flag.dest == "context":
+            yield from ((line, "") for line in self.asked("config", "get-contexts", "-o", "name"))
+
+    def kinds(self, end: str = "") -> list[tuple[str, str]]:
+        """The kinds that rules speak about; none when the team's rules are wrong."""
+        with suppress(engine.RolloutError):
+            rules = engine.Rules(engine.DATA / "rules", packs=None)
+            return [(kind.name + end, kind.resource) for kind in rules.kinds.values() if kind.listed and kind.resource not in ("", "*")]
+        return []
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """The objects of the kind before the slash."""
+        word = self.word.partition("/")[0]
+        with suppress(engine.RolloutError):
+            kind = engine.Rules(engine.DATA / "rules", packs=None).kind_called(word)
+            space = [f"--namespace={self.given['namespace']}"] if "namespace" in self.given else []
+            for line in self.asked("get", kind.resource, *space, "-o", "name"):
+                yield f"{word}/{line.partition('/')[2]}", ""
+
+    def asked(self, *call: str) -> list[str]:
+        """The lines that kubectl prints; none when it fails."""
+        common = {name: self.given[name] for name in ("context", "kubeconfig", "kubectl") if name in self.given}
+        with suppress(engine.RolloutError):
+            options = engine.parser().parse([f"--request-timeout={LONGEST}", *(f"--{name}={value}" for name, value in common.items())])
+            answer = engine.Kubectl(options).run(call)[0]
+            return answer.stdout.splitlines() if answer.exit == 0 else []
+        return []
+
+
+def completion(argv: Sequence[str]) -> tuple[str, int]:
+    """The text that a shell reads, or what a word may become; RolloutError `usage` for another shell."""
+    if argv[:1] == ["--"]:
+        return Completion(argv[1:]).said(), 0
+    if len(argv) != 1 or argv[0] not in SHELLS:
+        raise engine.RolloutError("usage", "write completion bash, completion zsh or completion fish")
+    return SHELLS[argv[0]].rstrip("\n"), 0
+
+
+def main() -> int:
+    """What kubectl runs as kubectl_complete-rollout_status."""
+    print(Completion(sys.argv[1:]).said())
+    return 0

@@ -1,0 +1,127 @@
+"""Each way of installing it, in an empty place, from the copy of a checkout: README.md and docs/install.md."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import BIN, FIXTURES, ROOT, command
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+COPIED = [*ROOT.glob("rollout_*.py"), *(ROOT / name for name in ("report.html", "schema.json", "fields.json", "rules"))]
+# How it comes into an empty folder, and how it is run then
+WAYS: dict[str, tuple[list, list]] = {
+    "pip": (
+        [[sys.executable, "-m", "venv", "{folder}/venv"], ["{folder}/venv/bin/pip", "install", "-q", "{wheel}"]],
+        ["{folder}/venv/bin/rollout-status"],
+    ),
+    "pipx": ([[BIN / "pipx", "install", "--python", sys.executable, "{wheel}"]], ["{folder}/bin/rollout-status"]),
+    "uv tool": ([[BIN / "uv", "tool", "install", "{repository}"]], ["{folder}/bin/rollout-status"]),
+    "uvx": ([], [BIN / "uvx", "--from", "{wheel}", "rollout-status"]),
+    "uvx of git": ([], [BIN / "uvx", "--from", "git+file://{repository}", "rollout-status"]),
+    "uv run --script": ([["cp", "-r", *COPIED, "{folder}"]], [BIN / "uv", "run", "--script", "{folder}/rollout_status.py"]),
+    "onefile": ([["cp", "{onefile}", "{folder}"]], ["{folder}/rollout-status"]),
+}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, repository: Path, wheel: Path, onefile: Path):
+    """Runs the tool as it was got in one of these ways."""
+    folder = tmp_path_factory.mktemp("empty")
+    (folder / "tmp").mkdir()
+    variables = {
+        "PIPX_HOME": f"{folder}/pipx",
+        "PIPX_BIN_DIR": f"{folder}/bin",
+        "UV_TOOL_DIR": f"{folder}/tools",
+        "UV_TOOL_BIN_DIR": f"{folder}/bin",
+        "UV_PYTHON": sys.executable,
+        "TMPDIR": f"{folder}/tmp",
+    }
+    if request.param == "uv run --script":
+        shutil.copytree(FIXTURES / "deployment-crash-loop", folder / "fixtures" / "deployment-crash-loop")
+    install, program = WAYS[request.param]
+
+    def filled(words):
+        return [str(word).format(folder=folder, wheel=wheel, onefile=onefile, repository=repository) for word in words]
+
+    for words in install:
+        command(*filled(words), cwd=folder, **variables)
+    return lambda *words, exit=0, **more: command(*filled(program), *words, cwd=folder, exit=exit, **variables, **more)
+
+
+def test_the_demo_fails_as_it_should_and_writes_a_page(tool, tmp_path: Path) -> None:
+    done = tool("demo", "--quiet", "--report", str(tmp_path / "page.html"), exit=1)
+    assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
+    assert "notes" not in json.loads(done.stdout)
+    assert "<title>The rollout did not succeed" in (tmp_path / "page.html").read_text()
+
+
+def test_the_built_in_rules_are_there_and_a_team_can_change_them(tool, tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("version: 1\nparams: {retry_limit: 9}\n")
+    assert "9" in tool("rules", "container-crash-loop", "--rules", str(tmp_path / "team.yaml")).stdout
+    assert tool("lint", str(tmp_path / "team.yaml")).stdout == "no findings\n"
+    assert tool("demo", "--quiet", "--rules", str(tmp_path / "nothing.yaml"), exit=2).stdout.startswith("{")
+
+
+def test_the_version(tool) -> None:
+    version = re.search(r'__version__ = "(.*)"', (ROOT / "rollout_status.py").read_text())
+    assert version
+    assert tool("--version").stdout == f"rollout-status {version[1]}\n"
+
+
+def test_the_scripts_header_says_what_pyproject_says() -> None:
+    """By the regular expression of PEP 723."""
+    header = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
+    (found,) = re.finditer(header, (ROOT / "rollout_status.py").read_text())
+    content = tomllib.loads("".join(line[2:] for line in found["content"].splitlines(keepends=True)))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert found["type"] == "script"
+    assert content == {name: project[name] for name in ("requires-python", "dependencies")}
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl on PATH")
+@pytest.mark.parametrize("way", ["wheel", "onefile"])
+def test_it_is_a_plugin_of_kubectl(way: str, wheel: Path, onefile: Path, tmp_path: Path) -> None:
+    if way == "wheel":
+        command(BIN / "uv", "venv", "-q", "--python", sys.executable, tmp_path)
+        command(BIN / "uv", "pip", "install", "-q", "--python", tmp_path / "bin" / "python", wheel)
+    else:
+        (tmp_path / "bin").mkdir()
+        shutil.copy(onefile, tmp_path / "bin" / "kubectl-rollout_status")
+    path = f"{tmp_path}/bin:{command('printenv', 'PATH').stdout.strip()}"
+    done = command("kubectl", "rollout-status", "demo", "--quiet", exit=1, PATH=path)
+    assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
+    assert f"{tmp_path}/bin/kubectl-rollout_status" in command("kubectl", "plugin", "list", exit=None, PATH=path).stdout
+
+
+def test_one_file_leaves_nothing_behind(onefile: Path, tmp_path: Path) -> None:
+    command(onefile, "demo", "--quiet", exit=1, TMPDIR=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_file_that_cannot_unpack_itself_gives_no_verdict(onefile: Path, tmp_path: Path) -> None:
+    """No file may be written: then there is neither a folder for it nor room in one."""
+    for change in ("", f"tempfile.tempdir = {str(tmp_path)!r}; "):
+        script = f"import resource, runpy, tempfile; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); {change}"
+        done = command(sys.executable, "-c", f"{script}runpy.run_path({str(onefile)!r}, run_name='__main__')", exit=70, cwd=tmp_path)
+        assert json.loads(done.stdout)["error"]["code"] == "internal"
+        assert "set TMPDIR" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_one_file_says_which_python_it_needs(onefile: Path) -> None:
+    script = f"import runpy, sys; sys.version_info = (3, 9); runpy.run_path({str(onefile)!r}, run_name='__main__')"
+    done = command(sys.executable, "-c", script, exit=70)
+    assert "needs Python 3.10" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_one_file_works_without_the_extension_of_the_build(onefile: Path) -> None:
+    """As where Python or the platform is another one."""
+    script = f"import runpy, sys; sys.modules['yaml._yaml'] = None; sys.argv = ['x', 'demo', '--quiet']; runpy.run_path({str(onefile)!r}, run_name='__main__')"
+    done = command(sys.executable, "-c", script, exit=1)
+    assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
