@@ -995,7 +995,9 @@ class Revisions:
     current: Expression  # of the workload: the template that it has now
     without: tuple[str, ...]  # what is in a kept template and not in the workload's
     makes: str  # the kind of which objects are made by the template
-    rollback: Template | None  # about `self`, what it has `owned` of the current revision, and the number of the `revision`
+    serves: Expression | None  # of such an object: whether pods with its template are ready
+    can_roll_back: Expression | None  # about `self`, what it has `owned` of the current revision and has of `old` ones
+    rollback: Template | None  # the command: about the same, and the number of the `revision`
 
 
 STAGE_MEANS = ("wait", "run", "good", "bad", "end", "note")  # a note changes nothing
@@ -1102,7 +1104,7 @@ FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "
 TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")
 
 
-ROLLBACK = ("self", "owned", "revision")  # names that the command of a rollback may read
+ROLLBACK = ("self", "owned", "old", "revision")  # names that a rollback may read
 VARYING = ("each", "events", "time")  # names that do not mean the same to all rules about a subject
 
 
@@ -1391,16 +1393,20 @@ class Rules:
         if document.get(at) is None:
             return None
         needed = ("kept_in", "number", "template", "current", "makes")
-        document.mapping(at, (*needed, "except", "rollback"), needed)
+        document.mapping(at, (*needed, "except", "serves", "can_roll_back", "rollback"), needed)
         for field in ("kept_in", "makes"):
             self.check_names(document, (*at, field))
         number, template, current = (document.some_expression((*at, field)) for field in ("number", "template", "current"))
-        rollback = document.template((*at, "rollback"))
-        for part in rollback.parts if rollback else ():
-            for root in sorted(part.roots - {*ROLLBACK, "null"}) if isinstance(part, Expression) else ():
-                document.report((*at, "rollback"), f"no root {root}{nearest(root, ROLLBACK)}")
+        can_roll_back, rollback = document.expression((*at, "can_roll_back")), document.template((*at, "rollback"))
+        parts: tuple[Json, ...] = (can_roll_back, *(rollback.parts if rollback else ()))
+        for expression in (part for part in parts if isinstance(part, Expression)):
+            for root in sorted(expression.roots - {*ROLLBACK, "null"}):
+                with collected(self.problems):
+                    raise RolloutError("invalid-rules", f"{expression.where}: no root {root}{nearest(root, ROLLBACK)}")
         kept_in, makes = (document.text((*at, field)) or "" for field in ("kept_in", "makes"))
-        return Revisions(kept_in, number, template, current, steps(document.get((*at, "except"), "")), makes, rollback)
+        serves = document.expression((*at, "serves"))
+        except_ = steps(document.get((*at, "except"), ""))
+        return Revisions(kept_in, number, template, current, except_, makes, serves, can_roll_back, rollback)
 
     def load_stages(self, document: Document, at: Path_) -> Iterator[Stage]:
         for each in document.entries(at):
@@ -3213,7 +3219,7 @@ def log_of(finding: Finding, source: Replay | Live) -> str | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """From the revision before to the current one of a workload: its objects, its number and both templates."""
+    """From an earlier revision of a workload to the current one: all that it has kept, the earlier one's number, and both templates."""
 
     kept: tuple[Json, ...]
     number: int
@@ -3222,19 +3228,18 @@ class Change:
 
     @staticmethod
     def of(workload: Workload, revisions: Revisions, kept: Iterable[Json], functions: Functions) -> Change | None:
-        """The newest revision whose template is another one; None when there is none."""
+        """From the newest revision with another template, if there are some, of those that still serve; None when there is none."""
         owned = tuple(each for each in kept if str(field_of(controller_of(each), "uid")) == identity(workload.value))
         after = without(revisions.current.value(workload.value, functions), revisions.without)
-        numbered = [(revisions.number.value(each, functions), each) for each in owned]
-        templates = [
-            (number, without(revisions.template.value(each, functions), revisions.without))
-            for number, each in numbered
-            if type(number) is int
-        ]
-        others = [(number, before) for number, before in templates if isinstance(before, dict) and before != after]
-        if not others or not isinstance(after, dict):
+        others = []
+        for each in owned:
+            number, before = revisions.number.value(each, functions), without(revisions.template.value(each, functions), revisions.without)
+            if type(number) is int and isinstance(before, dict) and isinstance(after, dict) and before != after:
+                serves = revisions.serves is not None and truth(revisions.serves.value(each, functions))
+                others.append((serves, number, before))
+        if not others:
             return None
-        number, before = max(others, key=lambda each: each[0])
+        _, number, before = max(others, key=lambda each: each[:2])
         return Change(owned, number, before, after)
 
 
@@ -3281,12 +3286,12 @@ def differences(path: str, sides: Sequence[Json], shown: Sequence[Json]) -> Iter
         for key in {**(shown[0] or {}), **(shown[1] or {}), **before, **after}:
             below = [field_of(each, key) for each in sides], [field_of(each, key) for each in shown]
             yield from differences(f"{path}.{key}" if path else key, *below)
-    elif all(named) and shown == [None, None]:
+    elif shown == [None, None] and all(name or side is None for name, side in zip(named, sides, strict=True)):
         for name in named[0] | named[1]:
             if named[0].get(name) != named[1].get(name):
                 yield f"{path} {name} {verb_of([side.get(name) for side in named])}"
     else:
-        values = [printed(each) for each in shown if each is not None]
+        values = [printed(without(each, ())) for each in shown if each is not None]
         told = f" {' -> '.join(values)}" if len(set(values)) > 1 else ""
         yield f"{path}{told or f' {verb_of(sides)}'}{f': {values[0]}' if len(values) == 1 else ''}"
 
@@ -3303,7 +3308,7 @@ def as_text(result: dict[str, Json]) -> str:
     for entry in [result["error"], *result.get("errors", ())] if "error" in result else ():
         lines.append(f"{entry['code']}: {entry['message']}")
         if "resource" in entry and entry["resource"] == entry["workload"]:  # what its pods wait for says more
-            lines += [f"  while: {sentence}" for sentence in waits[place_of(entry["workload"])][:1]]
+            lines += [f"  while: {sentence}" for sentence in waits[place_of(entry["workload"])][:1] if entry is result["error"]]
         elif "resource" in entry:
             more = f" and {entry['count'] - 1} more" if entry["count"] > 1 else ""
             lines.append(f"  in {'/'.join(entry['resource'].values())}{more}")
@@ -3411,10 +3416,16 @@ class Run:
             if poll.snapshot and (self.judgement.failed or self.has_lasted(options.stable_for, progress)):
                 return
             if options.once and poll.snapshot:
-                raise RolloutError("timeout", f"--once: {self.waits()}")
+                raise self.out_of_time("--once")
             if 0 < options.timeout <= self.elapsed:
-                raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: {self.waits()}")
-        raise RolloutError("timeout", f"The recording ends without a verdict: {self.waits()}")
+                raise self.out_of_time(f"Timed out after {options.timeout:g}s")
+        raise self.out_of_time("The recording ends without a verdict")
+
+    def out_of_time(self, why: str) -> RolloutError:
+        """The end without a verdict, with what is waited for, and the command that shows more of the first of it."""
+        findings = [finding for workload in self.waiting() for finding in workload.findings if finding.rule.hint]
+        hint = findings[0].scope.filled(findings[0].rule.hint) if findings else ""
+        return RolloutError("timeout", f"{why}: {self.waits()}", hint=pasted(hint, self.source.flags))
 
     def prepare(self) -> None:
         """Loads the rules, which nobody needs before there is something to judge; RolloutError `invalid-rules` when one is wrong."""
@@ -3493,7 +3504,7 @@ class Run:
             elif finding.verdict == "wait" and not options.once:
                 troubles.append(finding.message)
             else:
-                hint = finding.scope.filled(finding.rule.hint)
+                hint = pasted(finding.scope.filled(finding.rule.hint), self.source.flags)
                 message = finding.message if code else f"Nothing is left that could be judged: {finding.message}"
                 raise RolloutError(code.name if code else "forbidden", message, hint=hint, rule=finding.rule.id)
         if troubles:  # the first will do: calls of one poll mostly fail for the same cause
@@ -3556,8 +3567,10 @@ class Run:
         if not change:
             return {}
         self.kept += change.kept if not kind.listed else ()
-        scope = {"self": workload.value, "owned": list(workload.subject.owned), "revision": change.number}
-        rollback = revisions.rollback.fill(lambda expression: expression.value(scope, functions)) if revisions.rollback else ""
+        subject = workload.subject
+        scope = {"self": subject.value, "owned": list(subject.owned), "old": list(subject.old), "revision": change.number}
+        allowed = revisions.can_roll_back is None or truth(revisions.can_roll_back.value(scope, functions))
+        rollback = revisions.rollback.fill(lambda each: each.value(scope, functions)) if revisions.rollback and allowed else ""
         lines = list(told_changes(change, self.rules.kinds, revisions.makes, functions))
         return {
             **({"changes": lines} if lines else {}),
