@@ -3556,26 +3556,28 @@ class Run:
         return result, exit_code
 
     def changes(self, workload: Workload) -> dict[str, Json]:
-        """What has changed since the revision before, and the command that goes back to it; empty where there is none."""
-        revisions, functions = workload.kind.revisions, self.judge.interpreter
-        if not revisions:
+        """`changes` and `rollback` of a workload, if there are any. Where a rule file is wrong about them, the verdict stands."""
+        try:
+            return dict(self.changed(workload, workload.kind.revisions)) if workload.kind.revisions else {}
+        except RolloutError as error:
+            self.notes.append(f"what has changed is not known: {error.message}")
             return {}
-        kind, objects = self.rules.kinds[revisions.kept_in], self.judge.snapshot.objects
-        if not kind.listed:
-            objects = (*objects, *self.source.kept(kind, namespace_of(workload.value)))
-        change = Change.of(workload, revisions, (each for each in objects if self.rules.kind_of(each) is kind), functions)
+
+    def changed(self, workload: Workload, revisions: Revisions) -> Iterator[tuple[str, Json]]:
+        """What has changed since an earlier revision, and the command that goes back to it."""
+        kind, subject, functions = self.rules.kinds[revisions.kept_in], workload.subject, self.judge.interpreter
+        more = () if kind.listed else self.source.kept(kind, namespace_of(subject.value))
+        kept = (each for each in (*self.judge.snapshot.objects, *more) if self.rules.kind_of(each) is kind)
+        change = Change.of(workload, revisions, kept, functions)
         if not change:
-            return {}
+            return
         self.kept += change.kept if not kind.listed else ()
-        subject = workload.subject
+        if lines := list(told_changes(change, self.rules.kinds, revisions.makes, functions)):
+            yield "changes", lines
         scope = {"self": subject.value, "owned": list(subject.owned), "old": list(subject.old), "revision": change.number}
-        allowed = revisions.can_roll_back is None or truth(revisions.can_roll_back.value(scope, functions))
-        rollback = revisions.rollback.fill(lambda each: each.value(scope, functions)) if revisions.rollback and allowed else ""
-        lines = list(told_changes(change, self.rules.kinds, revisions.makes, functions))
-        return {
-            **({"changes": lines} if lines else {}),
-            **({"rollback": pasted(rollback, self.source.flags)} if rollback else {}),
-        }
+        is_possible = revisions.can_roll_back is None or truth(revisions.can_roll_back.value(scope, functions))
+        if revisions.rollback and is_possible:
+            yield "rollback", pasted(revisions.rollback.fill(lambda each: each.value(scope, functions)), self.source.flags)
 
     def code(self, name: str) -> Code:
         """The code of this name, also when the rules could not be read."""
