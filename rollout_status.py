@@ -1104,6 +1104,7 @@ FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "
 TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")
 
 
+REVISIONS_KEYS = ("kept_in", "number", "template", "current", "makes", "except", "serves", "can_roll_back", "rollback")
 ROLLBACK = ("self", "owned", "old", "revision")  # names that a rollback may read
 VARYING = ("each", "events", "time")  # names that do not mean the same to all rules about a subject
 
@@ -1392,8 +1393,7 @@ class Rules:
     def load_revisions(self, document: Document, at: Path_) -> Revisions | None:
         if document.get(at) is None:
             return None
-        needed = ("kept_in", "number", "template", "current", "makes")
-        document.mapping(at, (*needed, "except", "serves", "can_roll_back", "rollback"), needed)
+        document.mapping(at, REVISIONS_KEYS, ("kept_in", "makes"))
         for field in ("kept_in", "makes"):
             self.check_names(document, (*at, field))
         number, template, current = (document.some_expression((*at, field)) for field in ("number", "template", "current"))
@@ -1405,8 +1405,8 @@ class Rules:
                     raise RolloutError("invalid-rules", f"{expression.where}: no root {root}{nearest(root, ROLLBACK)}")
         kept_in, makes = (document.text((*at, field)) or "" for field in ("kept_in", "makes"))
         serves = document.expression((*at, "serves"))
-        except_ = steps(document.get((*at, "except"), ""))
-        return Revisions(kept_in, number, template, current, except_, makes, serves, can_roll_back, rollback)
+        left_out = steps(document.text((*at, "except")) or "")
+        return Revisions(kept_in, number, template, current, left_out, makes, serves, can_roll_back, rollback)
 
     def load_stages(self, document: Document, at: Path_) -> Iterator[Stage]:
         for each in document.entries(at):
@@ -3282,8 +3282,9 @@ def differences(path: str, sides: Sequence[Json], shown: Sequence[Json]) -> Iter
     if before == after:
         return
     named = [by_name(side) for side in sides]
-    if all(isinstance(each, dict) for each in sides) and all(each is None or isinstance(each, dict) for each in shown):
-        for key in {**(shown[0] or {}), **(shown[1] or {}), **before, **after}:
+    is_told_whole = None in sides and shown != [None, None]
+    if all(isinstance(each, dict) for each in (*sides, *shown) if each is not None) and not is_told_whole:
+        for key in {key: None for each in (*shown, *sides) for key in each or ()}:
             below = [field_of(each, key) for each in sides], [field_of(each, key) for each in shown]
             yield from differences(f"{path}.{key}" if path else key, *below)
     elif shown == [None, None] and all(name or side is None for name, side in zip(named, sides, strict=True)):
