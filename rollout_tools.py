@@ -1011,10 +1011,12 @@ def markdown(known: engine.Rules) -> Iterator[str]:
         kind = ", ".join(entry.texts("choices")) or entry.get("type")
         default = json.dumps(entry.get("default")).strip('"')
         yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
-    yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`.\n"
+    yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`. Where all failures"
+    yield "of a workload are *symptoms*, what it still waits for in a state with another code is the cause, and fails too.\n"
     yield "| code | type | exit | |\n|---|---|---|---|"
     for name, entry in known.entries["codes"].items():
-        yield f"| `{name}` | {entry.get('type')} | {entry.get('exit')} | {entry.get('text')} |"
+        symptom = " *Symptom*" if entry.get("symptom") else ""
+        yield f"| `{name}` | {entry.get('type')} | {entry.get('exit')} | {entry.get('text')}{symptom} |"
     files: dict[Path, list[str]] = {}
     for name, entry in known.entries["rules"].items():
         files.setdefault(entry.document.path, []).append(name)
