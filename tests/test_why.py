@@ -143,6 +143,10 @@ PROBE = {"httpGet": {"path": "/a", "port": 80, "httpHeaders": [{"name": "X", "va
             each_side(main_of(env=[{"name": "A"}, {"name": "B"}]), main_of(env=[{"name": "A", "value": SECRET}])),
             ["env A changed", "env B removed"],
         ),
+        (
+            each_side(main_of(env=[{"name": "A"}, {"name": "B"}]), main_of(env=[{"name": "A"}, {"name": "B", "value": SECRET}])),
+            ["env B changed"],
+        ),
         (each_side(main_of(args=[SECRET]), main_of(args=["b"])), ["args changed"]),
         (
             each_side(main_of(resources={"limits": {"cpu": "1"}}), main_of(resources={"limits": {"cpu": "2"}})),
@@ -207,6 +211,15 @@ def test_what_changed(tmp_path: Path, edit: Edit, expected: list[str]) -> None:
 def test_the_same_or_nothing_before(tmp_path: Path, edit: Edit) -> None:
     workload = changed(tmp_path, edit).result["workloads"][0]
     assert ("changes" in workload) == ("rollback" in workload)
+
+
+def test_what_has_no_name_of_its_own_is_not_compared(tmp_path: Path) -> None:
+    """Containers of the same name, as the API server would not take: there is still a way back."""
+    twins = [SIDECAR, SIDECAR]
+    edit = each_side(lambda old: old["spec"].update(containers=twins), lambda new: new["spec"].update(containers=[*twins, SIDECAR]))
+    workload = changed(tmp_path, edit).result["workloads"][0]
+    assert "changes" not in workload
+    assert workload["rollback"]
 
 
 def test_a_first_revision_has_no_way_back() -> None:
