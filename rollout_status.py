@@ -30,6 +30,7 @@ import json
 import operator
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -613,10 +614,10 @@ def slip(text: str) -> str:
 
 
 @functools.lru_cache(4096)  # many rules have the same ones
-def understood(text: str) -> tuple[Json, Meaning, Collection[str]]:
+def understood(text: str) -> tuple[Json, Meaning, frozenset[str]]:
     """The tree of an expression, what it means and the names that it reads; JMESPathError when it is wrong."""
     tree = Grammar().parse(text).parsed
-    return tree, compiled(tree), roots_in(tree)
+    return tree, compiled(tree), frozenset(roots_in(tree))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -627,7 +628,7 @@ class Expression:
     where: str
     tree: Json
     meaning: Meaning
-    roots: Collection[str]  # the names that it reads
+    roots: frozenset[str]  # the names that it reads
 
     @staticmethod
     def parse(text: str, where: str) -> Expression:
@@ -953,6 +954,7 @@ class Code:
     rank: int
     type: str
     exit: int
+    symptom: bool = False  # what a workload with it still waits for is the cause
 
 
 TYPES: dict[str, Callable[[str], Json]] = {"duration": duration, "integer": integer, "boolean": boolean, "text": str, "pairs": pairs}
@@ -991,6 +993,21 @@ class Part:
     spec: Expression
     status: Expression
     add: Mapping[str, Expression]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Revisions:
+    """Where a kind keeps the templates that its objects have had, and the command that goes back to one."""
+
+    kept_in: str  # the kind that keeps them: an object, which the workload owns, for each
+    number: Expression  # of such an object: the newest has the highest
+    template: Expression  # of such an object
+    current: Expression  # of the workload: the template that it has now
+    without: tuple[str, ...]  # what is in a kept template and not in the workload's
+    makes: str  # the kind of which objects are made by the template
+    serves: Expression | None  # of such an object: whether pods with its template are ready
+    can_roll_back: Expression | None  # about `self`, what it has `owned` of the current revision and has of `old` ones
+    rollback: Template | None  # the command: about the same, and the number of the `revision`
 
 
 STAGE_MEANS = ("wait", "run", "good", "bad", "end", "note")  # a note changes nothing
@@ -1033,6 +1050,8 @@ class Kind:
     parts: tuple[Part, ...]
     previous_log: Expression | None  # whether the run of a part that failed is no longer its last one
     stages: tuple[Stage, ...]
+    revisions: Revisions | None
+    shown: Expression | None  # what of it may be told when it has changed, at the places where it is
 
     def is_called(self, word: str) -> bool:
         """Whether KIND/NAME or --kinds means it: deployment, Deployments, deploy, deployment.apps, deployment.v1.apps."""
@@ -1087,13 +1106,16 @@ VERDICTS = ("fail", "wait", "hold", "ignore", "note")
 SILENT = ("fail", "ignore", "note")  # verdicts that do not wait
 DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them
 CODE_TYPES = ("rollout", "program")
-CODE_KEYS = ("code", "type", "exit", "text")
+CODE_NEEDS = ("code", "type", "exit", "text")
+CODE_KEYS = (*CODE_NEEDS, "symptom")
 PARAM_KEYS = ("type", "default", "choices", "doc")
 RULE_KEYS = ("id", "aliases", "subject", "each", "when", "unless", *DECISIONS, "since", "let", "code", "message", "hint", "logs", "docs")
 FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "disable", "override", "annotations")
 TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")
 
 
+REVISIONS_KEYS = ("kept_in", "number", "template", "current", "makes", "except", "serves", "can_roll_back", "rollback")
+ROLLBACK = ("self", "owned", "old", "revision")  # names that a rollback may read
 VARYING = ("each", "events", "time")  # names that do not mean the same to all rules about a subject
 
 
@@ -1176,7 +1198,11 @@ class Rules:
 
     def add_all(self, document: Document) -> None:
         """Adds what a file declares. Each name must be new."""
-        for section, keys, needed in (("codes", CODE_KEYS, CODE_KEYS), ("kinds", Kind.__slots__, ("name",)), ("rules", RULE_KEYS, ("id",))):
+        for section, keys, needed in (
+            ("codes", CODE_KEYS, CODE_NEEDS),
+            ("kinds", Kind.__slots__, ("name",)),
+            ("rules", RULE_KEYS, ("id",)),
+        ):
             for at in document.entries((section,)):
                 self.add(section, Entry(document, at, keys, needed))
         for at in document.members(("params",)):
@@ -1214,7 +1240,7 @@ class Rules:
             document.report(("extends",), f"no base {base}{nearest(base, ('builtin', 'none'))}")
 
     def take_code(self, document: Document, at: Path_) -> None:
-        self.add("codes", Entry(document, at, CODE_KEYS, CODE_KEYS))
+        self.add("codes", Entry(document, at, CODE_KEYS, CODE_NEEDS))
 
     def take_kind(self, document: Document, at: Path_) -> None:
         entry = Entry(document, at, Kind.__slots__, ("name",))
@@ -1313,7 +1339,7 @@ class Rules:
             entry.report("type", f"no type {entry.get('type')}{nearest(entry.get('type'), CODE_TYPES)}")
         if type(entry.get("exit", 1)) is not int:
             entry.report("exit", f"exit must be a number, like 1, not {entry.get('exit')}")
-        return Code(str(entry.get("code")), rank, entry.get("type"), entry.get("exit"))
+        return Code(str(entry.get("code")), rank, entry.get("type"), entry.get("exit"), entry.flag("symptom", default=False))
 
     def load_param(self, entry: Entry) -> Parameter:
         name, kind, default = str(entry.at[-1]), entry.get("type"), entry.get("default")
@@ -1370,7 +1396,27 @@ class Rules:
             parts=tuple(parts),
             previous_log=entry.expression("previous_log"),
             stages=tuple(self.load_stages(*entry.place("stages"))),
+            revisions=self.load_revisions(*entry.place("revisions")),
+            shown=entry.expression("shown"),
         )
+
+    def load_revisions(self, document: Document, at: Path_) -> Revisions | None:
+        if document.get(at) is None:
+            return None
+        document.mapping(at, REVISIONS_KEYS, ("kept_in", "makes"))
+        for field in ("kept_in", "makes"):
+            self.check_names(document, (*at, field))
+        number, template, current = (document.some_expression((*at, field)) for field in ("number", "template", "current"))
+        can_roll_back, rollback = document.expression((*at, "can_roll_back")), document.template((*at, "rollback"))
+        parts: tuple[Json, ...] = (can_roll_back, *(rollback.parts if rollback else ()))
+        for expression in (part for part in parts if isinstance(part, Expression)):
+            for root in sorted(expression.roots - {*ROLLBACK, "null"}):
+                with collected(self.problems):
+                    raise RolloutError("invalid-rules", f"{expression.where}: no root {root}{nearest(root, ROLLBACK)}")
+        kept_in, makes = (document.text((*at, field)) or "" for field in ("kept_in", "makes"))
+        serves = document.expression((*at, "serves"))
+        left_out = steps(document.text((*at, "except")) or "")
+        return Revisions(kept_in, number, template, current, left_out, makes, serves, can_roll_back, rollback)
 
     def load_stages(self, document: Document, at: Path_) -> Iterator[Stage]:
         for each in document.entries(at):
@@ -2063,10 +2109,22 @@ class Judge:
         others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
         if any(finding.verdict == "ignore" and finding.subject is root for finding in others):
             return Workload(root, "ignored", (), others)
-        telling = [finding for finding in found if finding.verdict in ("fail", "wait", "hold")]
+        telling = self.with_causes([finding for finding in found if finding.verdict in ("fail", "wait", "hold")])
         telling.sort(key=lambda finding: (finding.verdict != "fail", *finding.order(self.rules.codes), finding.rule.id))
         status = "ready" if not telling else "failed" if telling[0].verdict == "fail" else "waiting"
         return Workload(root, status, tuple(telling), others)
+
+    def with_causes(self, findings: list[Finding]) -> list[Finding]:
+        """The findings of a workload. Where all that fails is a symptom, what could fail and still waits has caused it: it fails too."""
+        codes = [finding.code(self.rules.codes) for finding in findings if finding.verdict == "fail"]
+        if not codes or not all(code and code.symptom for code in codes):
+            return findings
+        return [replace(finding, verdict="fail") if self.is_cause(finding) else finding for finding in findings]
+
+    def is_cause(self, finding: Finding) -> bool:
+        """Whether it waits in a state that is no step on the way: one with a code."""
+        code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
+        return code is not None and not code.symptom
 
     def annotated(self, workload: Json) -> Iterator[tuple[str, Json]]:
         """The parameters that a workload's annotations set; a flag wins over them, and a team may not allow them."""
@@ -2337,6 +2395,7 @@ class Replay:
     """
 
     redact: Sequence[re.Pattern[str]] = ()  # what is replaced in logs
+    flags = ""  # of kubectl, in commands for people
     STEP = 1.0  # seconds after which a snapshot that stands is judged again
     LONGEST = 86_400.0  # seconds
 
@@ -2347,6 +2406,7 @@ class Replay:
         self.warnings: list[str] = []  # kubectl's, of which there are none here
         self.logs: Mapping[str, Json] = {}
         self.applied: tuple[Json, ...] = ()
+        self.revisions: tuple[Json, ...] = ()  # that were read once the rollout had failed
         self.words: Mapping[str, Json] = {}
         self.exact = False
         if path.is_dir() and now is not None:
@@ -2360,11 +2420,13 @@ class Replay:
 
     def load(self, document: Document) -> None:
         """Reads a recording's polls and logs, and when it ends."""
-        document.mapping((), ("polls", "until", "logs", "applied", "words", "exact"), ("polls",))
+        document.mapping((), ("polls", "until", "logs", "applied", "words", "exact", "revisions"), ("polls",))
         self.logs, self.words = document.mapping(("logs",)), document.mapping(("words",))
         self.exact = document.get(("exact",), False) is True
         if document.get(("applied",)):
             self.applied = self.objects(document.path.parent / self.file(document, ("applied",)))
+        if document.get(("revisions",)):
+            self.revisions = self.objects(document.path.parent / self.file(document, ("revisions",)))
         self.recorded = [self.load_poll(document, at) for at in document.entries(("polls",))]
         moments = [poll.at for poll in self.recorded]
         if not moments or moments != sorted(moments):
@@ -2441,6 +2503,10 @@ class Replay:
     def drop(self, call: Json) -> bool:
         """Nothing is asked here that could be dropped."""
         return bool(call)
+
+    def kept(self, _: Kind, namespace: str) -> Sequence[Json]:
+        """The revisions that were read at the end."""
+        return [each for each in self.revisions if namespace_of(each) == namespace]
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """A container's log; UnreadableError when the recording has none."""
@@ -2800,6 +2866,9 @@ class Live:
         self.known: dict[str, Json] = {}  # the objects of the last poll
         self.spaces: dict[str, str] = {}  # where kubectl looks by itself -> the namespace that this is
         self.with_events: set[str] = set()  # namespaces of which the events were read
+        flags = {"context": options.context, "kubeconfig": options.kubeconfig}
+        self.flags = " ".join(f"--{flag}={shlex.quote(value)}" for flag, value in flags.items() if value)  # in commands for people
+        self.kept = functools.cache(self.read_kept)
 
     def polls(self) -> Iterator[Poll]:
         """A poll after each pause, the last one when --timeout is up."""
@@ -2981,6 +3050,14 @@ class Live:
         self.with_events.add(namespace)
         return events
 
+    def read_kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
+        """The objects of a kind that is not listed with the others; none, and a note, when they cannot be read."""
+        try:
+            return self.objects(self.kubectl.run(("get", kind.resource, "-n", namespace, "-o", "json"))[0])
+        except UnreadableError as error:
+            self.notes.append(f"{kind.resource} of namespace {namespace} could not be read, so what has changed is not known: {error}")
+            return ()
+
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """The end of a container's log; UnreadableError when it cannot be read."""
         call = ["logs", "-n", namespace, pod, "-c", container, f"--tail={LOG_LINES}", f"--limit-bytes={LOG_BYTES}"]
@@ -3000,6 +3077,8 @@ class Live:
             where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
             for request in self.requests(namespace):
                 rights |= {(verb, resource, where): verb == "list" for resource in request.resources for verb in ("list", "watch")}
+            kept = [self.rules.kinds[kind.revisions.kept_in] for kind in self.wanted[namespace] if kind.revisions]
+            rights |= {("list", kind.resource, where): False for kind in kept if not kind.listed}
             rights |= {
                 ("list", "events", where): False,
                 ("watch", "events", where): False,
@@ -3061,7 +3140,8 @@ class Progress:
         """Says what has changed with a judgement."""
         several = len({workload.key[1] for workload in judgement.workloads}) > 1
         waiting = []
-        for workload in judgement.workloads:
+        # once one has failed, nobody waits for the others any more
+        for workload in [each for each in judgement.workloads if not (judgement.failed and each.status == "waiting")]:
             title = f"{workload.key[1]}: {workload.title}" if several else workload.title
             failed = "failed: " if workload.status == "failed" else ""
             self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.sentence}")
@@ -3103,11 +3183,21 @@ def reference(resource: Json) -> dict[str, str]:
     return {"kind": str(field_of(resource, "kind")), "namespace": namespace_of(resource), "name": name_of(resource)}
 
 
-def workload_entry(workload: Workload) -> dict[str, Json]:
-    """A workload in the result, with all that it waits for."""
-    messages = list(dict.fromkeys(finding.message for finding in workload.findings if finding.verdict != "fail"))
-    more = [message for message in messages if message != workload.sentence]
-    return {**reference(workload.value), "status": workload.status, "message": workload.sentence, **({"waitingFor": more} if more else {})}
+def workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[str, Json]:
+    """A workload in the result, with all that it waits for: what several pods wait for is one sentence."""
+    code = workload.findings[0].code(codes) if workload.status == "waiting" else None
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in workload.findings:
+        groups.setdefault((finding.message,) if finding.rule.each else finding.group(), []).append(finding)
+    waits = [group for group in list(groups.values())[workload.status == "waiting" :] if group[0].verdict != "fail"]
+    more = [f"{group[0].message}{f' (and {len(group) - 1} more)' if group[1:] else ''}" for group in waits]
+    return {
+        **reference(workload.value),
+        "status": workload.status,
+        **({"code": code.name} if code else {}),
+        "message": workload.sentence,
+        **({"waitingFor": list(dict.fromkeys(more))} if more else {}),
+    }
 
 
 def error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: Replay | Live) -> dict[str, Json]:
@@ -3122,7 +3212,13 @@ def error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: 
     entry |= {"resource": {**reference(subject.holder), **subject.part}, "count": len(findings)}
     if first.scope.seen_events:
         entry["events"] = list(map(event_entry, first.scope.seen_events[:5]))
-    return entry | ({"hint": first.scope.filled(first.rule.hint)} if first.rule.hint else {})
+    hint = pasted(first.scope.filled(first.rule.hint), source.flags)
+    return entry | ({"hint": hint} if hint else {})
+
+
+def pasted(command: str, flags: str) -> str:
+    """A command to paste, with the flags with which kubectl was run: behind its verb, since a plugin takes none before its name."""
+    return re.sub(r"(^|&& )kubectl(?: [a-z]\S*)*", lambda found: f"{found[0]} {flags}", command) if flags else command
 
 
 def event_entry(event: Json) -> dict[str, Json]:
@@ -3148,17 +3244,122 @@ def log_of(finding: Finding, source: Replay | Live) -> str | None:
     return "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """From an earlier revision of a workload to the current one: all that it has kept, the earlier one's number, and both templates."""
+
+    kept: tuple[Json, ...]
+    number: int
+    before: Json
+    after: Json
+
+    @staticmethod
+    def of(workload: Workload, revisions: Revisions, kept: Iterable[Json], functions: Functions) -> Change | None:
+        """From the newest revision with another template, if there are some, of those that still serve; None when there is none."""
+        owned = tuple(each for each in kept if str(field_of(controller_of(each), "uid")) == identity(workload.value))
+        after = without(revisions.current.value(workload.value, functions), revisions.without)
+        others = []
+        for each in owned:
+            number, before = revisions.number.value(each, functions), without(revisions.template.value(each, functions), revisions.without)
+            if type(number) is int and isinstance(before, dict) and isinstance(after, dict) and before != after:
+                serves = revisions.serves is not None and truth(revisions.serves.value(each, functions))
+                others.append((serves, number, before))
+        if not others:
+            return None
+        _, number, before = max(others, key=lambda each: each[:2])
+        return Change(owned, number, before, after)
+
+
+def told_changes(change: Change, kinds: Mapping[str, Kind], makes: str, functions: Functions) -> Iterator[str]:
+    """A line for each difference, like `image app:v1 -> app:v2` or `env DB_URL added`. A part that is not alone is named."""
+    sides = (change.before, change.after)
+    parts = [(kind, part) for kind in kinds.values() if kind.part_of == makes for part in kind.parts]
+    found = [
+        {name: (kind, each) for kind, part in parts for name, each in by_name(part.spec.value(side, functions)).items()} for side in sides
+    ]
+    names = found[0] | found[1]
+    for name, (kind, _) in names.items():
+        if any(name not in side for side in found):
+            yield f"{kind.name} {name} {'added' if name in found[1] else 'removed'}"
+        else:
+            lines = differences("", [side[name][1] for side in found], shown_of(kind, [side[name][1] for side in found], functions))
+            yield from (f"{name}: {line}" if len(names) > 1 else line for line in lines)
+    paths = [path_in(part.spec.tree) for _, part in parts]
+    rest = [functools.reduce(without, paths, side) for side in sides]
+    shown = shown_of(kinds[makes], rest, functions)
+    for key in rest[0] | rest[1]:  # its metadata and its spec
+        yield from differences("", [side.get(key, {}) for side in rest], [field_of(side, key) for side in shown])
+
+
+def shown_of(kind: Kind, sides: Iterable[Json], functions: Functions) -> list[Json]:
+    """What may be told of each of the values."""
+    return [kind.shown.value(side, functions) if kind.shown else None for side in sides]
+
+
+def by_name(entries: Json) -> dict[str, Json]:
+    """The entries of a list by their names; none where they have none, or one has that of another."""
+    names = [field_of(each, "name") for each in entries] if isinstance(entries, list) else []
+    is_named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return dict(zip(names, entries, strict=True)) if is_named and names else {}
+
+
+def differences(path: str, sides: Sequence[Json], shown: Sequence[Json]) -> Iterator[str]:
+    """A line for each field in which two values differ, null standing for none; what it was and is only where that is shown."""
+    before, after = sides
+    if before == after:
+        return
+    named = [by_name(side) for side in sides]
+    is_told_whole = None in sides and shown != [None, None]
+    if all(isinstance(each, dict) for each in (*sides, *shown) if each is not None) and not is_told_whole:
+        for key in {key: None for each in (*shown, *sides) for key in each or ()}:
+            below = [field_of(each, key) for each in sides], [field_of(each, key) for each in shown]
+            yield from differences(f"{path}.{key}" if path else key, *below)
+    elif shown == [None, None] and all(name or side is None for name, side in zip(named, sides, strict=True)):
+        for name in named[0] | named[1]:
+            if named[0].get(name) != named[1].get(name):
+                yield f"{path} {name} {verb_of([side.get(name) for side in named])}"
+    else:
+        values = [printed(without(each, ())) for each in shown if each is not None]
+        told = f" {' -> '.join(values)}" if len(set(values)) > 1 else ""
+        yield f"{path}{told or f' {verb_of(sides)}'}{f': {values[0]}' if len(values) == 1 else ''}"
+
+
+def verb_of(sides: Sequence[Json]) -> str:
+    return "added" if sides[0] is None else "removed" if sides[1] is None else "changed"
+
+
 def as_text(result: dict[str, Json]) -> str:
-    """The result for people."""
+    """The result for people: what has failed, and why; of what is only on its way then, the names."""
     lines = ["The rollout succeeded." if result["success"] else "The rollout did not succeed."]
+    workloads = result.get("workloads", ())
+    waits = {place_of(workload): workload.get("waitingFor", ()) for workload in workloads}
     for entry in [result["error"], *result.get("errors", ())] if "error" in result else ():
         lines.append(f"{entry['code']}: {entry['message']}")
-        lines += [f"  in {'/'.join(entry['resource'].values())}"] if "resource" in entry else []
+        if "resource" in entry and entry["resource"] == entry["workload"]:  # what its pods wait for says more
+            lines += [f"  while: {sentence}" for sentence in waits[place_of(entry["workload"])][:1] if entry is result["error"]]
+        elif "resource" in entry:
+            more = f" and {entry['count'] - 1} more" if entry["count"] > 1 else ""
+            lines.append(f"  in {'/'.join(entry['resource'].values())}{more}")
         lines += [f"  | {line}" for line in entry.get("log", "").splitlines()]
         lines += [f"  see: {entry['hint']}"] if "hint" in entry else []
-    for workload in result.get("workloads", ()):
-        lines.append(f"{workload['status']}: {workload['namespace']}/{workload['kind']}/{workload['name']}: {workload['message']}")
+    has_failed = any(workload["status"] == "failed" for workload in workloads)
+    on_their_way = [place_of(each) for each in workloads if has_failed and (each["status"], "code" in each) == ("waiting", False)]
+    for workload in sorted(workloads, key=lambda each: ORDER.index((each["status"], "code" in each))):
+        if place_of(workload) not in on_their_way:
+            lines.append(f"{workload['status']}: {place_of(workload)}: {workload['message']}")
+            lines += [f"  changed: {change}" for change in workload.get("changes", ())]
+            lines += [f"  to roll back: {workload['rollback']}"] if "rollback" in workload else []
+    lines += [f"on their way: {', '.join(on_their_way)}"] if on_their_way else []
     return "\n".join(map(plain, [*lines, *(f"note: {note}" for note in result.get("notes", ()))]))
+
+
+def place_of(workload: Json) -> str:
+    """How a text names a workload of the result."""
+    return f"{workload['namespace']}/{workload['kind']}/{workload['name']}"
+
+
+# In which a text lists workloads: status, and whether it waits in a state that may become a failure
+ORDER = (("failed", False), ("waiting", True), ("waiting", False), ("ready", False), ("ignored", False))
 
 
 # --------------------------------------------------------------------------------------------------------------- main
@@ -3183,6 +3384,7 @@ class Run:
         self.report: Any = None
         self.ready_since = -1.0  # -1: it is not
         self.notes: list[str] = []
+        self.kept: list[Json] = []  # revisions that were read once the rollout had failed
         self.polls, self.elapsed = 0, 0.0
 
     def watch(self, argv: Sequence[str]) -> None:
@@ -3242,10 +3444,16 @@ class Run:
             if poll.snapshot and (self.judgement.failed or self.has_lasted(options.stable_for, progress)):
                 return
             if options.once and poll.snapshot:
-                raise RolloutError("timeout", f"--once: {self.waits()}")
+                raise self.out_of_time("--once")
             if 0 < options.timeout <= self.elapsed:
-                raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: {self.waits()}")
-        raise RolloutError("timeout", f"The recording ends without a verdict: {self.waits()}")
+                raise self.out_of_time(f"Timed out after {options.timeout:g}s")
+        raise self.out_of_time("The recording ends without a verdict")
+
+    def out_of_time(self, why: str) -> RolloutError:
+        """The end without a verdict, with what is waited for, and the command that shows more of the first of it."""
+        findings = [finding for workload in self.waiting() for finding in workload.findings if finding.rule.hint]
+        hint = findings[0].scope.filled(findings[0].rule.hint) if findings else ""
+        return RolloutError("timeout", f"{why}: {self.waits()}", hint=pasted(hint, self.source.flags))
 
     def prepare(self) -> None:
         """Loads the rules, which nobody needs before there is something to judge; RolloutError `invalid-rules` when one is wrong."""
@@ -3324,16 +3532,20 @@ class Run:
             elif finding.verdict == "wait" and not options.once:
                 troubles.append(finding.message)
             else:
-                hint = finding.scope.filled(finding.rule.hint)
+                hint = pasted(finding.scope.filled(finding.rule.hint), self.source.flags)
                 message = finding.message if code else f"Nothing is left that could be judged: {finding.message}"
                 raise RolloutError(code.name if code else "forbidden", message, hint=hint, rule=finding.rule.id)
         if troubles:  # the first will do: calls of one poll mostly fail for the same cause
             progress.trouble(poll.at, troubles[0])
 
+    def waiting(self) -> list[Workload]:
+        """The workloads that wait; first those in a state that may become a failure."""
+        waiting = [each for each in (self.judgement.workloads if self.judgement else ()) if each.status == "waiting"]
+        return sorted(waiting, key=lambda each: each.findings[0].order(self.rules.codes))
+
     def waits(self) -> str:
         """What has not come yet, in a sentence."""
-        workloads = self.judgement.workloads if self.judgement else ()
-        waiting = [f"{each.title}: {each.sentence}" for each in workloads if each.status == "waiting"]
+        waiting = [f"{each.title}: {each.sentence}" for each in self.waiting()]
         waiting += self.judgement.awaited if self.judgement else ()
         if self.ready_since >= 0:
             return f"everything is ready, for {self.judge.now - self.ready_since:.0f}s now"
@@ -3353,10 +3565,13 @@ class Run:
             entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
         result = {"success": not entries, **({"error": entries[0]} if entries else {}), **({"errors": entries[1:]} if entries[1:] else {})}
         if judgement:
-            result["workloads"] = list(map(workload_entry, judgement.workloads))
+            changes = [self.changes(each) if each.status == "failed" and not end else {} for each in judgement.workloads]
+            result["workloads"] = [
+                workload_entry(each, self.rules.codes) | change for each, change in zip(judgement.workloads, changes, strict=True)
+            ]
         exit_code: int = end.exit if end and end.exit else self.code(entries[0]["code"]).exit if entries else 0
         if self.recorder:
-            self.recorder.end(self.source.logs, exit_code)
+            self.recorder.end(self.source.logs, self.kept, exit_code)
             self.notes += self.recorder.notes
         if self.report and judgement and self.judge.failing_since < 0 and not INTERRUPTS.pending:
             self.report.read_events(self.judge.snapshot)
@@ -3367,6 +3582,30 @@ class Run:
         if self.report and (problems := self.report.write(result)):
             result["notes"] = [*notes, *problems]
         return result, exit_code
+
+    def changes(self, workload: Workload) -> dict[str, Json]:
+        """`changes` and `rollback` of a workload, if there are any. Where a rule file is wrong about them, the verdict stands."""
+        try:
+            return dict(self.changed(workload, workload.kind.revisions)) if workload.kind.revisions else {}
+        except RolloutError as error:
+            self.notes.append(f"what has changed is not known: {error.message}")
+            return {}
+
+    def changed(self, workload: Workload, revisions: Revisions) -> Iterator[tuple[str, Json]]:
+        """What has changed since an earlier revision, and the command that goes back to it."""
+        kind, subject, functions = self.rules.kinds[revisions.kept_in], workload.subject, self.judge.interpreter
+        more = () if kind.listed else self.source.kept(kind, namespace_of(subject.value))
+        kept = (each for each in (*self.judge.snapshot.objects, *more) if self.rules.kind_of(each) is kind)
+        change = Change.of(workload, revisions, kept, functions)
+        if not change:
+            return
+        self.kept += change.kept if not kind.listed else ()
+        if lines := list(told_changes(change, self.rules.kinds, revisions.makes, functions)):
+            yield "changes", lines
+        scope = {"self": subject.value, "owned": list(subject.owned), "old": list(subject.old), "revision": change.number}
+        is_possible = revisions.can_roll_back is None or truth(revisions.can_roll_back.value(scope, functions))
+        if revisions.rollback and is_possible:
+            yield "rollback", pasted(revisions.rollback.fill(lambda each: each.value(scope, functions)), self.source.flags)
 
     def code(self, name: str) -> Code:
         """The code of this name, also when the rules could not be read."""

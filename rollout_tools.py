@@ -53,10 +53,10 @@ class Recorder:
         self.secrets: dict[str, str] = {}  # value of a variable -> what stands for it
         self.notes: list[str] = []
 
-    def end(self, logs: Mapping[str, str], exit_code: int) -> None:
+    def end(self, logs: Mapping[str, str], revisions: Sequence[Json], exit_code: int) -> None:
         """Keeps the recording, or leaves nothing: of one that is only for failures, after a success or without a poll."""
         if not self.hidden or (exit_code and self.polls):
-            self.save(logs)
+            self.save(logs, revisions)
         if self.hidden and exit_code and self.polls:
             self.keep(self.hidden)
         elif self.hidden:
@@ -90,13 +90,16 @@ class Recorder:
         self.polls.append(entry)
         self.save({})
 
-    def save(self, logs: Mapping[str, str]) -> None:
-        """Writes which polls there were."""
+    def save(self, logs: Mapping[str, str], revisions: Sequence[Json] = ()) -> None:
+        """Writes which polls there were, and what was read at the end."""
         for value, name in self.secrets.items():
             if len(value) >= engine.SECRET:
                 logs = {key: log.replace(value, name) for key, log in logs.items()}
         words = {word: list(key) for key, kind in self.rules.known.items() for word, each in self.rules.called.items() if each is kind}
         content = {"exact": True, "polls": self.polls, **({"logs": dict(logs)} if logs else {}), **({"words": words} if words else {})}
+        if revisions:
+            content["revisions"] = "revisions.json"
+            self.write("revisions.json", json.dumps({"kind": "List", "items": list(map(self.redacted, revisions))}, indent=1))
         if self.selection.manifests and self.selection.targets:
             content["applied"] = "applied.json"
             if not self.has_applied:
@@ -1008,10 +1011,12 @@ def markdown(known: engine.Rules) -> Iterator[str]:
         kind = ", ".join(entry.texts("choices")) or entry.get("type")
         default = json.dumps(entry.get("default")).strip('"')
         yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
-    yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`.\n"
+    yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`. Where all failures"
+    yield "of a workload are *symptoms*, what it still waits for in a state with another code is the cause, and fails too.\n"
     yield "| code | type | exit | |\n|---|---|---|---|"
     for name, entry in known.entries["codes"].items():
-        yield f"| `{name}` | {entry.get('type')} | {entry.get('exit')} | {entry.get('text')} |"
+        symptom = " *Symptom*" if entry.get("symptom") else ""
+        yield f"| `{name}` | {entry.get('type')} | {entry.get('exit')} | {entry.get('text')}{symptom} |"
     files: dict[Path, list[str]] = {}
     for name, entry in known.entries["rules"].items():
         files.setdefault(entry.document.path, []).append(name)

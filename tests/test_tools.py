@@ -299,6 +299,7 @@ def test_schema_of_editors_names_what_the_program_reads() -> None:
         (parts["code"], rollout_status.CODE_KEYS),
         (parts["kind"], rollout_status.Kind.__slots__),
         (parts["kind"]["properties"]["stages"]["items"], rollout_status.Stage.__slots__),
+        (parts["kind"]["properties"]["revisions"], rollout_status.REVISIONS_KEYS),
     ):
         assert set(part["properties"]) == set(keys)
         assert part["additionalProperties"] is False
