@@ -3004,8 +3004,11 @@ def without_passwords(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text in one line, without a password, or anything that a terminal or a CI's log (`##[...]`, `##vso[...]`) would obey."""
-    line = "".join(letter if letter.isprintable() else " " for letter in without_passwords(text[: 2 * LONGEST_LINE])).replace("##", "# #")
+    """A text in one line, without a password, or anything that a terminal or a CI's log would obey: `##[...]` and `##vso[...]`
+    anywhere in a line, `::...::` at its begin, also behind spaces.
+    """
+    line = "".join(letter if letter.isprintable() else " " for letter in without_passwords(text[: 2 * LONGEST_LINE]))
+    line = re.sub(r"^( *):(?=:)", r"\1: ", re.sub("#(?=#)", "# ", line))
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
 
 
@@ -3448,7 +3451,8 @@ def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
     except Exception as bug:  # noqa: BLE001, the one place that ends a run
         import traceback  # noqa: PLC0415, only for a bug: it takes 5 ms
 
-        traceback.print_exc()
+        with suppress(OSError, ValueError):
+            print("\n".join(map(plain, traceback.format_exc().splitlines())), file=sys.stderr)
         run.judgement = None
         return run.result(RolloutError("internal", f"This is a bug of rollout-status: {type(bug).__name__}: {bug}"))
 
