@@ -1342,6 +1342,8 @@ class Rules:
             parts.append(Part(document.some_expression((*each, "spec")), document.some_expression((*each, "status")), add))
         for field in ("owns", "part_of"):
             self.check_names(*entry.place(field))
+        if len(entry.expressions("counts")) not in (0, 2):
+            entry.report("counts", "counts takes two expressions: how many are ready, and how many are wanted")
         return Kind(
             name=str(entry.get("name")),
             resource=entry.text("resource") or "",
@@ -2478,12 +2480,12 @@ class Interrupts:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        self.held = True
+        before, self.held = self.pending, True
         try:
             yield
         finally:
             self.held = False
-        if self.pending:
+        if self.pending != before:
             raise Interrupted(self.pending)
 
 
@@ -3096,7 +3098,7 @@ def progress_for(options: argparse.Namespace) -> Progress:
     ci = options.ci or (found or ["none"])[0]
     is_terminal = (
         stream.isatty()
-        and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+        and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
         and stream.encoding.lower() == "utf-8"
         and (options.ci == "none" or not os.environ.get("CI"))
         and not options.quiet
@@ -3507,7 +3509,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives the exit code; exactly one JSON document goes to stdout, whatever happens."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed before we began; else what is for the one could come to the other
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, until the end
     gc.set_threshold(100_000)  # large lists are no garbage: with Python's 700 a fifth of the time went into looking for some
     INTERRUPTS.listen()
     arguments = list(sys.argv[1:] if argv is None else argv)

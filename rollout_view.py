@@ -162,7 +162,7 @@ FULL = 24  # lines that the last picture may always have
 
 
 class Below(NamedTuple):
-    """A pod, or a part of one, that is not well, and how many more have the same."""
+    """A pod, or a part of one, that is not well, and how many more are like it."""
 
     status: str
     name: str
@@ -211,13 +211,13 @@ def born(value: Json) -> float:
 
 
 def below(workload: engine.Workload, sentence: str) -> Iterator[Below]:
-    """What below a workload has failed, or may come to fail: one for each that is said."""
+    """What below a workload has failed, or may come to fail: the first of those of which a rule says the same."""
     groups: dict[tuple[str, ...], list[engine.Finding]] = {}
     for finding in workload.findings:
         if finding.subject is not workload.subject and finding.rule.code:
-            groups.setdefault((finding.verdict, clean(finding.message)), []).append(finding)
-    for (verdict, text), findings in groups.items():
-        subject = findings[0].subject
+            groups.setdefault((finding.verdict, *finding.group()), []).append(finding)
+    for (verdict, *_), findings in groups.items():
+        subject, text = findings[0].subject, clean(findings[0].message)
         name = clean("/".join([engine.name_of(subject.holder), *subject.part.values()]))
         status = "failed" if verdict == "fail" else "waiting"
         yield Below(status, name, len(findings) - 1, born(subject.holder), "" if text == sentence else text)
