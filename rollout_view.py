@@ -214,7 +214,7 @@ def below(workload: engine.Workload, sentence: str) -> Iterator[Below]:
     """What below a workload has failed, or may come to fail: the first of those of which a rule says the same."""
     groups: dict[tuple[str, ...], list[engine.Finding]] = {}
     for finding in workload.findings:
-        if finding.subject is not workload.subject and finding.rule.code:
+        if finding.subject is not workload.subject and finding.scope.filled(finding.rule.code):
             groups.setdefault((finding.verdict, *finding.group()), []).append(finding)
     for (verdict, *_), findings in groups.items():
         subject, text = findings[0].subject, clean(findings[0].message)
@@ -247,7 +247,9 @@ class Terminal(engine.Progress):
         from rich.text import Text  # noqa: PLC0415
 
         self.text: Any = Text
-        self.console: Any = Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False)
+        # a size in the environment is that of the window as it once was
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        self.console: Any = Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False, _environ=environment)
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.draw, daemon=True)
         self.rows: Sequence[Row] = ()
@@ -298,7 +300,8 @@ class Terminal(engine.Progress):
         foot = [self.text(line, style="yellow") for line in [*self.awaited, *self.aside.values()][-3:]]
         body: list[Any] = []
         left, room = list(rows), height - len(head) - len(foot) - 1  # one for what has no room
-        title = min(max((self.text(row.title).cell_len for row in rows), default=0), max(TITLE, width // 3))
+        others = 17 + 9 * (width >= NARROWEST) + BAR * (width >= NARROW)  # cells of a row beside its title
+        title = min(max((self.text(row.title).cell_len for row in rows), default=0), max(TITLE, width // 3), max(8, width - others))
         while left and len(body) < room:
             body += list(self.row(left.pop(0), now, width, title))[: room - len(body)]
         if left:
@@ -323,15 +326,15 @@ class Terminal(engine.Progress):
         if width >= NARROW:
             line.append_text(self.bar(row.counts, color))
         numbers = "/".join(f"{count:g}" for count in row.counts) if row.counts else ""
-        line.append(f"{numbers:>7}  {age(now - row.born) if row.born else '':>4}  ")
+        line.append(f"{numbers:>7}  {age(now - row.born) if row.born else '':>4}")
         beside = width >= WIDE
-        yield line.append(row.text) if beside else line
+        yield line.append(f"  {row.text}") if beside else line
         if not beside and row.status in ("failed", "waiting"):
             yield self.text(f"    {row.text}", style=color)
         for below in row.below[:PODS]:
             more = f" and {below.more} more" if below.more else ""
             line = self.text(f"    {STATUS[below.status].sign} {below.name}{more}", style=COLORS[STATUS[below.status].means])
-            yield line.append(f"  {age(now - below.born) if below.born else ''}  {below.text}", style="default")
+            yield line.append(f"  {age(now - below.born) if below.born else ''}  {below.text}".rstrip(), style="default")
         if len(row.below) > PODS:
             yield self.text(f"    … and {len(row.below) - PODS} more that are not well", style="dim")
 

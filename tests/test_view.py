@@ -279,17 +279,18 @@ def judged(*arguments: str) -> rollout_status.Judgement:
 def test_a_row_has_all_in_a_wide_window_and_what_matters_in_a_narrow_one() -> None:
     below = rollout_view.Below("failed", "web-1/main", 2, 990.0, "")
     view = terminal(rollout_view.Row("failed", "deployment/web", (1, 4), 700.0, "Container crashes", (below,)))
-    pod = "    ✖ web-1/main and 2 more  10s  "
+    pod = "    ✖ web-1/main and 2 more  10s"
     assert picture(view, 120, 9) == [
         "rollout-status  100s  1 failed",
         "✖ failed   deployment/web  ██░░░░░░░░    1/4    5m  Container crashes",
         pod,
     ]
     assert picture(view, 80, 9) == [
-        "rollout-status  100s  1 failed", "✖ failed   deployment/web  ██░░░░░░░░    1/4    5m  ", "    Container crashes", pod,
+        "rollout-status  100s  1 failed", "✖ failed   deployment/web  ██░░░░░░░░    1/4    5m", "    Container crashes", pod,
     ]  # fmt: skip
-    assert picture(view, 60, 9)[1] == "✖ failed   deployment/web      1/4    5m  "
-    assert picture(view, 38, 9)[1] == "✖ deployment/web      1/4    5m  "
+    assert picture(view, 60, 9)[1] == "✖ failed   deployment/web      1/4    5m"
+    assert picture(view, 38, 9)[1] == "✖ deployment/web      1/4    5m"
+    assert picture(view, 28, 9)[1] == "✖ deployment…      1/4    5m"
     assert picture(view, 12, 9)[2] == "    Contain…"
     assert picture(view, 1, 1) == ["…"]
 
@@ -329,7 +330,10 @@ def counts(case: str, *more: str) -> list[tuple[float, float] | None]:
         ("deployment-zero-replicas", (0, 0)),
         ("deployment-surge-crash-old-serving", (0, 3)),
         ("statefulset-success", (2, 2)),
+        ("statefulset-partition", (3, 3)),
+        ("statefulset-image-not-found-on-update", (0, 2)),
         ("daemonset-success", (1, 1)),
+        ("daemonset-not-updated", (0, 1)),
         ("job-success", (1, 1)),
         ("job-parallel-completions", (4, 4)),
     ],
