@@ -280,7 +280,7 @@ def test_a_row_has_all_in_a_wide_window_and_what_matters_in_a_narrow_one() -> No
     below = rollout_view.Below("failed", "web-1/main", 2, 990.0, "")
     view = terminal(rollout_view.Row("failed", "deployment/web", (1, 4), 700.0, "Container crashes", (below,)))
     pod = "    ✖ web-1/main and 2 more  10s"
-    assert picture(view, 120, 9) == [
+    assert picture(view, 140, 9) == [
         "rollout-status  100s  1 failed",
         "✖ failed   deployment/web  ██░░░░░░░░    1/4    5m  Container crashes",
         pod,
@@ -298,17 +298,17 @@ def test_a_row_has_all_in_a_wide_window_and_what_matters_in_a_narrow_one() -> No
 def test_many_workloads_in_a_small_window() -> None:
     """Failed ones first, then those that wait; the others are counted."""
     rows = [rollout_view.Row(status, f"deployment/{status}-{n}", None, 0.0, "text", ()) for status, count in (("failed", 1), ("waiting", 9), ("ready", 190)) for n in range(count)]  # fmt: skip
-    found = picture(terminal(*rows), 130, 12)
+    found = picture(terminal(*rows), 150, 12)
     assert len(found) == 12
     assert found[1].startswith("✖ failed")
     assert found[-1] == "… and 190 more: 190 ready"
-    assert picture(terminal(*rows), 130, 5)[-1] == "… and 197 more: 7 waiting, 190 ready"
-    assert len(picture(terminal(*rows), 130, 300)) == 201
+    assert picture(terminal(*rows), 150, 5)[-1] == "… and 197 more: 7 waiting, 190 ready"
+    assert len(picture(terminal(*rows), 150, 300)) == 201
 
 
 def test_pods_beneath_are_few_and_of_every_cause() -> None:
     below = tuple(rollout_view.Below("waiting", f"web-{n}", 0, 0.0, f"says {n}") for n in range(5))
-    found = picture(terminal(rollout_view.Row("waiting", "deployment/web", None, 0.0, "text", below)), 130, 12)
+    found = picture(terminal(rollout_view.Row("waiting", "deployment/web", None, 0.0, "text", below)), 150, 12)
     assert found[2:] == ["    … web-0    says 0", "    … web-1    says 1", "    … web-2    says 2", "    … and 2 more that are not well"]
 
 
@@ -345,7 +345,7 @@ def test_how_many_of_the_new_revision_are_ready(case: str, expected: tuple[int, 
 def test_a_kind_without_numbers_has_no_bar() -> None:
     assert counts("pack-certificate-ready", "--kinds", "certificate") == [None]
     view = terminal(rollout_view.Row("ready", "certificate/x", None, 0.0, "successfully rolled out", ()))
-    assert picture(view, 120, 9)[1] == f"✔ ready    certificate/x  {' ' * 17}        successfully rolled out"
+    assert picture(view, 140, 9)[1] == f"✔ ready    certificate/x  {' ' * 17}        successfully rolled out"
 
 
 def test_numbers_that_cannot_be_read_have_no_bar(tmp_path: Path) -> None:
