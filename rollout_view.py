@@ -317,7 +317,7 @@ class Terminal(engine.Progress):
         """A workload, and beneath it its pods that are not well."""
         status = STATUS[row.status]
         color = COLORS[status.means]
-        line = self.text(f"{status.sign} ", style=color)
+        line = self.text().append(f"{status.sign} ", style=color)
         if width >= NARROWEST:
             line.append(f"{row.status:7}  ", style=color)
         name = self.text(row.title, style="bold" if status.means in ("bad", "wait") else "")
