@@ -1,10 +1,10 @@
-# make demo | test | lint | e2e | browser | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in README.md
+# make demo | test | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-compile-command 'make lock'
 
-.PHONY: demo test lint e2e browser packaging bench docs lock wheel onefile clean
+.PHONY: demo test lint e2e browser terminal packaging bench docs lock wheel onefile clean
 
 # The virtual environment, with what the program needs; made anew when that changes
 $(VENV)/run: requirements.txt
@@ -29,7 +29,7 @@ demo: $(VENV)/run
 # All offline tests
 test: $(VENV)/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q --ignore tests/e2e --ignore tests/browser --ignore tests/packaging
+	$(BIN)/coverage run -m pytest -q --ignore tests/e2e --ignore tests/browser --ignore tests/terminal --ignore tests/packaging
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -49,6 +49,10 @@ browser: $(VENV)/ready
 # Each way of getting it: with uv, pipx, as one file, as a plugin, an image, in GitHub Actions and GitLab, completed by the shells
 packaging: $(VENV)/ready
 	$(BIN)/pytest -q tests/packaging
+
+# What a terminal shows, in a real one: tmux, which must be on PATH
+terminal: $(VENV)/ready
+	$(BIN)/pytest -q tests/terminal
 
 # What judging costs, and, with KUBECONFIG, a whole run; writes benchmarks/results.md
 bench: $(VENV)/ready

@@ -281,6 +281,7 @@ def parser() -> Parser:
     add("-o", "--output", default="json", choices=["json", "text"], help="what goes to stdout (json)")
     add("--report", **several, type=word, metavar="FILE", help="write a report: .html, .md or .xml (JUnit); repeatable")
     add("--redact", **several, type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
+    add("--ci", choices=["none", "github", "gitlab"], metavar="none|github|gitlab", help="whose log stderr is; default: by the environment")
     add("--quiet", action="store_true", help="no progress on stderr")
     add("--version", action="version", version=f"rollout-status {__version__}")
     return flags
@@ -1045,6 +1046,7 @@ class Kind:
     blocked: Template | None  # what messages about that have at their end
     runs: Expression | None  # the names of the containers that it runs
     progress: tuple[Expression, ...]
+    counts: tuple[Expression, ...]  # how many of what it wants are ready, and how many it wants, for those who look on
     zero: tuple[tuple[str, ...], ...]
     part_of: str
     parts: tuple[Part, ...]
@@ -1376,6 +1378,8 @@ class Rules:
             parts.append(Part(document.some_expression((*each, "spec")), document.some_expression((*each, "status")), add))
         for field in ("owns", "part_of"):
             self.check_names(*entry.place(field))
+        if len(entry.expressions("counts")) not in (0, 2):
+            entry.report("counts", "counts takes two expressions: how many are ready, and how many are wanted")
         return Kind(
             name=str(entry.get("name")),
             resource=entry.text("resource") or "",
@@ -1391,6 +1395,7 @@ class Rules:
             blocked=entry.template("blocked"),
             runs=entry.expression("runs"),
             progress=entry.expressions("progress"),
+            counts=entry.expressions("counts"),
             zero=tuple(map(steps, entry.texts("zero"))),
             part_of=entry.text("part_of") or "",
             parts=tuple(parts),
@@ -2554,12 +2559,12 @@ class Interrupts:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        self.held = True
+        before, self.held = self.pending, True
         try:
             yield
         finally:
             self.held = False
-        if self.pending:
+        if self.pending != before:
             raise Interrupted(self.pending)
 
 
@@ -3110,8 +3115,11 @@ def without_passwords(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text in one line, without a password, or anything that a terminal or a CI's log (`##[...]`, `##vso[...]`) would obey."""
-    line = "".join(letter if letter.isprintable() else " " for letter in without_passwords(text[: 2 * LONGEST_LINE])).replace("##", "# #")
+    """A text in one line, without a password, or anything that a terminal or a CI's log would obey: `##[...]` and `##vso[...]`
+    anywhere in a line, `::...::` at its begin, also behind spaces.
+    """
+    line = "".join(letter if letter.isprintable() else " " for letter in without_passwords(text[: 2 * LONGEST_LINE]))
+    line = re.sub(r"^( *):(?=:)", r"\1: ", re.sub("#(?=#)", "# ", line))
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
 
 
@@ -3130,6 +3138,7 @@ class Progress:
     """Lines on stderr: when something changes, and every 30 s what has been waited for the longest."""
 
     HEARTBEAT = 30.0  # seconds
+    is_told = False  # whether people read the result elsewhere, at the same place
 
     def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         self.stream, self.quiet = stream, quiet
@@ -3168,9 +3177,45 @@ class Progress:
     def say(self, at: float, line: str) -> None:
         self.started = at if self.started < 0 else self.started
         self.spoke = at
-        if not self.quiet:
+        self.print(f"[{at - self.started:4.0f}s] {plain(line)}")
+
+    def print(self, *lines: str) -> None:
+        """Prints lines as they are."""
+        if not self.quiet and lines:
             with suppress(OSError, ValueError):  # a closed stderr is no reason to lose the verdict
-                print(f"[{at - self.started:4.0f}s] {plain(line)}", file=self.stream, flush=True)
+                print("\n".join(lines), file=self.stream, flush=True)
+
+    def start(self) -> None:
+        """Polls begin."""
+
+    def stop(self) -> None:
+        """They have ended."""
+
+    def conclude(self, _result: Mapping[str, Json], _rules: Json) -> list[str]:
+        """Shows the result, if that is for its reader; a sentence for each thing that went wrong with it."""
+        return []
+
+
+CI_VARIABLES = {"github": "GITHUB_ACTIONS", "gitlab": "GITLAB_CI"}  # by which they are known
+
+
+def progress_for(options: argparse.Namespace) -> Progress:
+    """Progress for what reads stderr: a CI that folds and marks, a terminal, or whatever else reads lines."""
+    stream, found = sys.stderr, [name for name, variable in CI_VARIABLES.items() if os.environ.get(variable) == "true"]
+    ci = options.ci or (found or ["none"])[0]
+    is_terminal = (
+        stream.isatty()
+        and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+        and stream.encoding.lower() == "utf-8"
+        and (options.ci == "none" or not os.environ.get("CI"))
+        and not options.quiet
+    )
+    if ci != "none" or is_terminal:
+        with suppress(ImportError):  # no rich, or a copy of this file alone
+            from rollout_view import VIEWS  # noqa: PLC0415, only when asked for
+
+            return VIEWS[ci](stream, quiet=options.quiet)
+    return Progress(stream, quiet=options.quiet)
 
 
 # ------------------------------------------------------------------------------------------------------------- result
@@ -3373,8 +3418,9 @@ DEMO = ("--replay", str(DATA / "fixtures" / "deployment-crash-loop"), "--retry-l
 class Run:
     """One run from its arguments to its verdict, and what is known of it so far."""
 
-    def __init__(self, base: Path | None = None) -> None:
+    def __init__(self, base: Path | None = None, *, shown: bool = False) -> None:
         self.base = base or DATA / "rules"  # the built-in rules
+        self.shown, self.progress = shown, Progress(sys.stderr, quiet=False)  # shown: as suits the reader of stderr, else as lines
         self.output = "json"
         self.rules: Any = None  # Rules, Replay or Live, Judge and Judgement, as soon as there is one
         self.source: Any = None
@@ -3391,6 +3437,8 @@ class Run:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
         options = parser().parse([*DEMO, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
+        self.progress = progress_for(options) if self.shown else Progress(sys.stderr, quiet=options.quiet)
+        self.progress.is_told = self.output == "text" and sys.stdout.isatty()
         self.rules = loaded(options, self.base)
         selection = selected(options, self.rules)
         self.notes += [f"no rule file declares {word}, so generic rules judge it{self.rules.meant(word)}" for word in self.rules.called]
@@ -3419,11 +3467,14 @@ class Run:
         if options.check_access:
             self.check_access()
             return
-        progress = Progress(sys.stderr, quiet=options.quiet)
         self.source.subjects = self.judge.subjects
         self.source.is_due = lambda snapshot: self.is_due(snapshot, options.stable_for)
-        with closing(self.source.polls()) as polls:
-            self.watch_polls(polls, progress, options)
+        try:
+            self.progress.start()
+            with closing(self.source.polls()) as polls:
+                self.watch_polls(polls, options)
+        finally:
+            self.progress.stop()
 
     def is_due(self, snapshot: Snapshot, stable_for: float) -> bool:
         """Whether there would be a verdict if nothing had changed but the time."""
@@ -3432,16 +3483,16 @@ class Run:
             return bool(judgement.failed or judgement.nothing)
         return bool(self.ready_since < 0 or snapshot.at - self.judge.outage - self.ready_since >= stable_for)
 
-    def watch_polls(self, polls: Iterator[Poll], progress: Progress, options: argparse.Namespace) -> None:
+    def watch_polls(self, polls: Iterator[Poll], options: argparse.Namespace) -> None:
         """Judges polls until there is a verdict; RolloutError when they end without one."""
         for poll in polls:
             self.polls += not poll.again
             self.elapsed = poll.at - self.judge.started if self.judge.started >= 0 else 0.0
             try:
-                self.take(poll, progress, options)
+                self.take(poll, options)
             finally:
                 self.record(poll)
-            if poll.snapshot and (self.judgement.failed or self.has_lasted(options.stable_for, progress)):
+            if poll.snapshot and (self.judgement.failed or self.has_lasted(options.stable_for)):
                 return
             if options.once and poll.snapshot:
                 raise self.out_of_time("--once")
@@ -3498,14 +3549,14 @@ class Run:
                 raise RolloutError("usage", f"-f {name}: {error}", hint=hint) from None
             self.notes += selection.take(self.rules, objects, printed=True)
 
-    def has_lasted(self, seconds: float, progress: Progress) -> bool:
+    def has_lasted(self, seconds: float) -> bool:
         """Whether the success has lasted that long by the judge's clock, which stands still while polls fail."""
         if not self.judgement.ready or self.judgement.nothing:
             self.ready_since = -1.0
             return bool(self.judgement.nothing)
         self.ready_since = self.judge.now if self.ready_since < 0 else self.ready_since
         if self.judge.now - self.ready_since < seconds:
-            progress.say_new(self.judgement.at, "stable", f"everything is ready, and must stay so for {seconds:g}s")
+            self.progress.say_new(self.judgement.at, "stable", f"everything is ready, and must stay so for {seconds:g}s")
             return False
         return True
 
@@ -3516,13 +3567,13 @@ class Run:
         if self.report:
             self.report.add(poll, self.judgement)
 
-    def take(self, poll: Poll, progress: Progress, options: argparse.Namespace) -> None:
+    def take(self, poll: Poll, options: argparse.Namespace) -> None:
         """Judges a poll; RolloutError when a call of it failed that cannot be done without, or not any longer."""
         for warning in self.source.warnings:
-            progress.say_new(poll.at, warning, f"kubectl: {warning}")
+            self.progress.say_new(poll.at, warning, f"kubectl: {warning}")
         if poll.snapshot:
             self.judgement = self.judge.judge(poll.snapshot)
-            progress.show(self.judgement)
+            self.progress.show(self.judgement)
         troubles: list[str] = []
         for call in poll.calls:
             finding = self.judge.call_failed(call, poll.at, again=poll.again)
@@ -3536,7 +3587,7 @@ class Run:
                 message = finding.message if code else f"Nothing is left that could be judged: {finding.message}"
                 raise RolloutError(code.name if code else "forbidden", message, hint=hint, rule=finding.rule.id)
         if troubles:  # the first will do: calls of one poll mostly fail for the same cause
-            progress.trouble(poll.at, troubles[0])
+            self.progress.trouble(poll.at, troubles[0])
 
     def waiting(self) -> list[Workload]:
         """The workloads that wait; first those in a state that may become a failure."""
@@ -3714,13 +3765,17 @@ def ended(run: Run, argv: Sequence[str]) -> tuple[dict[str, Json], int]:
     except Exception as bug:  # noqa: BLE001, the one place that ends a run
         import traceback  # noqa: PLC0415, only for a bug: it takes 5 ms
 
-        traceback.print_exc()
+        with suppress(OSError, ValueError):
+            print("\n".join(map(plain, traceback.format_exc().splitlines())), file=sys.stderr)
         run.judgement = None
         return run.result(RolloutError("internal", f"This is a bug of rollout-status: {type(bug).__name__}: {bug}"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and gives the exit code; exactly one JSON document goes to stdout, whatever happens."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed before we began; else what is for the one could come to the other
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, until the end
     gc.set_threshold(100_000)  # large lists are no garbage: with Python's 700 a fifth of the time went into looking for some
     INTERRUPTS.listen()
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -3729,9 +3784,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         text, exit_code = rollout_tools.VERBS[arguments[0]](arguments[1:])
     else:
-        run = Run()
+        run = Run(shown=True)
         result, exit_code = ended(run, arguments)
         INTERRUPTS.ignore()
+        if problems := run.progress.conclude(result, run.rules):
+            result["notes"] = [*result.get("notes", ()), *problems]
         text = as_text(result) if run.output == "text" else as_json(result)
     try:
         sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))

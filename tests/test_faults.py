@@ -188,6 +188,15 @@ def test_nothing_of_a_message_reaches_a_terminal_or_a_ci_raw(tmp_path: Path) -> 
     assert NASTY.replace("u:geheim@", "redacted@") in message
 
 
+@pytest.mark.parametrize("text", ["::error::x", " \u2003::error::x", "\ufeff::x", "###[error]x", "x ####vso[x]", "\n##[x]", "a\r::x"])
+def test_no_line_is_a_command_of_a_ci(text: str) -> None:
+    """As the runner of GitHub looks for them: `::` behind any white space, `##[` anywhere."""
+    line = rollout_status.plain(text)
+    assert not line.strip().startswith("::")
+    assert "##" not in line
+    assert line.replace(" ", "").endswith(text[-1])
+
+
 def test_a_message_of_a_megabyte(tmp_path: Path) -> None:
     content = json.loads(snapshot("deployment-missing-secret-env").read_text())
     for item in content["items"]:
