@@ -157,9 +157,9 @@ def deployment(name: str, replicas: int = 1, *, image: str = IMAGE, simulated: b
     }
 
 
-def apply(*objects: Json) -> None:
+def apply(*objects: Json, space: str = SPACE) -> None:
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    subprocess.run([*KUBECTL, "apply", "-f", "-"], check=True, input=text.encode(), stdout=subprocess.DEVNULL)
+    subprocess.run(["kubectl", "-n", space, "apply", "-f", "-"], check=True, input=text.encode(), stdout=subprocess.DEVNULL)
 
 
 def ended(command: list[str]) -> tuple[threading.Thread, list[float]]:
@@ -233,16 +233,19 @@ def idle_cost(seconds_: int = 130) -> str:
 
 def crowd(deployments: int, pods: int) -> Iterator[tuple[str, str]]:
     """A whole run for Deployments of many pods on simulated nodes, against kubectl's lists."""
-    apply(*(deployment(f"crowd-{number}", pods, simulated=True) for number in range(deployments)))
-    subprocess.run([*TOOL, "-n", SPACE, "--timeout", "10m"], check=True, stdout=subprocess.DEVNULL)
-    lists = wall([*KUBECTL, "get", "deployments,replicasets,pods", "-o", "json"], 3)
-    ours = wall([*TOOL, "-n", SPACE], 5)
+    space = f"{SPACE}-{deployments}"
+    subprocess.run(["kubectl", "create", "namespace", space], check=True, stdout=subprocess.DEVNULL)
+    try:
+        apply(*(deployment(f"crowd-{number}", pods, simulated=True) for number in range(deployments)), space=space)
+        subprocess.run([*TOOL, "-n", space, "--timeout", "10m"], check=True, stdout=subprocess.DEVNULL)
+        lists = wall(["kubectl", "-n", space, "get", "deployments,replicasets,pods", "-o", "json"], 3)
+        ours = wall([*TOOL, "-n", space], 5)
+    finally:
+        subprocess.run(["kubectl", "delete", "namespace", space, "--wait=false"], check=True, stdout=subprocess.DEVNULL)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     what = f"{deployments} finished Deployments, {deployments * pods} pods"
     yield f"{what}: whole run", f"{ours:.2f} s ({ours / lists:.1f} times `kubectl get deployments,replicasets,pods -o json`, {lists:.2f} s)"
     yield f"{what}: the most memory that any process took, kubectl among them", f"{peak} MB"
-    subprocess.run([*KUBECTL, "delete", "deployments", "--all", "--wait=false"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([*KUBECTL, "delete", "pods", "--all", "--force", "--grace-period=0"], check=True, capture_output=True)
 
 
 def has_simulated_nodes() -> bool:
@@ -253,10 +256,6 @@ def with_cluster() -> Iterator[tuple[str, str]]:
     """A whole run against kubectl's, of a Deployment that has rolled out; then updates, failures, a run in which nothing changes."""
     subprocess.run(["kubectl", "create", "namespace", SPACE], check=True, stdout=subprocess.DEVNULL)
     try:
-        if has_simulated_nodes():
-            yield from crowd(200, 5)
-            yield from crowd(10, 500)
-            return
         apply(deployment("web"))
         subprocess.run([*KUBECTL, "rollout", "status", "deployment/web", "--timeout=120s"], check=True, stdout=subprocess.DEVNULL)
         theirs = wall([*KUBECTL, "rollout", "status", "deployment/web"], 15)
@@ -279,7 +278,7 @@ def main() -> None:
     os.environ["PYTHONPATH"] = str(ROOT)
     cluster = bool(os.environ.get("KUBECONFIG"))
     simulated = cluster and has_simulated_nodes()
-    rows = [*(() if simulated else offline()), *(with_cluster() if cluster else ())]
+    rows = [*crowd(200, 5), *crowd(10, 500)] if simulated else [*offline(), *(with_cluster() if cluster else ())]
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {'with' if cluster else 'without'} a cluster"
     lines = [
         f"Measured on {machine}. `make bench` writes this anew.",

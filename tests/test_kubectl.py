@@ -356,6 +356,7 @@ def test_what_comes_through_the_pipe_is_asked_for_in_its_own_namespace(kubectl: 
         ('{"kind": "List", "items": [', ["-f -", "no complete JSON"]),
         ("deployment.apps/web configured\n", ["-f -", "no complete JSON", "deployment.apps/web"]),
         ('{"kind": "Deployment"}', ["-f -", "lacks apiVersion, kind or metadata"]),
+        ('{"kind": "PodList", "apiVersion": "v1", "items": [null]}', ["-f -", "item 0 lacks apiVersion, kind or metadata"]),
         (
             '{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "blog"}}',
             ["Deployment web is in namespace blog, not in shop"],
