@@ -163,6 +163,8 @@ class Completion:
 
 def completion(argv: Sequence[str]) -> tuple[str, int]:
     """The text that a shell reads, or what a word may become; RolloutError `usage` for another shell."""
+    if argv in (["-h"], ["-help"], ["--help"]):
+        return "usage: rollout-status completion bash|zsh|fish\n\nPrints what the shell reads: source <(rollout-status completion bash)", 0
     if argv[:1] == ["--"]:
         return Completion(argv[1:]).said(), 0
     if len(argv) != 1 or argv[0] not in SHELLS:

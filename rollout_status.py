@@ -219,6 +219,23 @@ class Parser(argparse.ArgumentParser):
             self.error(str(error))
 
 
+class Screen(argparse.HelpFormatter):
+    """A line for each flag, so that all of them fit a screen."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """`-n, --namespace NAME`, as Python 3.13 has it; before, the value stood behind each name."""
+        value = "" if not action.option_strings or action.nargs == 0 else f" {action.metavar}"
+        return (", ".join(action.option_strings) or str(action.metavar)) + value
+
+    def format_help(self) -> str:
+        """Without blank lines between the groups."""
+        head, *groups = super().format_help().split("\n\n")
+        return "\n".join([head, *groups])
+
+
 def parser() -> Parser:
     """The command line."""
     several: Any = {"action": "append", "default": []}
@@ -226,35 +243,29 @@ def parser() -> Parser:
     flags = Parser(
         prog="rollout-status",
         usage="rollout-status [KIND/NAME ...] [flags]\n"
-        "       rollout-status explain ...          the same, and why each subject is what it is\n"
-        "       rollout-status query EXPR ...       the same, and what an expression gives\n"
-        "       rollout-status report DIR -o FILE   a report of a recording\n"
-        "       rollout-status rules|lint|test ...  about rule files: each has --help\n"
-        "       rollout-status completion SHELL     for bash, zsh, fish\n"
-        "       rollout-status demo                 a recorded crash loop",
+        "       rollout-status explain [KIND/NAME ...] [flags]     why each subject is what it is\n"
+        "       rollout-status query EXPR --subject KIND [flags]   what an expression gives\n"
+        "       rollout-status report|rules|lint|test|completion   each has --help; demo shows a failure",
         description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
         epilog="Flags take one dash or two, `-flag value` or `-flag=value`, and times like 90s or 1m30s. Exit codes: 0 success, "
         "1 failed, 2 wrong input, 3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",
         allow_abbrev=False,
+        add_help=False,
+        formatter_class=Screen,
     )
-    flags.add_argument("names", nargs="*", type=kind_and_name, metavar="KIND/NAME", help="the workloads to judge; default: all")
     add = flags.add_argument_group("what to judge").add_argument
+    add("names", nargs="*", type=kind_and_name, metavar="KIND/NAME", help="these workloads; default: all of the namespace")
     add("-n", "--namespace", **several, type=word, metavar="NAME", help="repeatable; default: the context's")
     add("-A", "--all-namespaces", action="store_true", help="all namespaces")
     add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
-    add(
-        "--kinds",
-        "--kind-filter",
-        **several,
-        type=word,
-        metavar="KIND,...",
-        help="default: deployment,statefulset,daemonset,job; any resource that kubectl knows",
-    )
-    add("-f", "--filename", **several, type=word, metavar="FILE", help="what is in these manifests; - : what apply -o json printed")
+    kinds = "any that kubectl knows; default: deployment,statefulset,daemonset,job"
+    add("--kinds", **several, type=word, metavar="KIND,...", help=kinds)
+    add("--kind-filter", **several, type=word, metavar="KIND,...", dest="kinds", help=argparse.SUPPRESS)
+    add("-f", "--filename", **several, type=word, metavar="FILE", help="what is in these manifests; -: what apply -o json printed")
     add("-k", "--kustomize", default="", metavar="DIR", help="what is in this kustomization")
     add = flags.add_argument_group("what counts as failure").add_argument
-    add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1 = for ever (6)")
-    add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1 = for ever (180s)")
+    add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1: any number (6)")
+    add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1: for ever (180s)")
     add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
     add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")
     add("--expect-image", **several, metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
@@ -263,27 +274,29 @@ def parser() -> Parser:
     add("--set", **several, type=setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
     add = flags.add_argument_group("how long").add_argument
     add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
-    add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0 = none (0)")
+    add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0: none (0)")
     add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
     add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
     add("--once", action="store_true", help="judge what is there now and do not wait")
     add("--check-access", action="store_true", help="only say which of the rights that are needed are there")
     add = flags.add_argument_group("where from").add_argument
-    add("--context", "--kubecontext", default="", metavar="NAME", help="passed on to kubectl")
+    add("--context", default="", metavar="NAME", help="passed on to kubectl")
+    add("--kubecontext", default="", metavar="NAME", dest="context", help=argparse.SUPPRESS)
     add("--kubeconfig", default="", metavar="FILE", help="passed on to kubectl")
     add("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl on PATH")
     add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="longest time for one kubectl call (30s)")
     add("--record", default="", metavar="DIR", help="write what is seen to this new folder, for --replay")
-    add("--dump", default="", metavar="DIR", help="the same, but only if the exit code is not 0 (not with --record, which keeps it anyway)")
+    add("--dump", default="", metavar="DIR", help="the same, but only if the exit code is not 0")
     add("--replay", default="", metavar="PATH", help="a recording, or a file that `kubectl get ... -o json` printed")
     add("--now", type=timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
     add = flags.add_argument_group("output").add_argument
-    add("-o", "--output", default="json", choices=["json", "text"], help="what goes to stdout (json)")
+    add("-o", "--output", default="json", choices=["json", "text"], metavar="json|text", help="what goes to stdout (json)")
     add("--report", **several, type=word, metavar="FILE", help="write a report: .html, .md or .xml (JUnit); repeatable")
     add("--redact", **several, type=pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
     add("--ci", choices=["none", "github", "gitlab"], metavar="none|github|gitlab", help="whose log stderr is; default: by the environment")
     add("--quiet", action="store_true", help="no progress on stderr")
-    add("--version", action="version", version=f"rollout-status {__version__}")
+    add("--version", action="version", version=f"rollout-status {__version__}", help="print the version")
+    add("-h", "--help", action="help", help="print this")
     return flags
 
 

@@ -298,6 +298,8 @@ def query(argv: Sequence[str]) -> tuple[str, int]:
 
 def queried(argv: list[str]) -> tuple[str, int]:
     usage = "query EXPR --subject KIND [arguments as for watching or replaying]"
+    if argv[:1] in (["-h"], ["-help"], ["--help"]):
+        return f"usage: rollout-status {usage}", 0
     words = [index for index, word in enumerate(argv) if word.lstrip("-").partition("=")[0] == "subject"]
     if not words or argv[0].startswith("--") or ("=" not in argv[words[0]] and len(argv) <= words[0] + 1):
         raise engine.RolloutError("usage", f"write rollout-status {usage}")

@@ -107,12 +107,33 @@ def test_now_goes_with_a_single_file() -> None:
     assert "a recording has its own times" in run(*CRASH, "--now", "2026-11-23T06:45:38Z").error["message"]
 
 
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a run says that ends with 0, which argparse does by itself."""
+    try:
+        assert rollout_status.main(arguments) == 0
+    except SystemExit as end:
+        assert end.code == 0
+    return capsys.readouterr().out
+
+
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for flag, word in (("--help", "exit codes"), ("--version", rollout_status.__version__)):
-        with pytest.raises(SystemExit) as end:
-            rollout_status.main([flag])
-        assert end.value.code == 0
-        assert word in capsys.readouterr().out.lower()
+        assert word in printed(capsys, flag).lower()
+
+
+def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 50 rows and 100 columns: a line for each flag, in the group that it belongs to."""
+    lines = printed(capsys, "--help").splitlines()
+    assert (len(lines) <= 50, max(map(len, lines)) <= 100) == (True, True)
+    heads = [line for line in lines if re.fullmatch(r"[a-z ]+:", line)]
+    assert heads == ["what to judge:", "what counts as failure:", "how long:", "where from:", "output:"]
+    shown = {re.search(r"--[a-z-]+", line)[0] for line in lines if re.match(r"  -", line)}  # type: ignore[index]
+    assert shown == {f"--{name}" for name in rollout_status.parser().flags() if len(name) > 1} - {"--kind-filter", "--kubecontext"}
+
+
+@pytest.mark.parametrize("verb", [*rollout_status.VERBS, "demo"])
+def test_each_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, verb, "--help").startswith("usage: rollout-status ")
 
 
 def test_help_fits_the_readme() -> None:
