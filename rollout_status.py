@@ -969,6 +969,7 @@ class Code:
     type: str
     exit: int
     symptom: bool = False  # what a workload with it still waits for is the cause
+    hint: str = ""  # what to do next, where an error with it has no hint of its own
 
 
 TYPES: dict[str, Callable[[str], Json]] = {"duration": duration, "integer": integer, "boolean": boolean, "text": str, "pairs": pairs}
@@ -1122,7 +1123,7 @@ SILENT = ("fail", "ignore", "note")  # verdicts that do not wait
 DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them
 CODE_TYPES = ("rollout", "program")
 CODE_NEEDS = ("code", "type", "exit", "text")
-CODE_KEYS = (*CODE_NEEDS, "symptom")
+CODE_KEYS = (*CODE_NEEDS, "symptom", "hint")
 PARAM_KEYS = ("type", "default", "choices", "doc")
 RULE_KEYS = ("id", "aliases", "subject", "each", "when", "unless", *DECISIONS, "since", "let", "code", "message", "hint", "logs", "docs")
 FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "disable", "override", "annotations")
@@ -1354,7 +1355,8 @@ class Rules:
             entry.report("type", f"no type {entry.get('type')}{nearest(entry.get('type'), CODE_TYPES)}")
         if type(entry.get("exit", 1)) is not int:
             entry.report("exit", f"exit must be a number, like 1, not {entry.get('exit')}")
-        return Code(str(entry.get("code")), rank, entry.get("type"), entry.get("exit"), entry.flag("symptom", default=False))
+        symptom, hint = entry.flag("symptom", default=False), str(entry.get("hint", ""))
+        return Code(str(entry.get("code")), rank, entry.get("type"), entry.get("exit"), symptom, hint)
 
     def load_param(self, entry: Entry) -> Parameter:
         name, kind, default = str(entry.at[-1]), entry.get("type"), entry.get("default")
@@ -3423,7 +3425,12 @@ ORDER = (("failed", False), ("waiting", True), ("waiting", False), ("ready", Fal
 # --------------------------------------------------------------------------------------------------------------- main
 
 # How a run ends of which the rules could not be read
-FIRST_CODES = {"usage": 2, "invalid-rules": 2, "internal": 70, "interrupted": 130}
+FIRST_CODES = {
+    "usage": Code("usage", 0, "program", 2, hint="rollout-status --help"),
+    "invalid-rules": Code("invalid-rules", 0, "program", 2, hint="rollout-status lint"),
+    "internal": Code("internal", 0, "program", 70),
+    "interrupted": Code("interrupted", 0, "program", 130),
+}
 VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  # what rollout_tools.py does
 DEMO = ("--replay", str(DATA / "fixtures" / "deployment-crash-loop"), "--retry-limit", "1")
 
@@ -3627,6 +3634,9 @@ class Run:
         elif judgement:
             entries = [error_entry(findings, self.rules.codes, self.source) for findings in judgement.failures]
             entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
+        for entry in entries:
+            if "hint" not in entry and (hint := self.code(entry["code"]).hint):
+                entry["hint"] = pasted(hint, self.source.flags if self.source else "")
         result = {"success": not entries, **({"error": entries[0]} if entries else {}), **({"errors": entries[1:]} if entries[1:] else {})}
         if judgement:
             changes = [self.changes(each) if each.status == "failed" and not end else {} for each in judgement.workloads]
@@ -3674,7 +3684,7 @@ class Run:
     def code(self, name: str) -> Code:
         """The code of this name, also when the rules could not be read."""
         known = code_named(self.rules.codes, name) if self.rules else None
-        return known or Code(name, 0, "program", FIRST_CODES[name])
+        return known or FIRST_CODES[name]
 
 
 def settings(options: argparse.Namespace) -> list[tuple[str, str]]:

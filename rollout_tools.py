@@ -343,7 +343,7 @@ def told(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
         return do()
     except engine.RolloutError as error:
         print(f"rollout-status {verb}: {error.message}{f' ({error.hint})' if error.hint else ''}", file=sys.stderr)
-        return "", engine.FIRST_CODES.get(error.code, 4)
+        return "", engine.FIRST_CODES[error.code].exit if error.code in engine.FIRST_CODES else 4
 
 
 # --------------------------------------------------------------------------------------------------------------- test

@@ -377,3 +377,32 @@ def test_each_rollback_is_a_whole_command() -> None:
                     rf"kubectl -n {workload['namespace']} rollout undo \w+ {workload['name']} --to-revision=[1-9]\d*( && |$)", rollback
                 )
     assert found
+
+
+CRASH_LOOP = ("--replay", str(ROOT / "fixtures" / "deployment-crash-loop"))
+
+
+def test_every_error_says_what_to_do_next() -> None:
+    """Each built-in rule that can fail has a hint or its code has one, and so have the codes that the tool itself gives."""
+    rules = rollout_status.Rules(rollout_status.DATA / "rules")
+    for name, entry in rules.entries["rules"].items():
+        code = entry.get("code")
+        if entry.get("verdict") == "fail" or entry.get("fail_when") is not None or entry.get("fail_after") is not None:
+            assert entry.get("hint") or (code in rules.codes and rules.codes[code].hint), name
+    assert [
+        name for name, code in rules.codes.items() if (code.type == "program" or name in ("not-found", "timeout")) and not code.hint
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--nope"], "rollout-status --help"),
+        (["--replay", "nowhere", "--once", "--now", "nonsense"], "rollout-status --help"),
+        (["--rules", "nowhere", *CRASH_LOOP], "rollout-status lint"),
+        ([*CRASH_LOOP, "--set", "nope=1"], "rollout-status --help"),
+        ([*CRASH_LOOP, "deployment/nope"], "kubectl get deployments"),
+    ],
+)
+def test_an_error_without_a_hint_of_its_own_has_that_of_its_code(arguments: list[str], hint: str) -> None:
+    assert run(*arguments).error["hint"].startswith(hint)
