@@ -209,6 +209,8 @@ class Parser(argparse.ArgumentParser):
                 given = value if equals else next(tokens, None)
                 if given in (None, "--"):  # which argparse takes for the end of all flags
                     self.error(f"{token} needs a value")
+                if not given and flags[name][1].metavar in ("DIR", "PATH"):
+                    self.error(f"{token}: it is empty: is a variable unset?")
                 yield f"{flags[name][0]}={given}"
 
     def parse(self, argv: Iterable[str]) -> argparse.Namespace:

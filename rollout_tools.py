@@ -619,14 +619,25 @@ class Linter:
 
     def cut(self, document: engine.Document) -> Iterator[str]:
         """Texts and expressions whose rest YAML takes for a comment."""
-        lines = document.path.read_text(encoding="utf-8").splitlines()
-        for at, number in document.lines.items():
-            plain = "".join(lines[number - 1 : number]).partition(": ")[2].lstrip()
-            is_text = at[-1:] and (at[-1] in (*TEXTS, *CONDITIONS) or "let" in at[:-1])
+        text = document.path.read_text(encoding="utf-8")
+        for at, node in scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
+            is_text = at[-1] in (*TEXTS, *CONDITIONS) or "let" in at[:-1]
             # Behind an expression that is whole ` # words` are meant as a comment
-            cut = " #" if at[-1:] and at[-1] in TEXTS else r" #\S" if is_whole(str(document.get(at))) else " #"
-            if is_text and plain[:1] not in tuple("\"'|>{[#") and re.search(cut, plain):
+            comment = r" +#" if at[-1] in TEXTS or not is_whole(node.value) else r" +#\S"
+            if is_text and node.value and not node.style and re.match(comment, text[node.end_mark.index :]):
                 yield f"{document.where(at)}: {at[-1]} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
+
+
+def scalars(node: yaml.Node | None, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], yaml.ScalarNode]]:
+    """Each text of a YAML document, and where it stands."""
+    if isinstance(node, yaml.ScalarNode):
+        yield at, node
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from scalars(value, (*at, key.value))
+    else:
+        for index, value in enumerate(node.value if node else ()):
+            yield from scalars(value, (*at, index))
 
 
 def is_whole(text: str) -> bool:

@@ -50,6 +50,8 @@ def test_spelling(arguments: list[str], name: str, value: object) -> None:
         (["--slector", "a=b"], ["--slector", "--selector"]),
         (["-retry", "3"], ["-retry", "--retry-limit"]),
         (["-interval"], ["-interval needs a value"]),
+        (["--replay", ""], ["--replay: it is empty", "variable"]),
+        (["--record="], ["--record=: it is empty", "variable"]),
         (["-interval", "soon"], ["--interval", "'soon'", "1m30s"]),
         (["-interval", "5 s"], ["5 s"]),
         (["-interval", "0"], ["--interval", "'0'"]),
