@@ -621,11 +621,12 @@ class Linter:
         """Texts and expressions whose rest YAML takes for a comment."""
         text = document.path.read_text(encoding="utf-8")
         for at, node in scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
-            is_text = at[-1] in (*TEXTS, *CONDITIONS) or "let" in at[:-1]
+            key = at[-1] if at else ""
+            is_text = key in (*TEXTS, *CONDITIONS) or "let" in at[:-1]
             # Behind an expression that is whole ` # words` are meant as a comment
-            comment = r" +#" if at[-1] in TEXTS or not is_whole(node.value) else r" +#\S"
+            comment = r" +#" if key in TEXTS or not is_whole(node.value) else r" +#\S"
             if is_text and node.value and not node.style and re.match(comment, text[node.end_mark.index :]):
-                yield f"{document.where(at)}: {at[-1]} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
+                yield f"{document.where(at)}: {key} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
 
 
 def scalars(node: yaml.Node | None, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], yaml.ScalarNode]]:
