@@ -225,7 +225,7 @@ def refuse_unwritable(path: Path) -> None:
             raise engine.RolloutError("usage", f"--report {path}: it is a folder")
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise engine.RolloutError("usage", f"--report {path}: {error}") from None
+        raise engine.RolloutError("usage", f"--report {path}: {engine.reason(error)}") from None
 
 
 def moment_of(value: Json) -> float:

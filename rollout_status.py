@@ -64,6 +64,11 @@ class RolloutError(Exception):
         self.code, self.message, self.hint, self.rule, self.exit = code, message, hint, rule, exit
 
 
+def reason(error: Exception) -> str:
+    """What went wrong; of an error of the operating system neither the number nor the file, which stand beside it."""
+    return str((isinstance(error, OSError) and error.strerror) or error)
+
+
 def nearest(word: Json, words: Iterable[str]) -> str:
     """The end of an error's sentence: "; did you mean X?", or all that there is when nothing is close."""
     known = sorted(words)
@@ -781,7 +786,7 @@ class Document:
     def slip(self, error: Exception) -> str:
         """What is wrong with the text of the file, and what to write instead; notes the line."""
         if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-            return " ".join(str(error).split())
+            return " ".join(reason(error).split())
         said = f"{error.context or ''}: {error.problem}"
         at_its_begin = error.context_mark and re.search("quoted scalar|simple key|flow", said)
         mark: Any = error.context_mark if at_its_begin else error.problem_mark
@@ -2495,7 +2500,7 @@ class Replay:
             objects = objects_in(path.read_text(encoding="utf-8"), "it")
         except (OSError, ValueError) as error:
             raise RolloutError(
-                "usage", f"{path}: {error}", hint="kubectl get deployments,replicasets,pods,events -o json > 001.json"
+                "usage", f"{path}: {reason(error)}", hint="kubectl get deployments,replicasets,pods,events -o json > 001.json"
             ) from None
         wanted = self.selection.namespaces
         return tuple(each for each in objects if not wanted or field_of(each, "metadata", "namespace") in (None, "", *wanted))
@@ -3568,7 +3573,7 @@ class Run:
                 objects = objects_in(text, "it")
             except (OSError, ValueError) as error:
                 hint = "kubectl apply -f k8s/ -o json | rollout-status -f -"
-                raise RolloutError("usage", f"-f {name}: {error}", hint=hint) from None
+                raise RolloutError("usage", f"-f {name}: {reason(error)}", hint=hint) from None
             self.notes += selection.take(self.rules, objects, printed=True)
 
     def has_lasted(self, seconds: float) -> bool:

@@ -45,7 +45,7 @@ class Recorder:
             # What is kept only if the run fails is in a hidden folder inside until then, so that it is on the same disk
             self.hidden = Path(tempfile.mkdtemp(prefix=".", dir=folder)) if only_failed else None
         except OSError as error:
-            raise engine.RolloutError("usage", f"{flag}: {error}") from None
+            raise engine.RolloutError("usage", f"{flag} {folder}: {engine.reason(error)}") from None
         self.target, self.folder, self.selection, self.rules = folder, self.hidden or folder, selection, rules
         self.polls: list[Json] = []
         self.files: dict[bytes, str] = {}  # digest of the content -> file
