@@ -10,6 +10,7 @@ https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections
 
 from __future__ import annotations
 
+import abc
 import os
 import threading
 import time
@@ -56,7 +57,7 @@ def folds_of(story: Story) -> Iterator[tuple[str, list[str]]]:
 # ------------------------------------------------------------------------------------------------------------ CI logs
 
 
-class Log(engine.Progress):
+class Log(engine.Progress, abc.ABC):
     """The lines of Progress, and at the end what the CI can fold and mark."""
 
     def conclude(self, result: Mapping[str, Json], rules: Json) -> list[str]:
@@ -80,9 +81,9 @@ class Log(engine.Progress):
         yield from [f"  in {story.place(cause)}"] if story.place(cause) else []
         yield from [f"  see: {clean(cause['hint'])}"] if cause.get("hint") else []
 
+    @abc.abstractmethod
     def fold(self, title: str, content: Sequence[str]) -> list[str]:
         """The lines of a section."""
-        raise NotImplementedError
 
     def summarised(self, _story: Story) -> list[str]:
         """Writes a summary where the CI has one; a sentence when that is not possible."""
