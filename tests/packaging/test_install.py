@@ -63,8 +63,8 @@ def test_the_demo_fails_as_it_should_and_writes_a_page(tool, tmp_path: Path) -> 
 
 
 def test_the_built_in_rules_are_there_and_a_team_can_change_them(tool, tmp_path: Path) -> None:
-    (tmp_path / "team.yaml").write_text("version: 1\nparams: {retry_limit: 9}\n")
-    assert "9" in tool("rules", "container-crash-loop", "--rules", str(tmp_path / "team.yaml")).stdout
+    (tmp_path / "team.yaml").write_text("version: 1\noverride:\n  container-crash-loop: {docs: Words of a team}\n")
+    assert "Words of a team" in tool("rules", "container-crash-loop", "--rules", str(tmp_path / "team.yaml")).stdout
     assert tool("lint", str(tmp_path / "team.yaml")).stdout == "no findings\n"
     assert tool("demo", "--quiet", "--rules", str(tmp_path / "nothing.yaml"), exit=2).stdout.startswith("{")
 
