@@ -11,7 +11,8 @@ COPY package/kubectl.py package/
 RUN python3 package/kubectl.py "$KUBECTL_RELEASE" "$KUBECTL_SHA256" kubectl
 COPY requirements.txt ./
 RUN python3 -m venv /opt/rollout-status && /opt/rollout-status/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt
-COPY pyproject.toml README.md LICENSE rollout_*.py *.json report.html ./
+COPY pyproject.toml README.md LICENSE rollout_status.py schema.json ./
+COPY rollout_status_lib rollout_status_lib
 COPY rules rules
 COPY fixtures/deployment-crash-loop fixtures/deployment-crash-loop
 RUN /opt/rollout-status/bin/pip install --no-cache-dir --no-deps . && /opt/rollout-status/bin/pip uninstall --yes pip

@@ -66,11 +66,11 @@ lock:
 	$(VENV)-lock/bin/uv pip compile $(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
 	rm -rf $(VENV)-lock
 
-# What is generated: docs/rules.md from the rules, fields.json (for `rollout-status lint`) from the fixtures
+# What is generated: docs/rules.md from the rules, the fields that `rollout-status lint` knows from the fixtures
 docs: $(VENV)/ready
 	mkdir -p docs
 	$(BIN)/python rollout_status.py rules --markdown >docs/rules.md
-	$(BIN)/python -c 'import rollout_tools; rollout_tools.write_fields()'
+	$(BIN)/python -c 'from rollout_status_lib.verbs.fields import write_fields; write_fields()'
 
 # The wheel in dist/
 wheel: $(VENV)/ready

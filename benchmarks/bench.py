@@ -29,6 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import rollout_status as engine  # noqa: E402
+from rollout_status_lib.arguments import build_parser  # noqa: E402
+from rollout_status_lib.objects import find_newest_time  # noqa: E402
+from rollout_status_lib.rules import Rules  # noqa: E402
+from rollout_status_lib.selection import make_selection  # noqa: E402
+from rollout_status_lib.source import Snapshot  # noqa: E402
 
 Json = Any
 RECORDED = ROOT / "fixtures" / "deployment-success"
@@ -62,11 +67,11 @@ def last_snapshot() -> Path:
     return max(RECORDED.glob("*.json"))
 
 
-def judge(objects: list[Json]) -> tuple[engine.Judge, engine.Snapshot]:
-    rules = engine.Rules(ROOT / "rules")
-    options = engine.parser().parse([])
-    snapshot = engine.Snapshot(engine.newest_time(objects) + 60, tuple(objects), None, lambda _: [])
-    return engine.Judge(rules, engine.selected(options, rules), [], 0.0, []), snapshot
+def judge(objects: list[Json]) -> tuple[engine.Judge, Snapshot]:
+    rules = Rules(ROOT / "rules")
+    options = build_parser().parse([])
+    snapshot = Snapshot(find_newest_time(objects) + 60, tuple(objects), None, lambda _: [])
+    return engine.Judge(rules, make_selection(options, rules), [], 0.0, []), snapshot
 
 
 def changed(objects: tuple[Json, ...]) -> tuple[Json, ...]:

@@ -17,8 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import rollout_status  # noqa: E402
+from rollout_status_lib.views import CI_VARIABLES  # noqa: E402
 
-for variable in ("CI", "GITHUB_STEP_SUMMARY", *rollout_status.CI_VARIABLES.values()):  # the tests' own CI is not what they are about
+for variable in ("CI", "GITHUB_STEP_SUMMARY", *CI_VARIABLES.values()):  # the tests' own CI is not what they are about
     os.environ.pop(variable, None)
 
 FIXTURES = ROOT / "fixtures"

@@ -7,6 +7,8 @@ import pytest
 from conftest import FIXTURES, ROOT, run, snapshot
 
 import rollout_status
+from rollout_status_lib import __version__
+from rollout_status_lib.arguments import VERBS, build_parser
 
 CRASH = ("--replay", str(FIXTURES / "deployment-crash-loop"), "--quiet")
 
@@ -41,7 +43,7 @@ CRASH = ("--replay", str(FIXTURES / "deployment-crash-loop"), "--quiet")
     ],
 )
 def test_spelling(arguments: list[str], name: str, value: object) -> None:
-    assert getattr(rollout_status.parser().parse(arguments), name) == value
+    assert getattr(build_parser().parse(arguments), name) == value
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
-    for flag, word in (("--help", "exit codes"), ("--version", rollout_status.__version__)):
+    for flag, word in (("--help", "exit codes"), ("--version", __version__)):
         assert word in printed(capsys, flag).lower()
 
 
@@ -131,17 +133,17 @@ def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
     heads = [line for line in lines if re.fullmatch(r"[a-z ]+:", line)]
     assert heads == ["what to judge:", "what counts as failure:", "how long:", "where from:", "output:"]
     shown = {re.search(r"--[a-z-]+", line)[0] for line in lines if re.match(r"  -", line)}  # type: ignore[index]
-    assert shown == {f"--{name}" for name in rollout_status.parser().flags() if len(name) > 1} - {"--kind-filter", "--kubecontext"}
+    assert shown == {f"--{name}" for name in build_parser().flags() if len(name) > 1} - {"--kind-filter", "--kubecontext"}
 
 
-@pytest.mark.parametrize("verb", [*rollout_status.VERBS, "demo"])
+@pytest.mark.parametrize("verb", [*VERBS, "demo"])
 def test_each_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, verb, "--help").startswith("usage: rollout-status ")
 
 
 def test_help_fits_the_readme() -> None:
     """Every flag that --help shows is in the README's table, and none is there that --help does not know."""
-    flags = {name for name in rollout_status.parser()._option_string_actions if name.startswith("--")}
+    flags = {name for name in build_parser()._option_string_actions if name.startswith("--")}
     table = set(re.findall(r"--[a-z-]+", "\n".join(re.findall(r"^\| `.*$", (ROOT / "README.md").read_text(), re.MULTILINE))))
     assert flags - {"--help", "--version", "--kind-filter", "--kubecontext"} <= table
     assert table <= flags

@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 from test_deleted_keys import CASES, Case, rules
 
 import rollout_status
+from rollout_status_lib.values import format_timestamp
+from rollout_status_lib.views.text import render_text
 
 VALUES = [
     *(None, True, False, 0, -1, 1, 0.5, 1e308, -1e308, 10**30, 10**400, float("inf"), float("nan")),
@@ -62,7 +64,7 @@ def scenes(name: str) -> list[Scene]:
         objects = list(moment.snapshot.objects)
         every = [(number, path) for number, each in enumerate(objects) for path in places(each, ())]
         read = [(number, path) for number, path, _ in case.read(moment) if path]
-        found.append(Scene(name, case.arguments, rollout_status.written(moment.snapshot.at), objects, read, every))
+        found.append(Scene(name, case.arguments, format_timestamp(moment.snapshot.at), objects, read, every))
     return found
 
 
@@ -75,9 +77,10 @@ def ended(scene: Scene, objects: list[Any], folder: Path) -> tuple[dict[str, Any
     file = folder / "objects.json"
     file.write_text(json.dumps({"items": objects}))
     arguments = ["--replay", str(file), "--now", scene.at, "--quiet", *scene.arguments]
-    result, exit_code = rollout_status.ended(rollout_status.Run(), arguments)
+    run = rollout_status.run_to_end(arguments)
+    result, exit_code = run.result, run.exit_code
     SCHEMA_OF_RESULTS.validate(json.loads(json.dumps(result)))
-    assert rollout_status.as_text(result)
+    assert render_text(result)
     return result, exit_code
 
 
@@ -88,7 +91,7 @@ SCHEMA_OF_RESULTS = jsonschema.Draft7Validator(SCHEMA)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folder for the objects; the rules are only read once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollout_status, "loaded", lambda *_: rules())
+        patch.setattr(rollout_status, "read_rules", lambda *_: rules())
         yield tmp_path_factory.mktemp("changed")
 
 

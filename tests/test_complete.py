@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from conftest import run
 
-import rollout_complete
-import rollout_status
+from rollout_status_lib.arguments import VERBS
+from rollout_status_lib.verbs.completion import complete_kubectl
 
 # Two Deployments of one namespace, two namespaces, and contexts, one of which no shell could read without quotes
 KUBECTL = """
@@ -54,7 +54,7 @@ def test_what_needs_no_cluster(words: list[str], expected: list[str]) -> None:
 
 
 def test_without_a_word_all_kinds_and_verbs() -> None:
-    assert {"deployment/", "rollout/", "demo", *rollout_status.VERBS} < set(said())
+    assert {"deployment/", "rollout/", "demo", *VERBS} < set(said())
     assert "generic/" not in said()
 
 
@@ -73,7 +73,7 @@ def test_what_kubectl_refuses_has_no_names(kubectl: Callable[..., str]) -> None:
 
 def test_wrong_rules_have_no_kinds(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rules").mkdir()
-    monkeypatch.setattr(rollout_status, "DATA", tmp_path)
+    monkeypatch.setattr("rollout_status_lib.verbs.completion.find_data", tmp_path.joinpath)
     assert said("dep") == [":4"]
     assert said("dep/x") == [":4"]
 
@@ -88,5 +88,5 @@ def test_the_scripts_are_those_of_three_shells() -> None:
 
 def test_kubectl_asks_for_its_plugin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["kubectl_complete-rollout_status", "depl"])
-    assert rollout_complete.main() == 0
+    assert complete_kubectl() == 0
     assert capsys.readouterr().out == "deployment/\tdeployments.apps\n:6\n"

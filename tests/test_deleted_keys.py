@@ -27,22 +27,32 @@ import yaml
 from conftest import FIXTURES, ROOT
 
 import rollout_status
-from rollout_status import Judge, Judgement, Replay, Snapshot, UnreadableError
+from rollout_status import Judge, Memory
+from rollout_status_lib.arguments import build_parser, collect_settings
+from rollout_status_lib.errors import UnreadableError
+from rollout_status_lib.findings import Judgement
+from rollout_status_lib.objects import drop_field, get_identity, get_namespace, parse_objects
+from rollout_status_lib.rules import Rules, make_expectation
+from rollout_status_lib.selection import make_selection
+from rollout_status_lib.source import Hooks, Snapshot
+from rollout_status_lib.sources.replay import Replay
 
-RULES = rollout_status.Rules(ROOT / "rules", packs=None)
+RULES = Rules(ROOT / "rules", packs=None)
 
 
-def rules() -> rollout_status.Rules:
+def rules() -> Rules:
     """The built-in rules as a run that has just begun has them: what its command line names is no other run's."""
     new = copy.copy(RULES)
-    new.called, new.known = {}, {}
+    new.undeclared, new.kinds_of_objects = {}, {}
     return new
 
 
 CASES = sorted(path.parent.name for path in FIXTURES.glob("*/recording.yaml"))
-TEXT = "\n".join(path.read_text() for path in [ROOT / "rollout_status.py", *sorted((ROOT / "rules").rglob("*.yaml"))])
+PROGRAM = [ROOT / "rollout_status.py", *sorted((ROOT / "rollout_status_lib").rglob("*.py"))]
+TEXT = "\n".join(path.read_text() for path in [*PROGRAM, *sorted((ROOT / "rules").rglob("*.yaml"))])
 # All words of the program and its rules: a key that is none of them is never asked for by its name
 MENTIONED = {*re.findall(r"\w+", TEXT), *re.findall(r"[\w./-]+", TEXT)}
+HOOKS = Hooks(lambda: None, frozenset, lambda _: False)
 EACH = "*"  # in a path: all entries of a list
 TEMPLATE, HASH = ("spec", "template"), ("metadata", "labels", "pod-template-hash")
 
@@ -180,7 +190,7 @@ def shape(paths: list[Path_]) -> frozenset[Path_]:
 def titled(resource: Any, path: Path_) -> Path_:
     """The path with the type of a condition instead of its number, and with the class of a key of a template."""
     if path[:2] == TEMPLATE and path[2:]:
-        whole, part = (rollout_status.without(each["spec"]["template"], HASH) for each in (resource, less(resource, path)))
+        whole, part = (drop_field(each["spec"]["template"], HASH) for each in (resource, less(resource, path)))
         return (*TEMPLATE, whole == part)
     steps: list[str | int] = []
     for step in path:
@@ -194,7 +204,7 @@ class Moment:
     """A moment that is no success."""
 
     snapshot: Snapshot
-    judge: Judge  # as it was before
+    memory: Memory  # before it
     held: frozenset[tuple[str, str]]  # rules and verdicts
     judgement: Judgement
 
@@ -210,17 +220,8 @@ def seen(snapshot: Snapshot, objects: list[Any]) -> Snapshot:
     return replace(
         snapshot,
         objects=tuple(objects),
-        events=lambda namespace: [event for event in events if rollout_status.namespace_of(event) == namespace],
+        events=lambda namespace: [event for event in events if get_namespace(event) == namespace],
     )
-
-
-def after(judge: Judge) -> Judge:
-    """A copy of what a judge remembers."""
-    other = copy.copy(judge)
-    other.since, other.progress, other.seen, other.failed_calls = (
-        dict(each) for each in (judge.since, judge.progress, judge.seen, judge.failed_calls)
-    )
-    return other
 
 
 class Case:
@@ -229,13 +230,13 @@ class Case:
     def __init__(self, name: str) -> None:
         case = yaml.safe_load((FIXTURES / name / "case.yaml").read_text())
         self.arguments = tuple(case["args"])
-        options = rollout_status.parser().parse(["--replay", str(FIXTURES / name), *self.arguments])
+        options = build_parser().parse(["--replay", str(FIXTURES / name), *self.arguments])
         self.rules = rules()
-        selection = rollout_status.selected(options, self.rules)
+        selection = make_selection(options, self.rules)
         if "stdin" in case:
-            selection.take(self.rules, rollout_status.objects_in((FIXTURES / name / case["stdin"]).read_text(), "it"), printed=True)
-        expected = [rollout_status.expected(text, self.rules) for text in options.expect]
-        self.first = Judge(self.rules, selection, rollout_status.settings(options), options.wait_for_create, expected)
+            selection.take(self.rules, parse_objects((FIXTURES / name / case["stdin"]).read_text(), "it"), printed=True)
+        expected = [make_expectation(text, self.rules) for text in options.expect]
+        self.judge = Judge(self.rules, selection, collect_settings(options), options.wait_for_create, expected)
         self.source = Replay(FIXTURES / name, None, selection)
         self.moments = list(self.distinct())
 
@@ -251,13 +252,16 @@ class Case:
         yield from [last] if last else []
 
     def until_verdict(self) -> Iterator[Moment]:
-        judge = after(self.first)
-        for poll in self.source.polls():
-            if any(judge.call_failed(call, poll.at, again=poll.again).verdict == "fail" for call in poll.calls):
-                return
+        memory = Memory()
+        for poll in self.source.polls(HOOKS):
+            for call in poll.calls:
+                finding, memory = self.judge.judge_call(memory, call, poll.at, again=poll.again)
+                if finding.verdict == "fail":
+                    return
             if poll.snapshot:
-                before = after(judge)
-                judgement, success = self.judged(judge, poll.snapshot)
+                before = memory
+                judgement, success = self.judged(memory, poll.snapshot)
+                _, memory = self.judge.judge(memory, poll.snapshot)
                 if success:
                     return
                 findings = [finding for workload in judgement.workloads for finding in workload.findings]
@@ -270,40 +274,42 @@ class Case:
         objects = [noting(each) for each in moment.snapshot.objects]
         about: dict[str, set[str]] = {}
         for finding in (each for workload in moment.judgement.workloads for each in workload.findings):
-            about.setdefault(rollout_status.identity(finding.subject.holder), set()).add(finding.rule.id)
-        _, result = self.told(after(moment.judge), seen(moment.snapshot, objects))
+            about.setdefault(get_identity(finding.subject.holder), set()).add(finding.rule.id)
+        _, result = self.told(moment.memory, seen(moment.snapshot, objects))
         for others in (moment.snapshot.objects, map(unread_left_out, objects)):  # what is not read does not matter
-            assert self.told(after(moment.judge), seen(moment.snapshot, list(others)))[1] == result
+            assert self.told(moment.memory, seen(moment.snapshot, list(others)))[1] == result
         found: list[tuple[int, Path_, tuple[Any, ...]]] = []
         for number, (resource, noted) in enumerate(zip(moment.snapshot.objects, objects, strict=True)):
             paths = list(read(noted))
-            known = resource["kind"], frozenset(about.get(rollout_status.identity(resource), ())), shape(paths)
+            known = resource["kind"], frozenset(about.get(get_identity(resource), ())), shape(paths)
             if resource["kind"] != "Event" or "involvedObject" in noted.read:
                 found.append((number, (), (*known, ())))
             found += [(number, path, (*known, titled(resource, path))) for path in paths]
         return found
 
-    def judged(self, judge: Judge, snapshot: Snapshot) -> tuple[Judgement, bool]:
+    def judged(self, memory: Memory, snapshot: Snapshot) -> tuple[Judgement, bool]:
         """The judgement, and whether it is a success."""
-        judgement, (_, exit_code) = self.told(judge, snapshot)
+        judgement, (_, exit_code) = self.told(memory, snapshot)
         return judgement, (judgement.failed or judgement.ready) and exit_code == 0
 
-    def is_wrong_without(self, moment: Moment, judge: Judge, chosen: int | str, path: Path_) -> bool:
+    def is_wrong_without(self, moment: Moment, memory: Memory, chosen: int | str, path: Path_) -> bool:
         """Whether what is at the path in one object, or in all of a kind, is all that keeps a moment from a success."""
         objects = left_out(moment.snapshot, chosen, path)
         if path in {("apiVersion",), ("kind",), ("metadata",)}:
             whole = set(map(id, moment.snapshot.objects))
             assert refused(each for each in objects if id(each) not in whole)
             return False
-        judgement, success = self.judged(after(judge), seen(moment.snapshot, objects))
+        judgement, success = self.judged(memory, seen(moment.snapshot, objects))
         return moment.is_wrong(judgement, success=success)
 
-    def told(self, judge: Judge, snapshot: Snapshot) -> Any:
+    def told(self, memory: Memory, snapshot: Snapshot) -> Any:
         """The judgement, and all that a run tells of it: an error may come from there too."""
         self.source.notes.clear()
         run = rollout_status.Run()
-        run.rules, run.source, run.judge, run.judgement = self.rules, self.source, judge, judge.judge(snapshot)
-        return run.judgement, run.result(None)
+        run.rules, run.source, run.judge, run.snapshot = self.rules, self.source, self.judge, snapshot
+        run.judgement, run.memory = self.judge.judge(memory, snapshot)
+        run.conclude(None)
+        return run.judgement, (run.result, run.exit_code)
 
 
 def left_out(snapshot: Snapshot, chosen: int | str, path: Path_) -> list[Any]:
@@ -336,20 +342,20 @@ def test_nothing_that_is_left_out_makes_a_success(name: str) -> None:
         often = Counter((alike[0], general(path)) for _, path, alike in everything)
         last = moment is case.moments[-1]
         for number, path, alike in everything:
-            key = (repr(case.first.params), moment.held, alike)
+            key = (repr(case.judge.params), moment.held, alike)
             what = alike[0], general(path)
-            if (key not in DONE or what in excepted) and not (last and moment.judge.started < 0 and often[what] == 1):
+            if (key not in DONE or what in excepted) and not (last and moment.memory.started < 0 and often[what] == 1):
                 DONE.add(key)
-                found |= {what} if case.is_wrong_without(moment, moment.judge, number, path) else set()
+                found |= {what} if case.is_wrong_without(moment, moment.memory, number, path) else set()
         for what in often if last else ():
             if what[1][:2] != TEMPLATE or not what[1][2:]:
-                found |= {what} if case.is_wrong_without(moment, case.first, *what) else set()
+                found |= {what} if case.is_wrong_without(moment, Memory(), *what) else set()
     assert found == excepted
 
 
 def refused(objects: Iterable[Any]) -> bool:
     """Whether neither a replay nor a poll takes the objects, as one does not say what it is."""
     try:
-        return not rollout_status.objects_in(json.dumps({"items": list(objects)}), "it")
+        return not parse_objects(json.dumps({"items": list(objects)}), "it")
     except UnreadableError:
         return True

@@ -17,7 +17,8 @@ import yaml
 from conftest import ROOT, environment, run
 
 import rollout_status
-import rollout_tools
+from rollout_status import run_to_end
+from rollout_status_lib.verbs.test import run_case
 
 PAGE = ROOT / "docs" / "writing-rules.md"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
@@ -29,6 +30,8 @@ FIELDS = [text for kind, text in BLOCKS if kind == "yaml" and text not in WHOLE]
 # Stands in for kubectl: the objects of one file, those of the resources that are asked for
 KUBECTL = """#!{python}
 import json, sys
+from rollout_status import run_to_end
+from rollout_status_lib.verbs.test import run_case
 items = json.load(open({file!r}))["items"]
 asked = sys.argv[sys.argv.index("get") + 1] if "get" in sys.argv else "deployments"
 asked = sys.argv[-1].rpartition("/")[2] if asked == "--raw" else asked
@@ -117,7 +120,7 @@ def test_a_case_of_an_example(case: Path) -> None:
     """It uses the example that it is named after, and it passes by itself."""
     arguments = yaml.safe_load((case / "case.yaml").read_text())["args"]
     assert arguments[:2] == ["--rules", f"../../rules/{of_case(case.name)[-1]}.yaml"]
-    outcome = rollout_tools.run_case(case)
+    outcome = run_case(run_to_end, case)
     assert outcome.passed, outcome.difference
 
 

@@ -17,7 +17,9 @@ from conftest import FIXTURES, ROOT, environment, run, snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rollout_status
+from rollout_status_lib.arguments import build_parser
+from rollout_status_lib.clean import LONGEST_LINE, to_line
+from rollout_status_lib.sources.kubectl import Answer, Clock
 
 Program = Callable[..., str]
 SUCCESS = f"cat {snapshot('deployment-success')}"
@@ -161,10 +163,10 @@ def test_lists_that_take_long_are_no_clock_that_is_wrong(kubectl: Program) -> No
 @pytest.mark.parametrize(("after", "exit"), [(0, 0), (30, 0), (60, 0), (None, 0), (None, -9)])
 def test_an_answer_that_takes_a_minute_is_no_clock_that_is_wrong(after: int | None, exit: int) -> None:
     """Its Date is that of any moment between, or it has none."""
-    clock = rollout_status.Clock()
+    clock = Clock()
     offset, asked = clock.offset, clock.now() - clock.offset
     date = "" if after is None else f"Date: {format_datetime(datetime.now(timezone.utc) + timedelta(seconds=after), usegmt=True)}"
-    assert clock.correct(rollout_status.Answer(exit, "", date, asked=asked, answered=asked + 60)) == ""
+    assert clock.correct(Answer(exit, "", date, asked=asked, answered=asked + 60)) == ""
     assert (clock.offset, clock.is_unknown) == (offset, bool(exit))
 
 
@@ -191,7 +193,7 @@ def test_nothing_of_a_message_reaches_a_terminal_or_a_ci_raw(tmp_path: Path) -> 
 @pytest.mark.parametrize("text", ["::error::x", " \u2003::error::x", "\ufeff::x", "###[error]x", "x ####vso[x]", "\n##[x]", "a\r::x"])
 def test_no_line_is_a_command_of_a_ci(text: str) -> None:
     """As the runner of GitHub looks for them: `::` behind any white space, `##[` anywhere."""
-    line = rollout_status.plain(text)
+    line = to_line(text)
     assert not line.strip().startswith("::")
     assert "##" not in line
     assert line.replace(" ", "").endswith(text[-1])
@@ -205,7 +207,7 @@ def test_a_message_of_a_megabyte(tmp_path: Path) -> None:
     (tmp_path / "long.json").write_text(json.dumps(content))
     outcome = run("--replay", str(tmp_path / "long.json"))
     assert outcome.exit == 1
-    assert max(map(len, outcome.stderr.splitlines())) < 2 * rollout_status.LONGEST_LINE
+    assert max(map(len, outcome.stderr.splitlines())) < 2 * LONGEST_LINE
 
 
 def test_what_matches_is_replaced_in_logs_also_recorded_ones(kubectl: Program, tmp_path: Path) -> None:
@@ -330,9 +332,7 @@ def test_a_folder_that_cannot_be_written_under_the_recording(kubectl: Program) -
     assert "--record" in outcome.error["message"]
 
 
-FLAGS = [
-    flag for flag in rollout_status.parser()._option_string_actions if flag not in ("-h", "--help", "--version", "--kubectl", "--record")
-]
+FLAGS = [flag for flag in build_parser()._option_string_actions if flag not in ("-h", "--help", "--version", "--kubectl", "--record")]
 WORDS = [
     "",
     "-",

@@ -4,17 +4,18 @@ import pytest
 import yaml
 from conftest import FIXTURES, ROOT, run
 
-import rollout_status
-import rollout_tools
+from rollout_status import run_to_end
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.verbs.test import run_case
 
 CASES = sorted(path.parent.name for path in FIXTURES.glob("*/recording.yaml"))
 EXPECTED = {case: yaml.safe_load((FIXTURES / case / "case.yaml").read_text()) for case in CASES}
-RULES = rollout_status.Rules(ROOT / "rules", packs=None)
+RULES = Rules(ROOT / "rules", packs=None)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_case(case: str) -> None:
-    outcome = rollout_tools.run_case(FIXTURES / case)
+    outcome = run_case(run_to_end, FIXTURES / case)
     assert not outcome.problems
     assert outcome.got == outcome.expected, outcome.difference
 

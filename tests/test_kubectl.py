@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import jsonschema
 import pytest
 from conftest import FIXTURES, ROOT, SCHEMA, environment, run, snapshot
 
-import rollout_status
-import rollout_tools
+from rollout_status_lib.expressions import Expression
+from rollout_status_lib.interpreter import find_paths, format_path
+from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
+from rollout_status_lib.sources.kubectl import Kubectl, Started
 
 Program = Callable[..., str]
 
@@ -196,9 +199,8 @@ def test_outage_is_said_and_survived(kubectl: Program) -> None:
 
 
 def test_call_that_never_ends_is_killed_with_its_children(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    import rollout_status
 
-    monkeypatch.setattr(rollout_status.Kubectl, "EXTRA", 0.2)
+    monkeypatch.setattr(Kubectl, "EXTRA", 0.2)
     program = kubectl("sleep 1000 & echo $! >>$DIR/children; wait")
     outcome = run("--kubectl", program, "--request-timeout", "200ms", "--once", "deployment/web")
     assert (outcome.exit, outcome.error["code"]) == (4, "unreachable")
@@ -207,9 +209,8 @@ def test_call_that_never_ends_is_killed_with_its_children(kubectl: Program, monk
 
 
 def test_calls_that_run_at_the_same_time_are_killed_at_the_same_time(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    import rollout_status
 
-    monkeypatch.setattr(rollout_status.Kubectl, "EXTRA", 0.5)
+    monkeypatch.setattr(Kubectl, "EXTRA", 0.5)
     start = time.monotonic()
     run("--kubectl", kubectl("sleep 1000"), "--request-timeout", "500ms", "--once", "-n", "a", "-n", "b", "-n", "c", "pod/x")
     assert time.monotonic() - start < 2
@@ -252,16 +253,15 @@ def test_interrupted(kubectl: Program, signum: int, code: int) -> None:
 
 def test_interrupted_while_kubectl_is_started(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal that comes in that moment is taken once the process is known, so that it can be killed."""
-    import rollout_status
 
     program = kubectl("exec sleep 1000")
-    start = rollout_status.Started.__init__
+    start = Started.__init__
 
     def interrupted(*arguments: object) -> None:
         start(*arguments)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(rollout_status.Started, "__init__", interrupted)
+    monkeypatch.setattr(Started, "__init__", interrupted)
     outcome = run("--kubectl", program)
     assert (outcome.exit, outcome.error["code"]) == (143, "interrupted")
 
@@ -295,7 +295,7 @@ def test_bug_is_told_and_ends_with_70(monkeypatch: pytest.MonkeyPatch) -> None:
     """A schema that is no JSON at all is survived; what nobody has thought of ends with 70 and one document."""
     import rollout_status
 
-    monkeypatch.setattr(rollout_status, "selected", lambda options, rules: 1 / 0)
+    monkeypatch.setattr(rollout_status, "make_selection", lambda options, rules: 1 / 0)
     outcome = run("deployment/web")
     assert (outcome.exit, outcome.error["code"]) == (70, "internal")
     assert "ZeroDivisionError" in outcome.error["message"]
@@ -305,7 +305,8 @@ def test_bug_is_told_and_ends_with_70(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_copied_script_needs_only_rules_and_schema(tmp_path: Path) -> None:
     for name in ("rollout_status.py", "schema.json"):
         (tmp_path / name).write_text((ROOT / name).read_text())
-    (tmp_path / "rules").symlink_to(ROOT / "rules")
+    for name in ("rollout_status_lib", "rules"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     ended = subprocess.run(
         [sys.executable, str(tmp_path / "rollout_status.py"), "--replay", str(FIXTURES / "job-success")],
         capture_output=True, cwd="/", env=environment(PYTHONPATH=""), timeout=60, check=False,
@@ -316,7 +317,8 @@ def test_copied_script_needs_only_rules_and_schema(tmp_path: Path) -> None:
 def test_engine_names_no_state_of_kubernetes() -> None:
     """What the rules know, the engine does not: none of their quoted words stands in it, but for those of its own."""
     words = {word for path in (ROOT / "rules").glob("*.yaml") for word in re.findall(r"'([A-Z][A-Za-z]+)'", path.read_text())}
-    engine = "".join((ROOT / name).read_text() for name in ("rollout_status.py", "rollout_report.py", "report.html"))
+    files = [ROOT / "rollout_status.py", *(ROOT / "rollout_status_lib").rglob("*.py"), *(ROOT / "rollout_status_lib").rglob("*.html")]
+    engine = "".join(path.read_text() for path in files)
     words -= {"True", "False"}  # also Python's
     assert len(words) > 30
     assert not {word for word in words if re.search(rf"\b{word}\b", engine)}
@@ -324,10 +326,9 @@ def test_engine_names_no_state_of_kubernetes() -> None:
 
 def test_signal_is_taken_at_once_and_only_once() -> None:
     """In this process, since not every Python measures what a signal interrupts in another."""
-    import rollout_status
 
-    rollout_status.INTERRUPTS.listen()
-    with pytest.raises(rollout_status.Interrupted, match="SIGTERM"):
+    INTERRUPTS.listen()
+    with pytest.raises(Interrupted, match="SIGTERM"):
         os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -563,8 +564,8 @@ def test_explain_shows_rules_and_what_they_read() -> None:
 
 
 def test_explain_leaves_out_what_begins_inside_a_filter_or_an_expression_reference() -> None:
-    tree = rollout_status.Expression.parse("sort_by(pod.a[?b == 'c'], &name) && owned | [0].d", "here").tree
-    assert [rollout_status.path_of(path) for path in rollout_tools.paths(tree)] == ["pod.a", "owned"]
+    tree = Expression.parse("sort_by(pod.a[?b == 'c'], &name) && owned | [0].d", "here").tree
+    assert [format_path(path) for path in find_paths(tree)] == ["pod.a", "owned"]
 
 
 def test_explain_without_anything_to_explain_says_what_is_wrong() -> None:

@@ -20,8 +20,16 @@ import xmlschema
 import yaml
 from conftest import FIXTURES, ROOT, environment, run, snapshot
 
-import rollout_report
 import rollout_status
+from rollout_status_lib.clean import clean_line
+from rollout_status_lib.objects import get_creation_moment
+from rollout_status_lib.reports.junit import render_junit
+from rollout_status_lib.reports.markdown import escape_prose, render_markdown
+from rollout_status_lib.reports.page import render_page
+from rollout_status_lib.reports.story import Story
+from rollout_status_lib.reports.timeline import LONGEST_LANE, Lane, Mark
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.values import format_span
 
 Program = Callable[[str], str]
 XSD = xmlschema.XMLSchema(junit_schema.SCHEMA.read_text())  # which `make` puts there
@@ -104,8 +112,8 @@ def test_reports_of_a_case(case: str, tmp_path: Path) -> None:
     named = [(each.get("classname"), each.get("name")) for each in own]
     assert {(each["namespace"], f"{each['kind']}/{each['name']}") for each in workloads} <= set(named)
     for workload in workloads:
-        assert rollout_report.clean(workload["message"]) in page.text
-        assert rollout_report.prose(workload["message"]) in markdown
+        assert clean_line(workload["message"]) in page.text
+        assert escape_prose(workload["message"]) in markdown
         [case_] = [
             each
             for each in own
@@ -114,8 +122,8 @@ def test_reports_of_a_case(case: str, tmp_path: Path) -> None:
         inside = {"failed": "failure", "ready": None, "waiting": "skipped", "ignored": "skipped"}[workload["status"]]
         assert ([child.tag for child in case_][:1] or [None]) == [inside]
     for cause in [result["error"], *result.get("errors", [])] if "error" in result else []:
-        assert rollout_report.clean(cause["message"]) in page.text
-        assert rollout_report.prose(cause["message"]) in markdown
+        assert clean_line(cause["message"]) in page.text
+        assert escape_prose(cause["message"]) in markdown
         assert cause["message"] in [each.get("message") for tag in ("failure", "error") for each in junit.iter(tag)]
         assert cause.get("hint", "") in page.text
         assert cause.get("hint", "") in markdown
@@ -127,9 +135,8 @@ def test_reports_of_a_case(case: str, tmp_path: Path) -> None:
 
 def lanes_of(folder: Path, case: str, *arguments: str) -> dict[str, list[tuple[str, str]]]:
     """For each lane its stages, with what they say."""
-    started = rollout_status.Run()
-    rollout_status.ended(started, ["--replay", str(FIXTURES / case), "--quiet", *arguments, "--report", str(folder / "r.md")])
-    return {lane.name: [(mark.name, mark.text) for mark in lane.steps] for lane in started.report.lanes.values()}
+    run = rollout_status.run_to_end(["--replay", str(FIXTURES / case), "--quiet", *arguments, "--report", str(folder / "r.md")])
+    return {lane.name: [(mark.name, mark.text) for mark in lane.steps] for lane in run.timeline.lanes.values()}
 
 
 @pytest.mark.parametrize(
@@ -354,12 +361,9 @@ def test_a_run_that_saw_nothing_has_a_report_too(kubectl: Program, tmp_path: Pat
     assert next(ElementTree.parse(files[2]).iter("error")).get("type") == outcome.error["code"]
 
 
-def story_of(folder: Path, case: str, **changes) -> rollout_report.Story:
-    started = rollout_status.Run()
-    result, _ = rollout_status.ended(
-        started, ["--replay", str(FIXTURES / case), "--quiet", "--report", str(folder / "r.md"), *args_of(case)]
-    )
-    return rollout_report.Story(started.report, {**result, **changes})
+def story_of(folder: Path, case: str, **changes) -> Story:
+    run = rollout_status.run_to_end(["--replay", str(FIXTURES / case), "--quiet", "--report", str(folder / "r.md"), *args_of(case)])
+    return Story({**run.result, **changes}, run.timeline)
 
 
 def test_what_changed_and_the_way_back_are_shown_when_they_are_known(tmp_path: Path) -> None:
@@ -371,7 +375,7 @@ def test_what_changed_and_the_way_back_are_shown_when_they_are_known(tmp_path: P
         ({**changed, "rollback": ""}, True),
     ):
         story = story_of(tmp_path, "deployment-crash-loop", workloads=[entry])
-        page, markdown = rollout_report.in_html(story), rollout_report.in_markdown(story)
+        page, markdown = render_page(story), render_markdown(story)
         assert "What changed" in Page(page).text
         assert ("image: a -&gt; b &lt;x&gt;" in page) == ("image: a -&gt; b &lt;x&gt;" in markdown) == also
         assert ("kubectl rollout undo" in page) == ("kubectl rollout undo" in markdown) == bool(entry.get("rollback"))
@@ -382,7 +386,7 @@ def test_many_workloads_and_causes_are_cut(tmp_path: Path) -> None:
     story.result["notes"] = ["a note"]
     story.groups *= 130
     story.causes = story.causes * 30
-    markdown, page = rollout_report.in_markdown(story), rollout_report.in_html(story)
+    markdown, page = render_markdown(story), render_page(story)
     assert "… and 30 more\n" in markdown
     assert "… and 10 more causes" in markdown
     assert "- note: a note" in markdown
@@ -393,27 +397,27 @@ def test_many_workloads_and_causes_are_cut(tmp_path: Path) -> None:
 def test_events_of_a_cause(tmp_path: Path) -> None:
     story = story_of(tmp_path, "deployment-sandbox-fails")
     story.causes[0]["events"] = [{"reason": "A|B", "message": None, "count": 2, "lastSeen": "2026-11-23T12:00:00Z"}]
-    assert "| 2026-11-23T12:00:00Z | 2 | A\\|B |  |" in rollout_report.in_markdown(story)
-    assert "<td>A|B</td>" in rollout_report.in_html(story)
+    assert "| 2026-11-23T12:00:00Z | 2 | A\\|B |  |" in render_markdown(story)
+    assert "<td>A|B</td>" in render_page(story)
 
 
 def test_a_workload_that_vanished_is_gone_and_one_of_a_lost_judgement_is_what_it_was(tmp_path: Path) -> None:
     story = story_of(tmp_path, "deployment-deleted-while-watched")
     assert [group.status for group in story.groups] == ["gone"]
-    assert next(ElementTree.fromstring(rollout_report.in_junit(story)).iter("failure")).get("type") == "not-found"
+    assert next(ElementTree.fromstring(render_junit(story)).iter("failure")).get("type") == "not-found"
     whole = {key: value for key, value in story.result.items() if key != "workloads"}
-    assert [group.status for group in rollout_report.Story(story.report, whole).groups] == ["waiting"]
+    assert [group.status for group in Story(whole, story.timeline).groups] == ["waiting"]
 
 
 def test_a_lane_keeps_no_more_than_it_can_show() -> None:
-    kind = rollout_status.Rules(ROOT / "rules").kinds["pod"]
-    lane = rollout_report.Lane("x", ("Pod", "n", "x"), kind, 0.0)
+    kind = Rules(ROOT / "rules").kinds["pod"]
+    lane = Lane("x", ("Pod", "n", "x"), kind, 0.0)
     assert lane.state.name == "seen"
     for moment in range(500):
-        lane.add(rollout_report.Mark(float(moment), 1, "crashed", "bad", ""))
-    lane.add(rollout_report.Mark(-5.0, 1, "before it was", "bad", ""))
-    assert [mark.at for mark in lane.steps][:: rollout_report.LONGEST_LANE - 1] == [0.0, 499.0]
-    assert len(lane.steps) == rollout_report.LONGEST_LANE
+        lane.add(Mark(float(moment), 1, "crashed", "bad", ""))
+    lane.add(Mark(-5.0, 1, "before it was", "bad", ""))
+    assert [mark.at for mark in lane.steps][:: LONGEST_LANE - 1] == [0.0, 499.0]
+    assert len(lane.steps) == LONGEST_LANE
 
 
 @pytest.mark.parametrize(
@@ -421,7 +425,7 @@ def test_a_lane_keeps_no_more_than_it_can_show() -> None:
     [(0, "0s"), (0.25, "0.2s"), (9, "9s"), (61.9, "1m 1s"), (3600, "1h"), (-3725, "-1h 2m"), (90000, "1d 1h")],
 )
 def test_span(seconds: float, text: str) -> None:
-    assert rollout_report.span(seconds) == text
+    assert format_span(seconds) == text
 
 
 def test_a_day_long_timeline_has_few_ticks(tmp_path: Path) -> None:
@@ -434,7 +438,7 @@ def test_a_day_long_timeline_has_few_ticks(tmp_path: Path) -> None:
 
 
 def test_a_creation_that_cannot_be_read() -> None:
-    assert rollout_report.moment_of({"metadata": {}}) == 0.0
+    assert get_creation_moment({"metadata": {}}) == 0.0
 
 
 # ---------------------------------------------------------------------------------------------------------------- dump

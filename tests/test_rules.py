@@ -8,9 +8,13 @@ import pytest
 from conftest import FIXTURES, ROOT, run, snapshot
 
 import rollout_status
-from rollout_status import Expression, Functions, RolloutError, Template
+from rollout_status_lib.errors import RolloutError
+from rollout_status_lib.expressions import Expression, Template
+from rollout_status_lib.functions import Functions
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.values import parse_timestamp
 
-NOW = rollout_status.timestamp("2026-11-23T12:00:00Z")
+NOW = parse_timestamp("2026-11-23T12:00:00Z")
 SUBJECT = {
     "metadata": {"name": "web", "generation": 2},
     "status": {"conditions": [{"type": "Ready", "status": "False"}, "no condition"], "at": "2026-11-23T11:59:30.500Z", "count": 3},
@@ -20,7 +24,7 @@ SUBJECT = {
 
 
 def value(text: str) -> object:
-    return Expression.parse(text, "test").value(SUBJECT, Functions(NOW))
+    return Expression.parse(text, "test").evaluate(SUBJECT, Functions(NOW))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +103,7 @@ def test_what_cannot_be_evaluated_is_an_error(expression: str, words: list[str])
     ],
 )
 def test_template(text: str, filled: str) -> None:
-    assert Template.parse(text, "test").fill(lambda expression: expression.value(SUBJECT, Functions(NOW))) == filled
+    assert Template.parse(text, "test").fill(lambda expression: expression.evaluate(SUBJECT, Functions(NOW))) == filled
 
 
 @pytest.fixture
@@ -107,7 +111,7 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the built-in rules and the schema, which the run then uses; a file to add to them."""
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
     shutil.copy(ROOT / "schema.json", tmp_path)
-    monkeypatch.setattr(rollout_status, "DATA", tmp_path)
+    monkeypatch.setattr(rollout_status, "find_data", tmp_path.joinpath)
     return tmp_path / "rules" / "team.yaml"
 
 
@@ -344,7 +348,7 @@ def test_conditions_of_no_convention_are_waited_for(tmp_path: Path, conditions: 
 
 def test_override_of_a_decision_drops_the_other_decisions(tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text("override: {container-crash-loop: {verdict: wait}, job-failed: {fail_after: 5s}}")
-    rules = rollout_status.Rules(ROOT / "rules", [tmp_path])
+    rules = Rules(ROOT / "rules", [tmp_path])
     assert (rules.rules["container-crash-loop"].verdict, rules.rules["container-crash-loop"].fail_when) == ("wait", None)
     assert (rules.rules["job-failed"].verdict, rules.rules["job-failed"].fail_after) == ("wait", 5.0)
 

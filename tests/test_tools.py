@@ -10,8 +10,23 @@ import pytest
 import yaml
 from conftest import FIXTURES, ROOT, Outcome, run
 
-import rollout_status
-import rollout_tools
+from rollout_status_lib.declarations import (
+    CODE_KEYS,
+    FILE_KEYS,
+    PARAM_KEYS,
+    REVISIONS_KEYS,
+    RULE_KEYS,
+    STAGE_MEANS,
+    TYPES,
+    VERDICTS,
+    Kind,
+    Stage,
+)
+from rollout_status_lib.expressions import Expression
+from rollout_status_lib.interpreter import find_paths, format_path
+from rollout_status_lib.rulefile import Document
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.verbs.fields import FIELDS, collect_fields, write_fields
 
 BROKEN = sorted((ROOT / "tests" / "broken-rules").glob("*.yaml"))
 GOOD = sorted((ROOT / "tests" / "good-rules").glob("*.yaml"))
@@ -163,7 +178,7 @@ def test_against_other_rules(case: Path, tmp_path: Path) -> None:
 
 def test_list_of_rules() -> None:
     lines = run("rules").stdout.splitlines()
-    assert len(lines) == len(rollout_status.Rules(ROOT / "rules", packs=None).rules)
+    assert len(lines) == len(Rules(ROOT / "rules", packs=None).rules)
     assert re.search(
         r"container-crash-loop +container +wait, then fail +.*process-crashing.* +.*container.yaml:\d+$", "\n".join(lines), re.MULTILINE
     )
@@ -193,15 +208,12 @@ def test_rule_that_is_none() -> None:
 def test_generated_files_are_current() -> None:
     """`make docs` writes them."""
     assert run("rules", "--markdown").stdout == (ROOT / "docs" / "rules.md").read_text()
-    assert json.loads((ROOT / "fields.json").read_text()) == rollout_tools.known_fields()
+    assert json.loads(FIELDS.read_text()) == collect_fields()
 
 
 def test_fields_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("rules", "tests", "fixtures"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.setattr(rollout_status, "DATA", tmp_path)
-    rollout_tools.write_fields()
-    assert (tmp_path / "fields.json").read_text() == (ROOT / "fields.json").read_text()
+    write_fields(tmp_path / "fields.json")
+    assert (tmp_path / "fields.json").read_text() == FIELDS.read_text()
 
 
 def test_page_of_a_teams_rules(tmp_path: Path) -> None:
@@ -280,37 +292,37 @@ def test_explain_what_is_not_judged() -> None:
 
 # -------------------------------------------------------------------------------------------------------------- schema
 
-SCHEMA = json.loads((ROOT / "rules.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "rules" / "rules.schema.json").read_text())
 
 
 @pytest.mark.parametrize("path", [*sorted((ROOT / "rules").glob("**/*.yaml")), *GOOD], ids=lambda path: path.stem)
 def test_rule_files_satisfy_the_schema_of_editors(path: Path) -> None:
-    jsonschema.Draft7Validator(SCHEMA).validate(rollout_status.Document(path, "usage").content)
+    jsonschema.Draft7Validator(SCHEMA).validate(Document(path, "usage").content)
 
 
 def test_schema_of_editors_names_what_the_program_reads() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     parts = SCHEMA["definitions"]
     for part, keys in (
-        (SCHEMA, rollout_status.FILE_KEYS),
-        (parts["rule"], rollout_status.RULE_KEYS),
-        (parts["override"], [key for key in rollout_status.RULE_KEYS if key != "id"]),
-        (parts["param"], rollout_status.PARAM_KEYS),
-        (parts["code"], rollout_status.CODE_KEYS),
-        (parts["kind"], rollout_status.Kind.__slots__),
-        (parts["kind"]["properties"]["stages"]["items"], rollout_status.Stage.__slots__),
-        (parts["kind"]["properties"]["revisions"], rollout_status.REVISIONS_KEYS),
+        (SCHEMA, FILE_KEYS),
+        (parts["rule"], RULE_KEYS),
+        (parts["override"], [key for key in RULE_KEYS if key != "id"]),
+        (parts["param"], PARAM_KEYS),
+        (parts["code"], CODE_KEYS),
+        (parts["kind"], Kind.__slots__),
+        (parts["kind"]["properties"]["stages"]["items"], Stage.__slots__),
+        (parts["kind"]["properties"]["revisions"], REVISIONS_KEYS),
     ):
         assert set(part["properties"]) == set(keys)
         assert part["additionalProperties"] is False
-    assert parts["kind"]["properties"]["stages"]["items"]["properties"]["means"]["enum"] == list(rollout_status.STAGE_MEANS)
-    assert parts["verdict"]["enum"] == list(rollout_status.VERDICTS)
-    assert parts["param"]["properties"]["type"]["enum"] == list(rollout_status.TYPES)
+    assert parts["kind"]["properties"]["stages"]["items"]["properties"]["means"]["enum"] == list(STAGE_MEANS)
+    assert parts["verdict"]["enum"] == list(VERDICTS)
+    assert parts["param"]["properties"]["type"]["enum"] == list(TYPES)
     described = [field for part in (SCHEMA, *parts.values()) for field in part.get("properties", {}).values()]
     assert all("description" in field or "$ref" in field for field in described)
 
 
 def test_paths_of_an_expression_that_refers_to_another() -> None:
     """What is behind & begins at an entry, and is no path from a root."""
-    tree = rollout_status.Expression.parse("sort_by(pod.spec.containers, &name)", "test").tree
-    assert [rollout_status.path_of(node) for node in rollout_tools.paths(tree)] == ["pod.spec.containers"]
+    tree = Expression.parse("sort_by(pod.spec.containers, &name)", "test").tree
+    assert [format_path(node) for node in find_paths(tree)] == ["pod.spec.containers"]

@@ -19,7 +19,9 @@ import yaml
 from conftest import FIXTURES, ROOT, Outcome, environment, run, snapshot
 
 import rollout_status
-import rollout_view
+from rollout_status_lib.findings import Judgement
+from rollout_status_lib.views.ci import CAUSES, SUMMARY, SUMMARY_LOG, Github, escape_data, escape_property
+from rollout_status_lib.views.terminal import Below, Row, Terminal, format_age, make_rows
 
 CRASH = ("--replay", str(FIXTURES / "deployment-crash-loop"), "--retry-limit", "1")
 LOG = """::error::no error of ours
@@ -113,8 +115,8 @@ def test_nothing_of_the_cluster_is_a_command_of_github(step: Path, tmp_path: Pat
 
 def test_what_is_in_a_command_is_escaped() -> None:
     """As the toolkit of GitHub does it: packages/core/src/command.ts."""
-    assert rollout_view.data("5%\r\na:b,c") == "5%25%0D%0Aa:b,c"
-    assert rollout_view.property_value("5%\r\na:b,c") == "5%25%0D%0Aa%3Ab%2Cc"
+    assert escape_data("5%\r\na:b,c") == "5%25%0D%0Aa:b,c"
+    assert escape_property("5%\r\na:b,c") == "5%25%0D%0Aa%3Ab%2Cc"
 
 
 def test_a_success_has_no_annotation(step: Path) -> None:
@@ -147,9 +149,9 @@ def test_a_summary_that_cannot_be_written_is_a_note(step: Path, monkeypatch: pyt
 
 
 def test_a_summary_without_room_is_a_note_and_stays_as_it_is(step: Path) -> None:
-    step.write_text("x" * (rollout_view.SUMMARY - 100))
+    step.write_text("x" * (SUMMARY - 100))
     assert "no room" in run(*CRASH).result["notes"][-1]
-    assert step.stat().st_size == rollout_view.SUMMARY - 100
+    assert step.stat().st_size == SUMMARY - 100
 
 
 def test_a_ci_without_a_summary(step: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +183,7 @@ def result_of(**more: object) -> dict[str, object]:
 
 def test_events_and_what_changed_are_folded_and_few_causes_are_told(step: Path) -> None:
     stream, result = io.StringIO(), result_of()
-    assert rollout_view.Github(stream, quiet=False).conclude(result, None) == []
+    assert Github(stream, quiet=False).conclude(result) == []
     text = stream.getvalue()
     for words in (
         "::error title=not-progressing of Deployment/shop/web::is stuck%0A  in Deployment/shop/web and 2 more like it%0A  see: kubectl get x\n",
@@ -191,9 +193,9 @@ def test_events_and_what_changed_are_folded_and_few_causes_are_told(step: Path) 
         "\n| a       b\n",
     ):
         assert words in text
-    assert [name for name, _, _ in commands_in(text)].count("error") == rollout_view.CAUSES
+    assert [name for name, _, _ in commands_in(text)].count("error") == CAUSES
     assert result == result_of(), "the result itself stays as it is"
-    assert len(step.read_bytes()) < 13 * 2 * rollout_view.SUMMARY_LOG
+    assert len(step.read_bytes()) < 13 * 2 * SUMMARY_LOG
 
 
 # ------------------------------------------------------------------------------------------------------------- GitLab
@@ -228,11 +230,13 @@ def test_a_run_that_never_begins_has_no_section() -> None:
 # ----------------------------------------------------------------------------------------------- without a view
 
 
-@pytest.mark.parametrize(("arguments", "imported"), [((), []), (("--ci", "github"), ["rollout_report", "rollout_view"])])
+@pytest.mark.parametrize(
+    ("arguments", "imported"), [((), []), (("--ci", "github"), ["rollout_status_lib.reports", "rollout_status_lib.views.ci"])]
+)
 def test_a_run_in_a_pipe_imports_nothing_for_it(arguments: tuple[str, ...], imported: list[str]) -> None:
     program = (
         "import sys, rollout_status as r; r.main(sys.argv[1:]); "
-        "print([n for n in ('rich', 'rollout_report', 'rollout_tools', 'rollout_view') if n in sys.modules], file=sys.stderr)"
+        "print([n for n in ('rich', 'rollout_status_lib.reports', 'rollout_status_lib.verbs', 'rollout_status_lib.views.ci', 'rollout_status_lib.views.terminal') if n in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *CRASH, *arguments], cwd=ROOT, capture_output=True, text=True, env=environment(), check=True
@@ -255,30 +259,28 @@ def test_what_is_closed_from_the_beginning_takes_nothing_with_it(closed: str, pr
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
-def terminal(*rows: rollout_view.Row) -> rollout_view.Terminal:
-    view = rollout_view.Terminal(io.StringIO(), quiet=False)
+def terminal(*rows: Row) -> Terminal:
+    view = Terminal(io.StringIO(), quiet=False)
     view.rows, view.at, view.started = rows, 1000.0, 900.0
     view.over.set()  # time stands still
     return view
 
 
-def picture(view: rollout_view.Terminal, width: int, height: int) -> list[str]:
+def picture(view: Terminal, width: int, height: int) -> list[str]:
     found = [line.plain for line in view.picture(width, height)]
     assert len(found) <= height
     assert all(line.cell_len <= width for line in view.picture(width, height))
     return found
 
 
-def judged(*arguments: str) -> rollout_status.Judgement:
+def judged(*arguments: str) -> Judgement:
     """The last judgement of a replay."""
-    state = rollout_status.Run()
-    rollout_status.ended(state, [*arguments, "--quiet"])
-    return state.judgement
+    return rollout_status.run_to_end([*arguments, "--quiet"]).judgement
 
 
 def test_a_row_has_all_in_a_wide_window_and_what_matters_in_a_narrow_one() -> None:
-    below = rollout_view.Below("failed", "web-1/main", 2, 990.0, "")
-    view = terminal(rollout_view.Row("failed", "deployment/web", (1, 4), 700.0, "Container crashes", (below,)))
+    below = Below("failed", "web-1/main", 2, 990.0, "")
+    view = terminal(Row("failed", "deployment/web", (1, 4), 700.0, "Container crashes", (below,)))
     pod = "    ✖ web-1/main and 2 more  10s"
     assert picture(view, 140, 9) == [
         "rollout-status  100s  1 failed",
@@ -297,7 +299,7 @@ def test_a_row_has_all_in_a_wide_window_and_what_matters_in_a_narrow_one() -> No
 
 def test_many_workloads_in_a_small_window() -> None:
     """Failed ones first, then those that wait; the others are counted."""
-    rows = [rollout_view.Row(status, f"deployment/{status}-{n}", None, 0.0, "text", ()) for status, count in (("failed", 1), ("waiting", 9), ("ready", 190)) for n in range(count)]  # fmt: skip
+    rows = [Row(status, f"deployment/{status}-{n}", None, 0.0, "text", ()) for status, count in (("failed", 1), ("waiting", 9), ("ready", 190)) for n in range(count)]  # fmt: skip
     found = picture(terminal(*rows), 150, 12)
     assert len(found) == 12
     assert found[1].startswith("✖ failed")
@@ -307,20 +309,20 @@ def test_many_workloads_in_a_small_window() -> None:
 
 
 def test_pods_beneath_are_few_and_of_every_cause() -> None:
-    below = tuple(rollout_view.Below("waiting", f"web-{n}", 0, 0.0, f"says {n}") for n in range(5))
-    found = picture(terminal(rollout_view.Row("waiting", "deployment/web", None, 0.0, "text", below)), 150, 12)
+    below = tuple(Below("waiting", f"web-{n}", 0, 0.0, f"says {n}") for n in range(5))
+    found = picture(terminal(Row("waiting", "deployment/web", None, 0.0, "text", below)), 150, 12)
     assert found[2:] == ["    … web-0    says 0", "    … web-1    says 1", "    … web-2    says 2", "    … and 2 more that are not well"]
 
 
 def test_rows_of_a_judgement() -> None:
-    (row,) = rollout_view.rows_of(judged(*CRASH))
+    (row,) = make_rows(judged(*CRASH))
     assert (row.status, row.title, row.counts, row.text) == ("failed", "deployment/app", (0, 1), 'Container "main" is in "Error"')
     assert [(each.status, each.name, each.more, each.text) for each in row.below] == [("failed", "app-7c7f66ddc6-qwhsn/main", 0, "")]
     assert row.below[0].born > 1.7e9
 
 
 def counts(case: str, *more: str) -> list[tuple[float, float] | None]:
-    return [row.counts for row in rollout_view.rows_of(judged("--replay", str(FIXTURES / case), *more))]
+    return [row.counts for row in make_rows(judged("--replay", str(FIXTURES / case), *more))]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +346,7 @@ def test_how_many_of_the_new_revision_are_ready(case: str, expected: tuple[int, 
 
 def test_a_kind_without_numbers_has_no_bar() -> None:
     assert counts("pack-certificate-ready", "--kinds", "certificate") == [None]
-    view = terminal(rollout_view.Row("ready", "certificate/x", None, 0.0, "successfully rolled out", ()))
+    view = terminal(Row("ready", "certificate/x", None, 0.0, "successfully rolled out", ()))
     assert picture(view, 140, 9)[1] == f"✔ ready    certificate/x  {' ' * 17}        successfully rolled out"
 
 
@@ -362,13 +364,13 @@ def test_an_object_without_a_time_has_no_age(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(
         re.sub('"creationTimestamp": "[^"]*"', '"creationTimestamp": "x"', snapshot("deployment-success").read_text())
     )
-    rows = rollout_view.rows_of(judged("--replay", str(tmp_path / "x.json"), "--now", "2026-11-23T09:00:00Z"))
+    rows = make_rows(judged("--replay", str(tmp_path / "x.json"), "--now", "2026-11-23T09:00:00Z"))
     assert [row.born for row in rows] == [0.0]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(-3, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_800, "2d")])
 def test_age(seconds: float, text: str) -> None:
-    assert rollout_view.age(seconds) == text
+    assert format_age(seconds) == text
 
 
 def test_what_else_is_said_stands_below_until_it_is_over() -> None:
@@ -384,14 +386,14 @@ def test_what_else_is_said_stands_below_until_it_is_over() -> None:
 def test_namespaces_are_said_where_there_are_several(tmp_path: Path) -> None:
     content = [json.loads(snapshot(case).read_text())["items"] for case in ("deployment-success", "job-success")]
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": [*content[0], *content[1]]}))
-    titles = [row.title for row in rollout_view.rows_of(judged("--replay", str(tmp_path / "all.json"), "-A"))]
+    titles = [row.title for row in make_rows(judged("--replay", str(tmp_path / "all.json"), "-A"))]
     assert "r-job-success: job/migrate" in titles
 
 
 def verdict(result: dict[str, object], *, told: bool = False) -> str:
     view = terminal()
     view.is_told = told
-    assert view.conclude(result, None) == []
+    assert view.conclude(result) == []
     return re.sub(r"\x1b\[[\d;]*m", "", view.stream.getvalue())
 
 

@@ -12,7 +12,15 @@ import pytest
 from conftest import ROOT, run, snapshot
 
 import rollout_status
-from rollout_status import Live, Watch
+from rollout_status_lib.arguments import build_parser
+from rollout_status_lib.errors import UnreadableError
+from rollout_status_lib.objects import get_identity, parse_objects
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.selection import make_selection
+from rollout_status_lib.source import Hooks
+from rollout_status_lib.sources.live import Live
+from rollout_status_lib.sources.replay import Replay
+from rollout_status_lib.sources.watches import Bell, Watch
 
 Program = Callable[..., str]
 WAITING, READY = snapshot("deployment-slow-readiness", 1), snapshot("deployment-slow-readiness")
@@ -65,7 +73,6 @@ def test_what_the_last_poll_has_shown_is_no_news_and_what_is_watched_is_seldom_a
 ) -> None:
     monkeypatch.setattr(Live, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(Live, "SLOWER", 1.0)
-    monkeypatch.setattr(Live, "is_due", None, raising=False)
     shown = [each["metadata"]["resourceVersion"] for each in json.loads(WAITING.read_text())["items"] if each["kind"] != "Event"]
     known = "; ".join(f"""echo '{{"type": "ADDED", "object": {{"metadata": {{"resourceVersion": "{each}"}}}}}}'""" for each in shown)
     program = kubectl(f"cat {WAITING}", f"{known}; {BOOKMARK}; touch $DIR/heard; exec sleep 1000")
@@ -174,8 +181,8 @@ def test_a_list_that_kubectl_has_not_touched(kubectl: Program, tmp_path: Path) -
         ("v1", False)
     ] * len(pods)
     for kind in ("List", None, 5):
-        with pytest.raises(rollout_status.UnreadableError):
-            rollout_status.objects_in(json.dumps({"kind": kind, "apiVersion": "v1", "items": pods}), "it")
+        with pytest.raises(UnreadableError):
+            parse_objects(json.dumps({"kind": kind, "apiVersion": "v1", "items": pods}), "it")
 
 
 def test_the_timeout_counts_from_the_first_poll(kubectl: Program, tmp_path: Path) -> None:
@@ -206,7 +213,7 @@ NEW = {"metadata": {"uid": "new", "resourceVersion": "8"}}
     ],
 )
 def test_what_belongs_to_nothing_that_is_judged_is_no_news(kind: str, changed: dict, is_news: bool) -> None:
-    bell = rollout_status.Bell(None)
+    bell = Bell(None)
     bell.known, bell.subjects = {"7"}, {"rs", "pod"}
     assert bell.is_news({"type": kind, "object": changed}) is is_news
 
@@ -214,13 +221,14 @@ def test_what_belongs_to_nothing_that_is_judged_is_no_news(kind: str, changed: d
 def test_old_pods_are_among_what_is_judged(kubectl: Program) -> None:
     """For they are waited for."""
     case = ROOT / "fixtures" / "deployment-slow-old-pod-termination"
-    options = rollout_status.parser().parse(["--replay", str(case)])
-    rules = rollout_status.Rules(ROOT / "rules")
-    selection = rollout_status.selected(options, rules)
-    judge, old = rollout_status.Judge(rules, selection, [], 0.0, []), 0
-    for poll in rollout_status.Replay(case, None, selection).polls():
-        judge.judge(poll.snapshot)
-        pods = {rollout_status.identity(each) for each in poll.snapshot.objects if each["kind"] == "Pod"}
-        old += len(pods - judge.grown.keys())
-        assert pods <= judge.subjects()
+    options = build_parser().parse(["--replay", str(case)])
+    rules = Rules(ROOT / "rules")
+    selection = make_selection(options, rules)
+    run, old = rollout_status.Run(), 0
+    judge = rollout_status.Judge(rules, selection, [], 0.0, [])
+    for poll in Replay(case, None, selection).polls(Hooks(lambda: None, frozenset, lambda _: False)):
+        _, run.memory = judge.judge(run.memory, poll.snapshot)
+        pods = {get_identity(each) for each in poll.snapshot.objects if each["kind"] == "Pod"}
+        old += len(pods - run.memory.grown.keys())
+        assert pods <= run.get_judged()
     assert old > 0

@@ -14,6 +14,10 @@ import yaml
 from conftest import FIXTURES, ROOT, run, snapshot
 
 import rollout_status
+from rollout_status_lib.clean import add_kubectl_flags
+from rollout_status_lib.objects import get_name, get_namespace, parse_objects
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.source import Poll
 
 Json = Any
 Program = Callable[..., str]
@@ -306,8 +310,8 @@ def test_revisions_that_may_not_be_read_are_a_note(kubectl: Program) -> None:
     ],
 )
 def test_a_command_names_the_cluster_that_was_asked(command: str, expected: str) -> None:
-    assert rollout_status.pasted(command, "F") == expected
-    assert rollout_status.pasted(command, "") == command
+    assert add_kubectl_flags(command, "F") == expected
+    assert add_kubectl_flags(command, "") == command
 
 
 def test_hint_and_rollback_have_the_context_and_the_kubeconfig(kubectl: Program) -> None:
@@ -324,14 +328,14 @@ class Hints(rollout_status.Run):
         super().__init__()
         self.hints: set[tuple[str, str]] = set()
 
-    def take(self, poll: rollout_status.Poll, *arguments: Any) -> None:
+    def take(self, poll: Poll, **options: Any) -> None:
         try:
-            super().take(poll, *arguments)
+            super().take(poll, **options)
         finally:
             for workload in self.judgement.workloads if self.judgement else ():
                 for finding in (*workload.findings, *workload.others):
                     if finding.rule.hint:
-                        self.hints.add((finding.rule.id, finding.scope.filled(finding.rule.hint)))
+                        self.hints.add((finding.rule.id, finding.scope.fill(finding.rule.hint)))
 
 
 def hints_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
@@ -340,7 +344,7 @@ def hints_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
     monkeypatch.chdir(folder)
     if "stdin" in case:
         monkeypatch.setattr("sys.stdin", io.StringIO((folder / case["stdin"]).read_text()))
-    rollout_status.ended(state, ["--quiet", "--replay", ".", *map(str, case["args"])])
+    rollout_status.run_to_verdict(state, ["--quiet", "--replay", ".", *map(str, case["args"])])
     yield from state.hints
 
 
@@ -348,9 +352,9 @@ def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """In all fixtures and of all rules: the namespace and the name in it are those of an object that is there."""
     told = set()
     for folder in CASES:
-        objects = [each for path in folder.glob("*.json") for each in rollout_status.objects_in(path.read_text(), str(path))]
-        names = {rollout_status.name_of(each) for each in objects} | {"resourcequota", "limitrange", "serviceaccounts", "pods"}
-        spaces = {rollout_status.namespace_of(each) for each in objects}
+        objects = [each for path in folder.glob("*.json") for each in parse_objects(path.read_text(), str(path))]
+        names = {get_name(each) for each in objects} | {"resourcequota", "limitrange", "serviceaccounts", "pods"}
+        spaces = {get_namespace(each) for each in objects}
         for rule, hint in hints_of(folder, monkeypatch):
             told.add(rule)
             words = shlex.split(hint, comments=True)
@@ -361,7 +365,7 @@ def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert words[words.index("-n") + 1] in spaces, (rule, hint)
                 about = [word.rpartition("/")[2] for word in words[words.index("-n") + 2 :]]
                 assert names & set(about) or "," in hint, (rule, hint)
-    rules = rollout_status.Rules(ROOT / "rules", packs=None).rules.values()
+    rules = Rules(ROOT / "rules", packs=None).rules.values()
     assert told >= {rule.id for rule in rules if rule.hint and "call" not in rule.subjects}
 
 
@@ -384,8 +388,8 @@ CRASH_LOOP = ("--replay", str(ROOT / "fixtures" / "deployment-crash-loop"))
 
 def test_every_error_says_what_to_do_next() -> None:
     """Each built-in rule that can fail has a hint or its code has one, and so have the codes that the tool itself gives."""
-    rules = rollout_status.Rules(rollout_status.DATA / "rules")
-    for name, entry in rules.entries["rules"].items():
+    rules = Rules(ROOT / "rules")
+    for name, entry in rules.files.entries["rules"].items():
         code = entry.get("code")
         if entry.get("verdict") == "fail" or entry.get("fail_when") is not None or entry.get("fail_after") is not None:
             assert entry.get("hint") or (code in rules.codes and rules.codes[code].hint), name

@@ -14,7 +14,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-COPIED = [*ROOT.glob("rollout_*.py"), *(ROOT / name for name in ("report.html", "schema.json", "fields.json", "rules"))]
+COPIED = [*ROOT.glob("rollout_status*"), ROOT / "rules", ROOT / "schema.json"]
 # How it comes into an empty folder, and how it is run then
 WAYS: dict[str, tuple[list, list]] = {
     "pip": (

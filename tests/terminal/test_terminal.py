@@ -11,7 +11,7 @@ from conftest import FIXTURES, ROOT, SCHEMA, snapshot
 from crowds import record
 from tmux import Tmux
 
-import rollout_view
+from rollout_status_lib.views.terminal import NARROW
 
 PROGRAM = (sys.executable, str(ROOT / "rollout_status.py"))
 NAMESPACE = ("-n", "r-deployment-success", "--interval", "200ms", "--set", "settle=0s")
@@ -56,7 +56,7 @@ def test_a_run_that_survives_resizes_and_leaves_the_last_picture_once(window: Tm
     assert (window.told("alternate_on"), window.told("cursor_flag")) == ("1", "0")
     for width, height in ((140, 30), (34, 7), (60, 4), (100, 20)):
         window.resize(width, height)
-        is_wide = width > rollout_view.NARROW
+        is_wide = width > NARROW
         window.wait_for(
             lambda screen, is_wide=is_wide, height=height: (
                 screen.startswith("rollout-status ")

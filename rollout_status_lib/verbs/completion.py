@@ -16,12 +16,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-import rollout_status as engine
+from rollout_status_lib import find_data
+from rollout_status_lib.arguments import VERBS, build_parser
+from rollout_status_lib.errors import RolloutError
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.sources.kubectl import Kubectl
+from rollout_status_lib.verbs import Engine, run_verb
 
 NO_SPACE, NO_FILES = 2, 4
+
+
 WHAT_THE_SHELL_WOULD_READ = re.compile(r"[^\w@%+:,./=-]")  # no candidate has any of it, so that none needs quotes
+
+
 PATHS = ("DIR", "FILE", "PATH")
+
+
 LONGEST = "3s"  # for a call of kubectl, while somebody waits at a prompt
+
 
 BASH = """\
 # bash: source <(rollout-status completion bash)
@@ -41,6 +53,7 @@ _rollout_status() {
 }
 complete -F _rollout_status rollout-status
 """
+
 
 ZSH = """\
 #compdef rollout-status
@@ -63,6 +76,7 @@ _rollout_status() {
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _rollout_status "$@"; else compdef _rollout_status rollout-status; fi
 """
 
+
 FISH = """\
 # fish: rollout-status completion fish | source
 function __rollout_status
@@ -76,6 +90,7 @@ end
 complete -c rollout-status -f -a '(__rollout_status)'
 """
 
+
 SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
@@ -83,7 +98,7 @@ class Completion:
     """What the last of some words may become."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        parser = engine.parser()
+        parser = build_parser()
         self.flags = parser.flags()
         self.word = words[-1] if words else ""
         self.given: dict[str, str] = {}  # the flags before it that have values
@@ -115,7 +130,7 @@ class Completion:
         elif "/" in self.word:
             candidates = self.names()
         else:
-            verbs = (*engine.VERBS, "demo") if self.is_first else ()
+            verbs = (*VERBS, "demo") if self.is_first else ()
             candidates = [*self.kinds("/"), *((verb, "a verb: it has --help") for verb in verbs)]
         fitting = sorted({prefix + each: text for each, text in candidates if each.startswith(self.word)}.items())
         lines = [f"{each}\t{text}".rstrip() for each, text in fitting if not WHAT_THE_SHELL_WOULD_READ.search(each)]
@@ -137,16 +152,16 @@ class Completion:
 
     def kinds(self, end: str = "") -> list[tuple[str, str]]:
         """The kinds that rules speak about; none when the team's rules are wrong."""
-        with suppress(engine.RolloutError):
-            rules = engine.Rules(engine.DATA / "rules", packs=None)
+        with suppress(RolloutError):
+            rules = Rules(find_data("rules"), packs=None)
             return [(kind.name + end, kind.resource) for kind in rules.kinds.values() if kind.listed and kind.resource not in ("", "*")]
         return []
 
     def names(self) -> Iterator[tuple[str, str]]:
         """The objects of the kind before the slash."""
         word = self.word.partition("/")[0]
-        with suppress(engine.RolloutError):
-            kind = engine.Rules(engine.DATA / "rules", packs=None).kind_called(word)
+        with suppress(RolloutError):
+            kind = Rules(find_data("rules"), packs=None).find_kind_by_word(word)
             space = [f"--namespace={self.given['namespace']}"] if "namespace" in self.given else []
             for line in self.asked("get", kind.resource, *space, "-o", "name"):
                 yield f"{word}/{line.partition('/')[2]}", ""
@@ -154,25 +169,30 @@ class Completion:
     def asked(self, *call: str) -> list[str]:
         """The lines that kubectl prints; none when it fails."""
         common = {name: self.given[name] for name in ("context", "kubeconfig", "kubectl") if name in self.given}
-        with suppress(engine.RolloutError):
-            options = engine.parser().parse([f"--request-timeout={LONGEST}", *(f"--{name}={value}" for name, value in common.items())])
-            answer = engine.Kubectl(options).run(call)[0]
+        with suppress(RolloutError):
+            options = build_parser().parse([f"--request-timeout={LONGEST}", *(f"--{name}={value}" for name, value in common.items())])
+            answer = Kubectl(options).run(call)[0]
             return answer.stdout.splitlines() if answer.exit == 0 else []
         return []
 
 
-def completion(argv: Sequence[str]) -> tuple[str, int]:
+def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
+    """Completion by the shells."""
+    return run_verb("completion", lambda: complete(argv))
+
+
+def complete(argv: Sequence[str]) -> tuple[str, int]:
     """The text that a shell reads, or what a word may become; RolloutError `usage` for another shell."""
     if argv in (["-h"], ["-help"], ["--help"]):
         return "usage: rollout-status completion bash|zsh|fish\n\nPrints what the shell reads: source <(rollout-status completion bash)", 0
     if argv[:1] == ["--"]:
         return Completion(argv[1:]).said(), 0
     if len(argv) != 1 or argv[0] not in SHELLS:
-        raise engine.RolloutError("usage", "write completion bash, completion zsh or completion fish")
+        raise RolloutError("usage", "write completion bash, completion zsh or completion fish")
     return SHELLS[argv[0]].rstrip("\n"), 0
 
 
-def main() -> int:
+def complete_kubectl() -> int:
     """What kubectl runs as kubectl_complete-rollout_status."""
     print(Completion(sys.argv[1:]).said())
     return 0

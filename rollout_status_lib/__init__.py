@@ -1,0 +1,18 @@
+"""What belongs to no module: the version, where the data files lie, and a name for values of JSON."""
+
+from pathlib import Path
+from typing import Any
+
+__version__ = "0.1.0"
+
+Json = Any  # what json.loads returns
+
+
+def find_data(*names: str) -> Path:
+    """The path of a data file or folder, like `rules` or `schema.json`.
+
+    In a wheel the data lies inside this package; in a checkout, and in a copied folder, beside it.
+    """
+    package = Path(__file__).resolve().parent
+    packed = package / "data"
+    return (packed if packed.is_dir() else package.parent).joinpath(*names)

@@ -1,0 +1,168 @@
+"""The command line: its flags, in Go's way of writing them, and what they set."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+from rollout_status_lib import __version__
+from rollout_status_lib.errors import RolloutError, UnreadableError, suggest
+from rollout_status_lib.values import (
+    parse_boolean,
+    parse_duration,
+    parse_kind_and_name,
+    parse_pattern,
+    parse_setting,
+    parse_timestamp,
+    parse_word,
+)
+
+VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  # a module of verbs/ each
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with Go's way of writing flags, and with errors that are raised."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RolloutError("usage", message, hint="rollout-status --help")
+
+    def flags(self) -> dict[str, tuple[str, argparse.Action]]:
+        """Each flag with its dashes and its action, by its name without them."""
+        return {name.lstrip("-"): (name, action) for name, action in self._option_string_actions.items()}
+
+    def go_style(self, argv: Iterable[str]) -> Iterator[str]:
+        """The arguments as argparse wants them: one dash or two, `-flag value` or `-flag=value`, a boolean only with `=`."""
+        flags = self.flags()
+        tokens = iter(argv)
+        for token in tokens:
+            name, equals, value = token.lstrip("-").partition("=")
+            if not token.startswith("-") or name not in flags:
+                if token.startswith("-") and (token[:2] == "--" or token[1:2] not in flags):
+                    self.error(f"unknown flag {token}{suggest(f'--{name}', (f'--{flag}' for flag in flags if flag[1:]))}")
+                yield token
+            elif flags[name][1].nargs == 0:
+                yield from [flags[name][0]] if not equals or parse_boolean(value) else []
+            else:
+                given = value if equals else next(tokens, None)
+                if given in (None, "--"):  # which argparse takes for the end of all flags
+                    self.error(f"{token} needs a value")
+                if not given and flags[name][1].metavar in ("DIR", "PATH"):
+                    self.error(f"{token}: it is empty: is a variable unset?")
+                yield f"{flags[name][0]}={given}"
+
+    def parse(self, argv: Iterable[str]) -> argparse.Namespace:
+        """The arguments by name; RolloutError `usage`, with what may have been meant, when one is wrong."""
+        try:
+            return self.parse_intermixed_args(list(self.go_style(argv)))
+        except UnreadableError as error:
+            self.error(str(error))
+
+
+class Screen(argparse.HelpFormatter):
+    """A line for each flag, so that all of them fit a screen."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """`-n, --namespace NAME`, as Python 3.13 has it; before, the value stood behind each name."""
+        value = "" if not action.option_strings or action.nargs == 0 else f" {action.metavar}"
+        return (", ".join(action.option_strings) or str(action.metavar)) + value
+
+    def format_help(self) -> str:
+        """Without blank lines between the groups."""
+        head, *groups = super().format_help().split("\n\n")
+        return "\n".join([head, *groups])
+
+
+def build_parser() -> Parser:
+    """The command line: its flags, in Go's way of writing them, and what they set."""
+    several: Any = {"action": "append", "default": []}
+    seconds, some_seconds = functools.partial(parse_duration, least=0), functools.partial(parse_duration, least=0.001)
+    flags = Parser(
+        prog="rollout-status",
+        usage="rollout-status [KIND/NAME ...] [flags]\n"
+        "       rollout-status explain [KIND/NAME ...] [flags]     why each subject is what it is\n"
+        "       rollout-status query EXPR --subject KIND [flags]   what an expression gives\n"
+        "       rollout-status report|rules|lint|test|completion   each has --help; demo shows a failure",
+        description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
+        epilog="Flags take one dash or two, `-flag value` or `-flag=value`, and times like 90s or 1m30s. Exit codes: 0 success, "
+        "1 failed, 2 wrong input, 3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",
+        allow_abbrev=False,
+        add_help=False,
+        formatter_class=Screen,
+    )
+    add = flags.add_argument_group("what to judge").add_argument
+    add("names", nargs="*", type=parse_kind_and_name, metavar="KIND/NAME", help="these workloads; default: all of the namespace")
+    add("-n", "--namespace", **several, type=parse_word, metavar="NAME", help="repeatable; default: the context's")
+    add("-A", "--all-namespaces", action="store_true", help="all namespaces")
+    add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
+    kinds = "any that kubectl knows; default: deployment,statefulset,daemonset,job"
+    add("--kinds", **several, type=parse_word, metavar="KIND,...", help=kinds)
+    add("--kind-filter", **several, type=parse_word, metavar="KIND,...", dest="kinds", help=argparse.SUPPRESS)
+    add("-f", "--filename", **several, type=parse_word, metavar="FILE", help="what is in these manifests; -: what apply -o json printed")
+    add("-k", "--kustomize", default="", metavar="DIR", help="what is in this kustomization")
+    add = flags.add_argument_group("what counts as failure").add_argument
+    add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1: any number (6)")
+    add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1: for ever (180s)")
+    add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
+    add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")
+    add("--expect-image", **several, metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
+    add("--expect", **several, metavar="EXPR", help="wait until this is true of each workload; repeatable")
+    add("--rules", **several, type=parse_word, metavar="PATH", help="a team's rules, a file or a folder; repeatable")
+    add("--set", **several, type=parse_setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
+    add = flags.add_argument_group("how long").add_argument
+    add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
+    add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0: none (0)")
+    add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
+    add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
+    add("--once", action="store_true", help="judge what is there now and do not wait")
+    add("--check-access", action="store_true", help="only say which of the rights that are needed are there")
+    add = flags.add_argument_group("where from").add_argument
+    add("--context", default="", metavar="NAME", help="passed on to kubectl")
+    add("--kubecontext", default="", metavar="NAME", dest="context", help=argparse.SUPPRESS)
+    add("--kubeconfig", default="", metavar="FILE", help="passed on to kubectl")
+    add("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl on PATH")
+    add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="longest time for one kubectl call (30s)")
+    add("--record", default="", metavar="DIR", help="write what is seen to this new folder, for --replay")
+    add("--dump", default="", metavar="DIR", help="the same, but only if the exit code is not 0")
+    add("--replay", default="", metavar="PATH", help="a recording, or a file that `kubectl get ... -o json` printed")
+    add("--now", type=parse_timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
+    add = flags.add_argument_group("output").add_argument
+    add("-o", "--output", default="json", choices=["json", "text"], metavar="json|text", help="what goes to stdout (json)")
+    add("--report", **several, type=parse_word, metavar="FILE", help="write a report: .html, .md or .xml (JUnit); repeatable")
+    add("--redact", **several, type=parse_pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
+    add("--ci", choices=["none", "github", "gitlab"], metavar="none|github|gitlab", help="whose log stderr is; default: by the environment")
+    add("--quiet", action="store_true", help="no progress on stderr")
+    add("--version", action="version", version=f"rollout-status {__version__}", help="print the version")
+    add("-h", "--help", action="help", help="print this")
+    return flags
+
+
+def build_verb_parser(usage: str, description: str) -> Parser:
+    return Parser(
+        prog=f"rollout-status {usage.split(maxsplit=1)[0]}", usage=f"rollout-status {usage}", description=description, allow_abbrev=False
+    )
+
+
+def refuse_contradictions(options: argparse.Namespace) -> None:
+    """RolloutError `usage` for flags of a cluster that are given with a replay, and the other way round."""
+    if options.now is not None and not options.replay:
+        raise RolloutError("usage", "--now goes with --replay FILE")
+    if (options.record or options.dump) and options.replay:
+        flag = "--record" if options.record else "--dump"
+        raise RolloutError("usage", f"{flag} goes with a cluster: what is replayed is recorded already")
+    if options.record and options.dump:
+        raise RolloutError("usage", "write either --record or --dump: --record keeps the recording however the run ends")
+
+
+def collect_settings(options: argparse.Namespace) -> list[tuple[str, str]]:
+    """The parameters that the arguments set; a flag of its own wins over --set."""
+    own = {"retry_limit": options.retry_limit, "pending_deadline": options.pending_deadline}
+    own["ignore_secret_not_found"] = "true" if options.ignore_secret_not_found else None
+    own["on_superseded"] = options.on_superseded
+    images = [("expect_image", image) for image in options.expect_image]
+    return [*options.set, *images, *((name, value) for name, value in own.items() if value is not None)]

@@ -1,0 +1,55 @@
+"""Errors, and how a sentence about one ends."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rollout_status_lib import Json
+
+
+class RolloutError(Exception):
+    """Ends the run without a verdict of the rules. `code` is one of rules/codes.yaml, `exit` overrides its exit code."""
+
+    def __init__(self, code: str, message: str, *, hint: str = "", rule: str = "", exit: int | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint, self.rule, self.exit = code, message, hint, rule, exit
+
+
+# Whatever is wrong with a report, the verdict is not lost; an interruption is none of these
+MISHAPS = (RolloutError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
+
+def describe_error(error: Exception) -> str:
+    """What went wrong; of an error of the operating system neither the number nor the file, which stand beside it."""
+    return str((isinstance(error, OSError) and error.strerror) or error)
+
+
+def suggest(word: Json, words: Iterable[str]) -> str:
+    """The end of an error's sentence: "; did you mean X?", or all that there is when nothing is close."""
+    known = sorted(words)
+    close = find_closest(str(word), known)
+    return f"; did you mean {close}?" if close else f"; there is {', '.join(known)}"
+
+
+def find_closest(word: str, words: Sequence[str]) -> str:
+    """The word that is spelt most like this one; empty when none is close."""
+    import difflib  # noqa: PLC0415, only for errors: it takes 3 ms
+
+    return next(iter(difflib.get_close_matches(word, words, 1)), "")
+
+
+@contextmanager
+def collect_errors(problems: list[RolloutError] | None) -> Iterator[None]:
+    """Adds an error to the problems and goes on behind the block; without such a list the error ends the run."""
+    try:
+        yield
+    except RolloutError as error:
+        if problems is None:
+            raise
+        problems.append(error)
+
+
+class UnreadableError(argparse.ArgumentTypeError, ValueError):
+    """A text is not of the type it should be; argparse passes its sentence on."""

@@ -1,0 +1,130 @@
+"""Expressions and templates, with errors that say what to write instead."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jmespath.exceptions
+
+from rollout_status_lib import Json
+from rollout_status_lib.errors import RolloutError
+from rollout_status_lib.functions import Functions, OrderError, is_true
+from rollout_status_lib.interpreter import Evaluate, Grammar, compile_node, find_roots
+from rollout_status_lib.values import format_value
+
+QUOTED = re.compile(r"""'(?:[^'\\\\]|\\\\.)*'|"(?:[^"\\\\]|\\\\.)*"|`(?:[^`\\\\]|\\\\.)*`""")
+
+
+# What an expression that cannot be parsed has in it outside of its texts, and what was to be written
+SLIPS = (
+    (r"['\"`]", "a quote is opened and not closed"),
+    (r"#", "the rest of a block belongs to it: put the comment outside"),
+    (r"\band\b|(?<!&)&(?!&)(?=\s)", "write && for `and`"),
+    (r"\bor\b", "write || for `or`"),
+    (r"\bnot\b", "write ! for `not`"),
+    (r"\bin\b", "write contains(['a', 'b'], x) for `x in`"),
+    (r"\bis\b", "write == null or != null for `is`"),
+    (r"(?<![=!<>])=(?!=)|===", "write == for `equals`"),
+    (r"[=<>]\s*-?\d", "a number stands in backticks: `3`"),
+    (r"^\s*[.$]|\$", "begin with self, or with the name of a kind"),
+    (r"\w[-/]\w", 'a name with - / or . in it stands in double quotes: labels."my-label"'),
+    (r"^\s*\{|\{\{", "an expression stands without braces; they are for messages"),
+)
+
+
+def find_slip(text: str) -> str:
+    """What seems to be wrong with an expression that cannot be parsed; empty if that is not known."""
+    bare = QUOTED.sub("_", text)
+    for opened, closed in ("()", "[]"):
+        if bare.count(opened) != bare.count(closed):
+            return f"{bare.count(opened)} {opened} and {bare.count(closed)} {closed}: each needs its other one"
+    return next((remedy for pattern, remedy in SLIPS if re.search(pattern, bare)), "")
+
+
+@functools.lru_cache(4096)  # many rules have the same ones
+def compile_expression(text: str) -> tuple[Json, Evaluate, frozenset[str]]:
+    """The tree of an expression, what it means and the names that it reads; JMESPathError when it is wrong."""
+    tree = Grammar().parse(text).parsed
+    return tree, compile_node(tree), frozenset(find_roots(tree))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """A JMESPath expression; `where` is file, line and rule, for its errors."""
+
+    text: str
+    where: str
+    tree: Json
+    meaning: Evaluate
+    roots: frozenset[str]  # the names that it reads
+
+    @staticmethod
+    def parse(text: str, where: str) -> Expression:
+        """The expression; RolloutError `invalid-rules` when it has a typing error or an unknown function."""
+        try:
+            return Expression(text, where, *compile_expression(text))
+        except jmespath.exceptions.UnknownFunctionError as error:
+            problem = str(error)
+        except jmespath.exceptions.JMESPathError as error:
+            problem = find_slip(text) or " ".join(str(error).partition(": Parse error")[0].partition("\n")[0].split())
+        raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})")
+
+    def evaluate(self, scope: Json, functions: Functions) -> Json:
+        """What it gives for a scope; RolloutError `invalid-rules` when it cannot be evaluated."""
+        try:
+            return self.meaning(scope, functions)
+        except jmespath.exceptions.JMESPathError as error:
+            raise RolloutError("invalid-rules", f"{self.where}: {error} (in: {self.text})") from None
+
+
+class Expectation(Expression):
+    """That an expression is not true yet. What cannot be ordered is not there yet; in a rule file it would be an error."""
+
+    __slots__ = ()
+
+    def evaluate(self, scope: Json, functions: Functions) -> Json:
+        try:
+            return not is_true(self.meaning(scope, functions))
+        except OrderError:
+            return True
+        except jmespath.exceptions.JMESPathError as error:
+            raise RolloutError("usage", f"{self.where}: {error} (in: {self.text})") from None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """A text with `{expression}` in it; `{{` is a brace, null prints as nothing."""
+
+    parts: tuple[str | Expression, ...]
+
+    @staticmethod
+    def parse(text: str, where: str) -> Template:
+        """The template; RolloutError `invalid-rules` when one of its expressions is wrong."""
+        parts: list[str | Expression] = []
+        rest = text
+        while "{" in rest:
+            before, _, rest = rest.partition("{")
+            if rest.startswith("{"):
+                parts, rest = [*parts, before + "{"], rest[1:]
+            else:
+                expression, rest = Template.first_expression(rest, where)
+                parts += [before, expression]
+        return Template((*parts, rest))
+
+    @staticmethod
+    def first_expression(text: str, where: str) -> tuple[Expression, str]:
+        """The expression that a text begins with, and what follows its brace: the first one that makes it whole."""
+        problem = RolloutError("invalid-rules", f"{where}: a {{ has no }} after it; write {{{{ for a brace")
+        for brace in re.finditer("}", text):
+            try:
+                return Expression.parse(text[: brace.start()], where), text[brace.end() :]
+            except RolloutError as error:
+                problem = error
+        raise problem
+
+    def fill(self, value: Callable[[Expression], Json]) -> str:
+        """The text, with what `value` gives for each expression."""
+        return "".join(part if isinstance(part, str) else format_value(value(part)) for part in self.parts)

@@ -1,0 +1,73 @@
+"""Lines on stderr that say what a run waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO
+
+from rollout_status_lib import Json
+from rollout_status_lib.clean import to_line
+from rollout_status_lib.findings import Judgement
+
+
+class Progress:
+    """Lines on stderr: when something changes, and every 30 s what has been waited for the longest."""
+
+    HEARTBEAT = 30.0  # seconds
+    is_told = False  # whether people read the result elsewhere, at the same place
+
+    def __init__(self, stream: IO[str], *, quiet: bool) -> None:
+        self.stream, self.quiet = stream, quiet
+        self.said: dict[Json, tuple[str, float]] = {}  # of what -> the sentence, and since when it is true
+        self.started = self.spoke = -1.0
+
+    def show(self, judgement: Judgement) -> None:
+        """Says what has changed with a judgement."""
+        several = len({workload.key[1] for workload in judgement.workloads}) > 1
+        waiting = []
+        # once one has failed, nobody waits for the others any more
+        for workload in [each for each in judgement.workloads if not (judgement.failed and each.status == "waiting")]:
+            title = f"{workload.key[1]}: {workload.title}" if several else workload.title
+            failed = "failed: " if workload.status == "failed" else ""
+            self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.sentence}")
+            waiting += [self.said[workload.key]] if workload.status == "waiting" else []
+        for line in judgement.awaited:
+            self.say_new(judgement.at, line, line)
+            waiting.append(self.said[line])
+        if waiting and judgement.at - self.spoke >= self.HEARTBEAT:
+            line, since = min(waiting, key=lambda each: each[1])
+            self.say(judgement.at, f"still waiting, for {judgement.at - since:.0f}s now: {line}")
+
+    def trouble(self, at: float, sentence: str) -> None:
+        """Says that a call failed and is tried again."""
+        if self.spoke >= 0 and at - self.spoke >= self.HEARTBEAT:
+            self.said.pop("call", None)
+        self.say_new(at, "call", f"trying again: {sentence}")
+
+    def say_new(self, at: float, about: Json, line: str) -> None:
+        """Says a line unless it is the one that was said of this last."""
+        if self.said.get(about, ("", 0.0))[0] != line:
+            self.said[about] = (line, at)
+            self.say(at, line)
+
+    def say(self, at: float, line: str) -> None:
+        self.started = at if self.started < 0 else self.started
+        self.spoke = at
+        self.print(f"[{at - self.started:4.0f}s] {to_line(line)}")
+
+    def print(self, *lines: str) -> None:
+        """Prints lines as they are."""
+        if not self.quiet and lines:
+            with suppress(OSError, ValueError):  # a closed stderr is no reason to lose the verdict
+                print("\n".join(lines), file=self.stream, flush=True)
+
+    def start(self) -> None:
+        """Polls begin."""
+
+    def stop(self) -> None:
+        """They have ended."""
+
+    def conclude(self, _result: Mapping[str, Json]) -> list[str]:
+        """Shows the result, if that is for its reader; a sentence for each thing that went wrong with it."""
+        return []

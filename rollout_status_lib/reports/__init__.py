@@ -1,0 +1,1 @@
+"""Reports of a run for --report, and what they tell."""

@@ -1,0 +1,84 @@
+"""The result: a document, and the entries that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from rollout_status_lib import Json
+from rollout_status_lib.clean import add_kubectl_flags
+from rollout_status_lib.declarations import Code
+from rollout_status_lib.errors import UnreadableError
+from rollout_status_lib.findings import Finding, Workload
+from rollout_status_lib.functions import is_true
+from rollout_status_lib.objects import get_field, get_name, get_namespace, make_reference
+from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Source
+
+SECRET = 6  # characters from which on the value of a variable is replaced in logs; shorter ones are words like `true`
+
+
+def make_document(
+    errors: Sequence[Json], workloads: Sequence[Json] | None, notes: Collection[str], *, elapsed: float, polls: int
+) -> dict[str, Json]:
+    """The result. `errors` are in order, the first is its `error`; without errors it is a success. `elapsed` is in seconds."""
+    result: dict[str, Json] = {"success": not errors}
+    result |= {"error": errors[0]} if errors else {}
+    result |= {"errors": list(errors[1:])} if errors[1:] else {}
+    result |= {"workloads": list(workloads)} if workloads is not None else {}
+    result |= {"notes": list(dict.fromkeys(notes))} if notes else {}
+    return result | {"elapsedSeconds": round(elapsed, 3), "polls": polls}
+
+
+def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[str, Json]:
+    """A workload in the result, with all that it waits for: what several pods wait for is one sentence."""
+    code = workload.findings[0].code(codes) if workload.status == "waiting" else None
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in workload.findings:
+        groups.setdefault((finding.message,) if finding.rule.each else finding.group(), []).append(finding)
+    waits = [group for group in list(groups.values())[workload.status == "waiting" :] if group[0].verdict != "fail"]
+    more = [f"{group[0].message}{f' (and {len(group) - 1} more)' if group[1:] else ''}" for group in waits]
+    return {
+        **make_reference(workload.value),
+        "status": workload.status,
+        **({"code": code.name} if code else {}),
+        "message": workload.sentence,
+        **({"waitingFor": list(dict.fromkeys(more))} if more else {}),
+    }
+
+
+def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: Source) -> dict[str, Json]:
+    """The entry of a result for findings that are one failure. A log that cannot be read becomes a note."""
+    first = findings[0]
+    code, subject = first.code(codes), first.subject
+    assert code  # a rule that can fail has one
+    entry: dict[str, Json] = {"code": code.name, "type": code.type, "message": first.message}
+    if first.rule.logs and subject.part and (log := read_log(first, source)) is not None:
+        entry["log"] = log
+    entry |= {"rule": first.rule.id, "workload": make_reference(subject.workload)}
+    entry |= {"resource": {**make_reference(subject.holder), **subject.part}, "count": len(findings)}
+    if first.scope.seen_events:
+        entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
+    hint = add_kubectl_flags(first.scope.fill(first.rule.hint), source.flags)
+    return entry | ({"hint": hint} if hint else {})
+
+
+def make_event_entry(event: Json) -> dict[str, Json]:
+    """An event in the result."""
+    texts = {key: event[key] if event[key] is None else str(event[key]) for key in ("reason", "message", "lastSeen")}
+    return {**texts, "count": event["count"] if type(event["count"]) is int else 1}
+
+
+def read_log(finding: Finding, source: Source) -> str | None:
+    """The end of the log of the run that failed; None, and a note, when it cannot be read."""
+    subject = finding.subject
+    path = subject.kind.previous_log
+    previous = path is not None and is_true(path.evaluate(subject.value, finding.scope.functions))
+    pod, container = get_name(subject.holder), str(get_field(subject.value, "name"))
+    try:
+        log = source.log(get_namespace(subject.holder), pod, container, previous=previous)
+        variables = get_field(subject.value, "env")
+        for value in [str(get_field(each, "value") or "") for each in variables] if isinstance(variables, list) else ():
+            log = log.replace(value, "redacted") if len(value) >= SECRET else log
+    except UnreadableError as error:
+        source.notes.append(f"the log of {pod}/{container} could not be read: {error}")
+        return None
+    return "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")

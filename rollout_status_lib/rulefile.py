@@ -1,0 +1,253 @@
+"""A YAML file, read strictly; it knows the line of each field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from rollout_status_lib import Json
+from rollout_status_lib.errors import RolloutError, collect_errors, describe_error, suggest
+from rollout_status_lib.expressions import Expression, Template
+
+FieldPath = tuple[str | int, ...]  # of a field in a YAML file: ("rules", 3, "when")
+
+
+SCALARS: dict[re.Pattern[str], Callable[[str], Json]] = {
+    re.compile(r"true|false"): lambda text: text == "true",
+    re.compile(r"null|~|"): lambda text: None,
+    re.compile(r"[-+]?[0-9]{1,15}"): int,
+    re.compile(r"[-+]?[0-9]{1,15}\.[0-9]+"): float,
+}
+
+
+PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
+
+
+# What the YAML parser says, and what was to be written
+YAML_SLIPS = (
+    ("found a tab|found character '.t'", "indent with spaces, not with a tab"),
+    ("scanning a tag|found '<scalar>'", "an expression that begins with ! needs quotes; or else the indent is not that of the lines above"),
+    ("quoted scalar", "a quote is opened here and not closed"),
+    ("cannot start any token", "a text that begins with ` @ % or a tab needs quotes around all of it"),
+    ("simple key", "write a space after the colon, and a colon after the key"),
+    ("flow sequence", "a [ is opened here and not closed; a text that begins with [ needs quotes around all of it"),
+    ("flow mapping", "a { is opened here and not closed; a text that begins with { needs quotes around all of it"),
+    ("mapping values", "a text with `: ` in it needs quotes, or a block (>-); or else the indent is not that of the lines above"),
+    ("single document", "a file has one document: remove the line ---, or make it two files"),
+    (
+        "did not find expected",
+        "the indent is not that of the lines above; or else a text that begins with a quote, [ or { needs quotes around all of it",
+    ),
+)
+
+
+class Document:
+    """A YAML file, read strictly: no key stands twice, there are no tags and no aliases, and only true, false, null and
+    numbers are not texts. What is wrong with it ends the run with `code`, file and line; or is added to `problems`.
+    """
+
+    def __init__(self, path: Path, code: str, problems: list[RolloutError] | None = None) -> None:
+        self.path, self.code, self.problems = path, code, problems
+        self.lines: dict[FieldPath, int] = {(): 1}
+        self.names: dict[FieldPath, str] = {}  # the ids of rules
+        self.expressions: dict[FieldPath, Expression | None] = {}  # that were read: a `let` of the file is in all of its rules
+        try:
+            text = path.read_text(encoding="utf-8")
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            events: Any = yaml.parse(text, loader) if re.search(r"\*[\w-]", text) else ()
+            aliases: list[Any] = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
+            if aliases:
+                self.lines[()] = aliases[0].line + 1
+                self.refuse((), "aliases (*name) are not allowed: write it out")
+            node = yaml.compose(text, loader)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            self.refuse((), f"cannot be read: {self.slip(error)}")
+        self.lines[()] = node.start_mark.line + 1 if node else 1
+        self.content = {} if node is None else self.read(node, ())
+
+    def slip(self, error: Exception) -> str:
+        """What is wrong with the text of the file, and what to write instead; notes the line."""
+        if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+            return " ".join(describe_error(error).split())
+        said = f"{error.context or ''}: {error.problem}"
+        at_its_begin = error.context_mark and re.search("quoted scalar|simple key|flow", said)
+        mark: Any = error.context_mark if at_its_begin else error.problem_mark
+        self.lines[()] = mark.line + 1
+        return next((f"{remedy} ({error.problem})" for words, remedy in YAML_SLIPS if re.search(words, said)), str(error.problem))
+
+    def refuse(self, at: FieldPath, problem: str) -> NoReturn:
+        raise RolloutError(self.code, f"{self.where(at)}: {problem}")
+
+    def report(self, at: FieldPath, problem: str) -> None:
+        """Refuses the file; where all that is wrong is wanted, it is read on."""
+        with collect_errors(self.problems):
+            self.refuse(at, problem)
+
+    def where(self, at: FieldPath) -> str:
+        """File and line of a field, or of the nearest one around it; for a rule's fields its id too."""
+        rule = self.names.get(at[:2]) or (str(at[1]) if at[:1] == ("override",) and len(at) > 1 else "")
+        while at not in self.lines:
+            at = at[:-1]
+        return f"{self.path}:{self.lines[at]}{f': {rule}' if rule else ''}"
+
+    def read(self, node: yaml.Node, at: FieldPath) -> Json:
+        """The content of a node; notes the line of each field."""
+        self.lines.setdefault(at, node.start_mark.line + 1)
+        if node.tag not in PLAIN_TAGS:
+            self.refuse(at, f"YAML takes {node.tag} for a tag: a text that begins with ! needs quotes around all of it")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(child, (*at, index)) for index, child in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            if at[:1] == ("rules",) and len(at) == 2:
+                self.names[at] = next((str(value.value) for key, value in node.value if key.value == "id"), "")
+            return dict(self.read_pair(key, value, at) for key, value in node.value)
+        plain = isinstance(node, yaml.ScalarNode) and not node.style
+        return next((to(node.value) for pattern, to in SCALARS.items() if plain and pattern.fullmatch(node.value)), node.value)
+
+    def read_pair(self, key: yaml.Node, value: yaml.Node, at: FieldPath) -> tuple[str, Json]:
+        path = (*at, key.value if isinstance(key.value, str) else "{...}")
+        first, self.lines[path] = self.lines.get(path), key.start_mark.line + 1
+        if first:
+            self.report(path, f"{path[-1]} stands twice, first in line {first}: remove one of them")
+        return str(path[-1]), self.read(value, path)
+
+    def get(self, at: FieldPath, default: Json = None) -> Json:
+        """The field at this path, or the default."""
+        content = self.content
+        for step in at:
+            try:
+                content = content[step]
+            except (KeyError, IndexError, TypeError):
+                return default
+        return content
+
+    def mapping(self, at: FieldPath, known: Collection[str] = (), needed: Collection[str] = ()) -> dict[str, Json]:
+        """The mapping at this path, with no key that is not known and all that are needed."""
+        content = self.get(at, {})
+        if not isinstance(content, dict):
+            self.refuse(at, f"{self.title(at)} must be a mapping{' with ' + ', '.join(known) if known else ', with lines like NAME: ...'}")
+        for key in content:
+            if known and key not in known:
+                self.report((*at, key), f"unknown key {key}{suggest(key, known)}")
+        for key in needed:
+            if key not in content:
+                self.report(at, f"{key} is missing")
+        return content
+
+    def title(self, at: FieldPath) -> str:
+        """What a sentence calls the field."""
+        return "a file of rules" if not at else f"an entry of {at[-2]}" if isinstance(at[-1], int) else at[-1]
+
+    def members(self, at: FieldPath) -> list[FieldPath]:
+        """The paths of the members of the mapping at this path."""
+        with collect_errors(self.problems):
+            return [(*at, name) for name in self.mapping(at)]
+        return []
+
+    def entries(self, at: FieldPath) -> list[FieldPath]:
+        """The paths of the members of the list at this path."""
+        content = self.get(at, [])
+        if not isinstance(content, list):
+            self.report(at, f"{self.title(at)} must be a list: begin each of its entries with {'`- id: `' if at == ('rules',) else '`- `'}")
+        return [(*at, index) for index in range(len(content) if isinstance(content, list) else 0)]
+
+    def text(self, at: FieldPath, also: type = str) -> str | None:
+        """The text at this path, None if there is none; a number is one as it is written."""
+        content = self.get(at)
+        if isinstance(content, (dict, list, bool)) and not isinstance(content, also):
+            given = "true or false" if isinstance(content, bool) else "a list" if isinstance(content, list) else "a mapping"
+            self.report(at, f"{self.title(at)} must be a text, and YAML reads {given}: put quotes around all of it, or write a block (>-)")
+            return None
+        return None if content is None else str(content)
+
+    def texts(self, at: FieldPath) -> tuple[str, ...]:
+        """The texts in the list at this path; one text alone is such a list too."""
+        content = self.get(at)
+        found = map(self.text, self.entries(at)) if isinstance(content, list) else [self.text(at)]
+        return tuple(text for text in found if text is not None)
+
+    def flag(self, at: FieldPath, default: bool) -> bool:
+        """The true or false at this path."""
+        content = self.get(at, default)
+        if not isinstance(content, bool):
+            self.report(at, f"{self.title(at)} must be true or false, not {content}")
+        return content is True
+
+    def expression(self, at: FieldPath) -> Expression | None:
+        if at not in self.expressions:
+            text, self.expressions[at] = self.text(at), None
+            with collect_errors(self.problems):
+                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.where(at)}: {at[-1]}")
+        return self.expressions[at]
+
+    def some_expression(self, at: FieldPath) -> Expression:
+        if self.get(at) is None:
+            self.report(at, f"{self.title(at)} is missing: write an expression")
+        return self.expression(at) or Expression.parse("null", self.where(at))
+
+    def template(self, at: FieldPath) -> Template | None:
+        text = self.text(at)
+        with collect_errors(self.problems):
+            return None if text is None else Template.parse(text, f"{self.where(at)}: {at[-1]}")
+        return None
+
+
+class Entry:
+    """A rule, a kind, a parameter or a code of the rule files: where each of its fields is written. A team may replace single ones."""
+
+    def __init__(self, document: Document, at: FieldPath, known: Collection[str], needed: Collection[str]) -> None:
+        document.mapping(at, known, needed)
+        self.document, self.at, self.known = document, at, known
+        self.fields: dict[str, tuple[Document, FieldPath]] = {}
+        self.lets: dict[str, tuple[Document, FieldPath]] = {}  # of the files that it is written in
+        self.replace(document, at)
+
+    def replace(self, document: Document, at: FieldPath) -> None:
+        """Takes the fields that are written there for its own."""
+        self.fields |= {key: (document, (*at, key)) for key in document.get(at)}
+        self.lets |= {name: (document, ("let", name)) for name in document.get(("let",), {})}
+
+    def place(self, field: str) -> tuple[Document, FieldPath]:
+        return self.fields.get(field) or (self.document, (*self.at, field, ""))  # where nothing is, also where a team has dropped it
+
+    def report(self, field: str, problem: str) -> None:
+        document, at = self.place(field)
+        document.report(at, problem)
+
+    def missing(self, field: str, remedy: str) -> None:
+        """Reports a field that is not there, or empty, unless one that is not known may be meant for it."""
+        if all(key in self.known for key in self.fields):
+            self.report(field, f"{field} is missing: {remedy}")
+
+    def get(self, field: str, default: Json = None) -> Json:
+        document, at = self.place(field)
+        return document.get(at, default)
+
+    def text(self, field: str) -> str | None:
+        document, at = self.place(field)
+        return document.text(at)
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        document, at = self.place(field)
+        return document.texts(at)
+
+    def flag(self, field: str, default: bool) -> bool:
+        document, at = self.place(field)
+        return document.flag(at, default)
+
+    def expression(self, field: str) -> Expression | None:
+        document, at = self.place(field)
+        return document.expression(at)
+
+    def template(self, field: str) -> Template | None:
+        document, at = self.place(field)
+        return document.template(at)
+
+    def expressions(self, field: str) -> tuple[Expression, ...]:
+        """Those in the list that the field is."""
+        document, at = self.place(field)
+        return tuple(document.some_expression(each) for each in document.entries(at))

@@ -1,0 +1,101 @@
+"""What the expressions of a rule see of a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import jmespath.exceptions
+
+from rollout_status_lib import Json
+from rollout_status_lib.declarations import Rule
+from rollout_status_lib.errors import suggest
+from rollout_status_lib.expressions import Expression, Template
+from rollout_status_lib.functions import Functions, is_true
+from rollout_status_lib.interpreter import Roots
+from rollout_status_lib.objects import get_field
+from rollout_status_lib.subjects import Lineage
+
+
+class Reads:
+    """What is read of the roots that are not an object's own."""
+
+    ROOTS = ("workload", "params", "applied", "time")
+    __slots__ = ("names", "values")
+
+    def __init__(self, owners: Lineage) -> None:
+        self.names = {*Reads.ROOTS, *(name for name, _ in owners)}
+        self.values: dict[tuple[str, ...], Json] = {}  # by their paths
+
+    def are_same(self, roots: Mapping[str, Json]) -> bool:
+        """Whether all of it would be the same now."""
+        return all(get_field(roots, *path) == value for path, value in self.values.items())
+
+
+class View:
+    """What rules may see of a subject, and what they have seen: what was worked out for one of them is there for the next."""
+
+    __slots__ = ("lets", "reads", "roots")
+
+    def __init__(self, roots: dict[str, Json], reads: Reads | None = None) -> None:
+        self.roots, self.reads = roots, reads
+        self.lets: dict[Expression, Json] = {}  # the values of those that are the same for all rules
+
+
+class Scope(Roots):
+    """What the expressions of a rule see of a subject: the names at their root."""
+
+    __slots__ = ("events_of", "functions", "lets", "roots", "rule", "seen_events", "view")
+
+    def __init__(self, view: View, rule: Rule, functions: Functions) -> None:
+        self.view, self.roots, self.rule, self.lets, self.functions = view, view.roots, rule, rule.let, functions
+        self.events_of: Callable[[], Json] | None = None  # set once the rule's state is present: it makes them worth fetching
+        self.seen_events: Json = None
+
+    def at(self, name: str, path: tuple[str, ...]) -> Json:
+        """The value at a path below a name; an unknown name is an error, never null."""
+        reads = None
+        if name in self.lets:
+            value = self.let(name)
+        elif name in self.roots:
+            value, reads = self.roots[name], self.view.reads
+        else:
+            value = self.other(name)
+        for key in path:
+            if not isinstance(value, dict):
+                value = None
+                break
+            value = value.get(key)
+        if reads and name in reads.names:
+            reads.values[(name, *path)] = value
+        return value
+
+    def let(self, name: str) -> Json:
+        expression = self.lets[name]
+        if name in self.rule.common:
+            if expression not in self.view.lets:
+                self.view.lets[expression] = self.evaluate(expression)
+            return self.view.lets[expression]
+        # out of the way while it is evaluated: one that names itself means the root behind it
+        self.lets = {other: each for other, each in self.lets.items() if other != name}
+        value = self.evaluate(expression)
+        self.roots = {**self.roots, name: value}
+        return value
+
+    def other(self, name: str) -> Json:
+        if name != "events":
+            raise jmespath.exceptions.JMESPathError(f"no root {name}{suggest(name, [*self.roots, *self.lets])}")
+        if self.events_of is None:
+            raise jmespath.exceptions.JMESPathError("`when` cannot use events: it decides whether they are fetched")
+        self.seen_events = self.events_of()
+        self.roots = {**self.roots, name: self.seen_events}
+        return self.seen_events
+
+    def evaluate(self, expression: Expression) -> Json:
+        return expression.evaluate(self, self.functions)
+
+    def holds(self, expression: Expression | None) -> bool:
+        """Whether the expression is there and true."""
+        return expression is not None and is_true(self.evaluate(expression))
+
+    def fill(self, template: Template | None) -> str:
+        return template.fill(self.evaluate) if template else ""

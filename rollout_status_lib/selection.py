@@ -1,0 +1,180 @@
+"""Which workloads are judged."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from rollout_status_lib import Json
+from rollout_status_lib.declarations import Kind
+from rollout_status_lib.errors import RolloutError, UnreadableError, describe_error
+from rollout_status_lib.findings import get_key
+from rollout_status_lib.objects import get_field, get_name, parse_objects
+from rollout_status_lib.rules import Rules, split_kinds
+from rollout_status_lib.source import Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A workload that is named; no namespace stands for any that is looked at. `manifest` is what a manifest, or what
+    `kubectl apply` printed, has of it; null when it is named by the command line.
+    """
+
+    kind: Kind
+    namespace: str
+    name: str
+    manifest: Json = None
+    printed: bool = False  # by kubectl apply
+
+    @property
+    def applied(self) -> Json:
+        """What was applied, with the uid and the generation that it got; null when nobody knows."""
+        return self.manifest if self.printed and get_field(self.manifest, "metadata", "uid") is not None else None
+
+    def is_key(self, key: tuple[str, str, str]) -> bool:
+        """Whether it is the workload with that kind, namespace and name."""
+        return (self.kind.resource, self.name) == (key[0], key[2]) and self.namespace in ("", key[1])
+
+    @property
+    def not_found(self) -> str:
+        return f'{self.kind.resource} "{self.name}" not found' + (f' in namespace "{self.namespace}"' if self.namespace else "")
+
+
+@dataclass(slots=True, eq=False)
+class Selection:
+    """Which workloads are judged: those that are named, or all of the kinds. No namespace stands for the context's."""
+
+    kinds: tuple[Kind, ...]
+    targets: tuple[Target, ...] | None  # None: all; those of manifests are known once the manifests are read
+    manifests: tuple[str, ...]  # arguments with which kubectl reads them
+    namespaces: tuple[str, ...]
+    everywhere: bool
+    selector: str
+    by_default: bool  # nobody asked for these kinds
+
+    def take(self, rules: Rules, objects: Collection[Json], *, printed: bool) -> list[str]:
+        """Chooses the workloads among the objects of manifests, or those that kubectl apply printed; a note when others are passed over."""
+        targets: dict[tuple[str, str, str], Target] = {}
+        passed = []
+        for each in objects:
+            kind = rules.find_kind(each)
+            namespace = str(get_field(each, "metadata", "namespace") or "")
+            if kind in self.kinds and not get_name(each):
+                hint = "kubectl create -f ... -o json | rollout-status -f -"
+                raise RolloutError("usage", f"{each['kind']} with generateName: only what creates it knows its name", hint=hint)
+            if kind not in self.kinds:
+                passed.append(each)
+            elif self.namespaces and namespace not in ("", *self.namespaces):
+                raise RolloutError("usage", f"{each['kind']} {get_name(each)} is in namespace {namespace}, not in {self.namespaces[0]}")
+            else:
+                assert kind
+                targets[kind.resource, namespace, get_name(each)] = Target(kind, namespace, get_name(each), each, printed)
+        self.targets = tuple(targets.values())
+        names = {str(each["kind"]) for each in passed if rules.find_kind(each) is None}
+        for word in (word for word, kind in rules.undeclared.items() if names and kind not in {target.kind for target in self.targets}):
+            raise RolloutError(
+                "usage", f"--kinds {word} is none of the kinds that the manifests hold beside the known ones: {', '.join(sorted(names))}"
+            )
+        kinds = ", ".join(sorted({str(each["kind"]) for each in passed}))
+        return [f"{len(passed)} of {len(objects)} objects are passed over, being no workloads to judge: {kinds}"] if passed else []
+
+    def take_recorded(self, rules: Rules, objects: Collection[Json]) -> None:
+        """Chooses what a recorded run had chosen by manifests; what it did not know of an object is not in it."""
+        self.kinds = tuple(
+            dict.fromkeys(kind for each in objects if (kind := rules.find_kind(each) or rules.find_kind_by_word(each["kind"])))
+        )
+        self.take(rules, objects, printed=True)
+
+    def wants(self, kind: Kind, resource: Json, owner: Kind | None) -> bool:
+        """Whether an object is a workload to judge: what is judged with its owner, or has one of which nothing is, is none but by name."""
+        if self.targets is not None:
+            return self.target(kind, resource) is not None
+        return kind in self.kinds and (owner is None or (owner.waits and kind.name not in owner.owns))
+
+    def target(self, kind: Kind, resource: Json) -> Target | None:
+        key = get_key(kind, resource)
+        return next((target for target in self.targets or () if target.is_key(key)), None)
+
+    def nothing_found(self, namespace: str) -> str:
+        """What to say when there is nothing to judge; `namespace` is the context's."""
+        if self.manifests:
+            return "Nothing of what the manifests hold is a workload to judge"
+        if self.targets is not None:
+            return "What was named says, or the rules say of it, that it is not to be judged"
+        return self.nothing_in(*(self.namespaces or (namespace,)))
+
+    def nothing_in(self, *namespaces: str) -> str:
+        *most, last = [kind.plural for kind in self.kinds]
+        kinds = f"{', '.join(most)} or {last}" if most else last
+        where = "any namespace" if self.everywhere else "namespace " + " or ".join(f'"{name}"' for name in namespaces)
+        if self.selector:
+            return f'Selector "{self.selector}" did not match any {kinds} in {where}'
+        return f"There are no {kinds} to judge in {where}"
+
+
+def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
+    """What the arguments choose; RolloutError `usage` when they contradict each other, or name an unknown kind."""
+    words = split_kinds(options)
+    manifests = [("-f", name) for name in options.filename] + ([("-k", options.kustomize)] if options.kustomize else [])
+    if options.names and (words or options.selector or manifests):
+        raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector, --kinds and -f")
+    if manifests and (options.selector or options.all_namespaces):
+        raise RolloutError("usage", "-f and -k say which workloads: leave out --selector and --all-namespaces")
+    if options.kustomize and options.filename:
+        raise RolloutError("usage", "-k stands alone")
+    if "-" in options.filename and len(options.filename) > 1:
+        raise RolloutError("usage", "-f - stands alone")
+    if options.all_namespaces and options.namespace:
+        raise RolloutError("usage", "write either --all-namespaces or --namespace")
+    if manifests and len(options.namespace) > 1:
+        raise RolloutError("usage", "with -f and -k write one --namespace: the others come from what they hold")
+    if "" in words:
+        raise RolloutError("usage", f"--kinds {','.join(options.kinds)}: there is a comma too much")
+    spaces = options.namespace if len(options.namespace) > 1 else [""]
+    targets = tuple(Target(rules.find_kind_by_word(kind), space, name) for kind, name in options.names for space in spaces)
+    kinds = [target.kind for target in targets] or [rules.find_kind_by_word(word) for word in words]
+    by_default = not kinds and not manifests
+    if not kinds:
+        every = [kind for kind in rules.kinds.values() if kind.resource]
+        kinds = [kind for kind in every if (is_judged_when_applied(rules, kind) if manifests else kind.watched)]
+    return Selection(
+        kinds=tuple(dict.fromkeys(kinds)),
+        targets=targets or None,
+        manifests=tuple(word for each in manifests for word in each),
+        namespaces=tuple(dict.fromkeys(options.namespace)),
+        everywhere=options.all_namespaces,
+        selector=options.selector,
+        by_default=by_default,
+    )
+
+
+def is_judged_when_applied(rules: Rules, kind: Kind) -> bool:
+    """Whether objects of manifests are workloads by their kind alone."""
+    return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.files.packed
+
+
+def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection, source: Source) -> list[str]:
+    """Chooses what was applied, read from the pipe; in a replay from the files too, since no kubectl is asked then. Returns notes."""
+    if options.replay:
+        words = {word: rules.undeclared[word] for word in source.words if word in rules.undeclared}
+        rules.kinds_of_objects.update((tuple(source.words[word]), kind) for word, kind in words.items())
+    if options.replay and source.applied and (selection.manifests or selection.by_default):
+        selection.take_recorded(rules, source.applied)
+        return []
+    if options.replay and options.kustomize:
+        raise RolloutError("usage", "a replay has no kubectl that could read -k, and the recording does not say what was in it")
+    notes = []
+    for name in options.filename if options.replay else ["-"] if "-" in options.filename else []:
+        try:
+            text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+            if not text.strip():
+                raise UnreadableError("it is empty: did `kubectl apply` fail? Let the pipeline end then: set -o pipefail")
+            objects = parse_objects(text, "it")
+        except (OSError, ValueError) as error:
+            hint = "kubectl apply -f k8s/ -o json | rollout-status -f -"
+            raise RolloutError("usage", f"-f {name}: {describe_error(error)}", hint=hint) from None
+        notes += selection.take(rules, objects, printed=True)
+    return notes

@@ -1,0 +1,82 @@
+"""What a source of polls is: a protocol, a snapshot, a poll."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rollout_status_lib import Json
+from rollout_status_lib.declarations import Kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What was seen of the cluster at one moment."""
+
+    at: float  # seconds since 1970
+    objects: tuple[Json, ...]  # as `kubectl get -o json` shows them
+    chosen: frozenset[str] | None  # identities of those that the selector matches; None: nobody knows, so all
+    events: Callable[[str], list[Json] | None]  # those of a namespace; None: they cannot be read
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Poll:
+    """A snapshot, or the calls that failed: {verb, resource, namespace, exit, stderr, optional} each."""
+
+    at: float
+    snapshot: Snapshot | None
+    calls: tuple[Json, ...] = ()
+    again: bool = False  # the poll before once more, as time has passed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hooks:
+    """What a source asks of the run that reads its polls."""
+
+    prepare: Callable[[], None]  # to be called once, before the first poll is judged; a live source does it while kubectl runs
+    subjects: Callable[[], Collection[str]]  # identities of what was judged last
+    is_due: Callable[[Snapshot], bool]  # True if there would be a verdict now, when nothing has changed but the time
+
+
+class Source(Protocol):
+    """Where polls come from: a cluster (sources/live.py) or a recording (sources/replay.py)."""
+
+    flags: str  # of kubectl, for commands that people paste
+    notes: list[str]
+    warnings: list[str]  # what kubectl says beside its answers
+
+    @property
+    def logs(self) -> Mapping[str, str]:
+        """The logs that were read, by their names in a recording."""
+
+    @property
+    def applied(self) -> Sequence[Json]:
+        """What the recorded run was told by manifests; nothing for a cluster."""
+
+    @property
+    def words(self) -> Mapping[str, Json]:
+        """The words of the recorded run's command line, and the kinds that they meant to that cluster; none for a cluster."""
+
+    def polls(self, hooks: Hooks) -> Generator[Poll]:
+        """The polls, in the order of their time; they end when there is no time left."""
+
+    def drop(self, call: Json) -> bool:
+        """Asks no more for the resource of a failed call; False when nothing is left to ask for."""
+
+    def kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
+        """The objects of a kind that is not listed with the others; none, and a note, when they cannot be read."""
+
+    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """The end of a container's log; UnreadableError when it cannot be read."""
+
+    def namespace(self) -> str:
+        """The namespace that is meant when none is named."""
+
+
+def name_log(pod: str, container: str, *, previous: bool) -> str:
+    """What a recording calls a log."""
+    return f"{pod}/{container}{'/previous' if previous else ''}"
+
+
+LOG_LINES, LOG_BYTES = 20, 100_000

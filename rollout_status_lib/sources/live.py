@@ -1,0 +1,276 @@
+"""Polls of a cluster, asked of kubectl."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import shlex
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rollout_status_lib import Json
+from rollout_status_lib.clean import redact
+from rollout_status_lib.declarations import Kind
+from rollout_status_lib.errors import UnreadableError
+from rollout_status_lib.objects import get_field, get_identity, get_version, parse_objects
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.selection import Selection
+from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Hooks, Poll, Snapshot, name_log
+from rollout_status_lib.sources.kubectl import Answer, Clock, Kubectl
+from rollout_status_lib.sources.watches import Bell
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A list to ask kubectl for. With the `path` of an API it is that one's answer, which kubectl neither decodes nor prints anew."""
+
+    resources: tuple[str, ...]
+    workloads: frozenset[str]  # those of the resources that are listed for the workloads among them
+    where: tuple[str, ...]
+    selector: tuple[str, ...] = ()
+    path: str = ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        if self.path:
+            return ("get", "--raw", self.path)
+        return ("get", ",".join(self.resources), *self.where, *self.selector, "-o", "json")
+
+
+Found = tuple[Request, tuple[Json, ...]]
+
+
+def build_api_path(version: str, namespace: str, plural: str) -> str:
+    """Where the API server has a resource: of an apiVersion, in a namespace or (empty) in all or none."""
+    return f"/{'apis' if '/' in version else 'api'}/{version}{f'/namespaces/{namespace}' if namespace else ''}/{plural}"
+
+
+class Live:
+    """The polls of a cluster: at once when something changes that is watched, and else with pauses that grow to the interval."""
+
+    FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds, and how much longer each further pause is
+    IDLE = 30.0  # seconds between polls while all that could change is watched
+    GAP, LONGEST_GAP = 0.1, 0.5  # seconds between two polls while there is news without end
+    TICK = 0.5  # seconds after which time alone may have changed the verdict
+
+    def __init__(self, options: argparse.Namespace, rules: Rules, selection: Selection) -> None:
+        self.options, self.rules, self.selection = options, rules, selection
+        self.kubectl, self.clock = Kubectl(options), Clock()
+        self.bell = Bell(self.kubectl)
+        self.hooks = Hooks(lambda: None, frozenset, lambda _: False)
+        self.applied: Sequence[Json] = ()
+        self.words: Mapping[str, Json] = {}
+        self.notes: list[str] = []
+        self.warnings: list[str] = []  # what kubectl says beside its answers
+        self.logs: dict[str, str] = {}  # those that were read, as a recording names them
+        self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" for where kubectl looks by itself
+        self.known: dict[str, Json] = {}  # the objects of the last poll
+        self.spaces: dict[str, str] = {}  # where kubectl looks by itself -> the namespace that this is
+        self.with_events: set[str] = set()  # namespaces of which the events were read
+        flags = {"context": options.context, "kubeconfig": options.kubeconfig}
+        self.flags = " ".join(f"--{flag}={shlex.quote(value)}" for flag, value in flags.items() if value)  # in commands for people
+        self.kept = functools.cache(self.read_kept)
+
+    def polls(self, hooks: Hooks) -> Generator[Poll]:
+        """A poll after each pause, the last one when --timeout is up."""
+        self.hooks, pause, gap = hooks, 0.0, 0.0
+        if self.options.timeout:
+            self.kubectl.end = time.monotonic() + self.options.timeout
+        try:
+            while True:
+                began, before = time.monotonic(), self.bell.known
+                poll = self.poll()
+                yield poll
+                took = time.monotonic() - began
+                if poll.snapshot:
+                    self.listen()
+                pause = pause * self.SLOWER if self.bell.known == before and pause else self.FIRST_PAUSE
+                pause = self.IDLE if self.bell.is_alive and poll.snapshot else min(pause, self.options.interval)
+                waited = self.rest(poll, pause)
+                gap = self.GAP if waited > self.LONGEST_GAP else min(self.LONGEST_GAP, gap * self.SLOWER)
+                time.sleep(max(0.0, min(max(gap, took) - waited, self.kubectl.end - time.monotonic())))
+        finally:
+            self.bell.kill()
+
+    def listen(self) -> None:
+        """Watches all that the last poll has shown, and the events that it has read."""
+        self.bell.subjects = self.hooks.subjects()
+        paths = {build_api_path("v1", namespace, "events") for namespace in self.with_events}
+        for each in self.known.values():
+            kind, namespace = self.rules.find_kind(each), str(get_field(each, "metadata", "namespace") or "")
+            if kind:
+                paths.add(build_api_path(each["apiVersion"], "" if self.selection.everywhere else namespace, kind.plural))
+        self.bell.listen(paths)
+        silent = {
+            f"{path} cannot be watched, so it is polled each {self.options.interval:g}s: {why}" for path, why in self.bell.silent.items()
+        }
+        self.notes += sorted(silent - {*self.notes})
+
+    def rest(self, poll: Poll, pause: float) -> float:
+        """Waits until something has changed, time alone could have brought a verdict, or the pause is over; the seconds that it took."""
+        began = time.monotonic()
+        tick, end = self.TICK, min(began + pause, self.kubectl.end)
+        if not poll.snapshot:
+            time.sleep(max(0.0, end - began))
+            return pause
+        while (left := end - time.monotonic()) > 0 and not self.bell.rung.wait(min(tick, left)):
+            asked = time.monotonic()
+            if self.hooks.is_due(replace(poll.snapshot, at=self.clock.now())):
+                break
+            tick = max(self.TICK, 10 * (time.monotonic() - asked))  # at most a tenth of the time goes into looking ahead
+        return time.monotonic() - began
+
+    def poll(self) -> Poll:
+        """What the cluster shows, or the calls that failed. Its time is that before it was asked: never too late."""
+        if not self.wanted and (unread := self.read_manifests()):
+            return Poll(self.clock.now(), None, (unread,))
+        asked = time.monotonic()
+        self.bell.rung.clear()
+        found, failed = self.lists([request for namespace in self.wanted for request in self.requests(namespace)])
+        at = round(asked + self.clock.offset, 3)
+        if failed:
+            return Poll(at, None, tuple(failed))
+        objects: dict[str, Json] = {}
+        chosen = set()
+        for request, answer in found:
+            if request.resources[0] in self.rules.undeclared:  # whatever the word was, this is what it means
+                self.rules.learn_kind(request.resources[0], answer)
+            if answer and not request.where:
+                self.spaces[""] = str(get_field(answer[0], "metadata", "namespace") or "")
+            for each in answer:
+                key, kind = get_identity(each), self.rules.find_kind(each)
+                known = self.known.get(key)
+                objects[key] = known if known and get_version(known) == get_version(each) != "" else each
+                if kind and kind.resource in request.workloads:
+                    chosen.add(key)
+        self.known, self.bell.known = objects, frozenset(map(get_version, objects.values()))
+        return Poll(at, Snapshot(at, tuple(objects.values()), frozenset(chosen), functools.cache(self.events)))
+
+    def read_manifests(self) -> Json:
+        """Learns which workloads are meant, where manifests say it, and what to ask for; the call when it failed."""
+        if self.selection.targets is None and self.selection.manifests:
+            where = [f"--namespace={name}" for name in self.selection.namespaces]
+            call = ("create", "--dry-run=client", "--validate=false", *where, *self.selection.manifests, "-o", "json")
+            answer = self.kubectl.run(call)[0]
+            try:
+                self.notes += self.selection.take(self.rules, self.objects(answer), printed=False)
+            except UnreadableError as error:
+                return {**self.failed(Request(("manifests",), frozenset(), ()), answer.exit, str(error)), "verb": "read"}
+        namespaces = self.selection.namespaces or ("",)
+        for target in self.selection.targets or ():
+            for namespace in [target.namespace] if target.namespace else namespaces:
+                self.wanted.setdefault(namespace, []).append(target.kind)
+        if self.selection.targets is None:
+            self.wanted = {namespace: list(self.selection.kinds) for namespace in namespaces}
+        return None
+
+    def requests(self, namespace: str) -> Iterator[Request]:
+        """What to ask for in a namespace: the workloads that are wanted, and all that such can own."""
+        kinds = dict.fromkeys(self.wanted[namespace])
+        where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
+        selector = ("-l", self.selection.selector) if self.selection.selector else ()
+        below = dict.fromkeys(self.rules.kinds[name] for kind in kinds for name in kind.owns)
+        owned = [kind for kind in below if kind.listed and (selector or kind not in kinds)]
+        wanted = [kind for kind in kinds if kind.resource not in self.rules.undeclared]
+        for kind in [kind for kind in kinds if kind not in wanted]:
+            yield Request((kind.resource,), frozenset([kind.resource]), where, selector)
+        space = "" if self.selection.everywhere else namespace or self.spaces.get("", "")
+        direct = [kind for kind in owned if kind.version and (space or self.selection.everywhere)]
+        workloads = tuple(kind.resource for kind in wanted)
+        rest = tuple(kind.resource for kind in owned if kind not in direct)
+        alone = Request(workloads, frozenset(workloads), where, selector)
+        together = [alone, Request(rest, frozenset(), where)] if selector else [replace(alone, resources=(*workloads, *rest))]
+        yield from (request for request in together if request.resources)
+        for kind in direct:
+            group = kind.resource.partition(".")[2]
+            path = build_api_path(f"{group}/{kind.version}" if group else kind.version, space, kind.plural)
+            yield Request((kind.resource,), frozenset(), where, path=path)
+
+    def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
+        """The objects asked for, and the calls that failed. What fails otherwise is asked for one by one, in kubectl's own way."""
+        calls = [request.arguments for request in requests]
+        if self.clock.is_unknown and calls:
+            calls[0] = (*calls[0], "-v=8")  # which shows the cluster's time
+        answers = self.kubectl.run(*calls, meanwhile=self.hooks.prepare)
+        if self.clock.is_unknown and answers and (note := self.clock.correct(answers[0])):
+            self.notes.append(note)
+        found: list[Found] = []
+        failed: list[Json] = []
+        for request, answer in zip(requests, answers, strict=True):
+            try:
+                found.append((request, self.objects(answer)))
+            except UnreadableError as error:
+                simple = self.simple(request)
+                if answer.killed or simple == [request]:
+                    failed.append(self.failed(request, answer.exit, str(error)))
+                else:
+                    more = self.lists(simple)
+                    found, failed = found + more[0], failed + more[1]
+        return found, failed
+
+    def simple(self, request: Request) -> list[Request]:
+        """A request for each resource, of which the workload alone is asked for that is named: someone may list nothing else."""
+        namespace = request.where[1] if request.where[:1] == ("-n",) else ""
+        names = {target.name for target in self.selection.targets or () if target.namespace in ("", namespace)}
+        only = ("--field-selector", f"metadata.name={names.pop()}") if len(names) == 1 else ()
+        alone = [Request((each,), request.workloads & {each}, request.where) for each in request.resources]
+        return [replace(each, selector=only or request.selector) if each.workloads else each for each in alone]
+
+    def objects(self, answer: Answer) -> tuple[Json, ...]:
+        """The objects in an answer; UnreadableError with kubectl's words when the call failed."""
+        if answer.exit:
+            raise UnreadableError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
+        self.warnings += [line for line in answer.stderr.splitlines() if line.strip() and line not in self.warnings]
+        shim = "" if answer.stdout[:1] in ("{", "") else f" (is {self.options.kubectl} a shim that prints lines of its own?)"
+        objects = parse_objects(answer.stdout, f"what kubectl printed{shim}")
+        for each in objects:
+            each["metadata"].pop("managedFields", None)  # no one reads them, and kubectl leaves them out too
+        return objects
+
+    def failed(self, request: Request, exit: int, stderr: str) -> Json:
+        """A call that failed, as rules/kubectl.yaml sees it."""
+        namespace = request.where[1] if request.where[:1] == ("-n",) else None
+        optional = bool(request.workloads) and self.selection.by_default
+        resource = request.resources[0]
+        return {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr, "optional": optional}
+
+    def drop(self, call: Json) -> bool:
+        """Asks no more for the resource of a failed call; False when nothing is left to ask for."""
+        kinds = self.wanted[call["namespace"] or ""]
+        kinds[:] = [kind for kind in kinds if kind.resource != call["resource"]]
+        return any(self.wanted.values())
+
+    def events(self, namespace: str) -> list[Json] | None:
+        """The events of a namespace; None, and a note until they can be, when they cannot be read."""
+        self.notes = [note for note in self.notes if not note.startswith(f"events of namespace {namespace} ")]
+        try:
+            events = list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
+        except UnreadableError as error:
+            self.notes.append(f"events of namespace {namespace} could not be read: {error}")
+            return None
+        self.with_events.add(namespace)
+        return events
+
+    def read_kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
+        """The objects of a kind that is not listed with the others; none, and a note, when they cannot be read."""
+        try:
+            return self.objects(self.kubectl.run(("get", kind.resource, "-n", namespace, "-o", "json"))[0])
+        except UnreadableError as error:
+            self.notes.append(f"{kind.resource} of namespace {namespace} could not be read, so what has changed is not known: {error}")
+            return ()
+
+    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """The end of a container's log; UnreadableError when it cannot be read."""
+        call = ["logs", "-n", namespace, pod, "-c", container, f"--tail={LOG_LINES}", f"--limit-bytes={LOG_BYTES}"]
+        answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
+        if answer.exit:
+            raise UnreadableError(answer.stderr)
+        log = redact(answer.stdout, self.options.redact)
+        self.logs[name_log(pod, container, previous=previous)] = log
+        return log
+
+    def namespace(self) -> str:
+        """The namespace that is meant when none is named: the context's."""
+        answer = self.kubectl.run(("config", "view", "--minify", "-o", "jsonpath={..namespace}"))[0]
+        return answer.stdout.strip() or "default"

@@ -1,0 +1,151 @@
+"""Writes the polls of a run to a folder, so that they can be replayed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import yaml
+
+from rollout_status_lib import Json
+from rollout_status_lib.clean import hide_passwords
+from rollout_status_lib.errors import RolloutError, describe_error
+from rollout_status_lib.objects import get_controller, get_field, get_identity, get_namespace
+from rollout_status_lib.result import SECRET
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.selection import Selection, Target
+from rollout_status_lib.source import Poll, Snapshot
+from rollout_status_lib.values import format_timestamp
+
+
+class Recorder:
+    """Writes the polls of a run to a new folder, so that they replay. What the run does not judge is left out, and so are
+    the values of environment variables: equal ones stay equal, since that tells whether two templates are.
+    """
+
+    DROPPED = ("managedFields", "kubectl.kubernetes.io/last-applied-configuration")
+
+    def __init__(self, folder: Path, selection: Selection, rules: Rules, *, only_failed: bool = False) -> None:
+        flag = "--dump" if only_failed else "--record"
+        try:
+            self.made = [path for path in (folder, *folder.parents) if not path.exists()]  # by this run, the innermost first
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise RolloutError("usage", f"{flag}: {folder} is not empty: name a new folder")
+            # What is kept only if the run fails is in a hidden folder inside until then, so that it is on the same disk
+            self.hidden = Path(tempfile.mkdtemp(prefix=".", dir=folder)) if only_failed else None
+        except OSError as error:
+            raise RolloutError("usage", f"{flag} {folder}: {describe_error(error)}") from None
+        self.target, self.folder, self.selection, self.rules = folder, self.hidden or folder, selection, rules
+        self.polls: list[Json] = []
+        self.files: dict[bytes, str] = {}  # digest of the content -> file
+        self.has_applied = False  # what was applied is written
+        self.secrets: dict[str, str] = {}  # value of a variable -> what stands for it
+        self.notes: list[str] = []
+
+    def end(self, logs: Mapping[str, str], revisions: Sequence[Json], exit_code: int) -> None:
+        """Keeps the recording, or leaves nothing: of one that is only for failures, after a success or without a poll."""
+        if not self.hidden or (exit_code and self.polls):
+            self.save(logs, revisions)
+        if self.hidden and exit_code and self.polls:
+            self.keep(self.hidden)
+        elif self.hidden:
+            shutil.rmtree(self.hidden, ignore_errors=True)
+            with suppress(OSError):  # somebody else's files are in it
+                for path in self.made:
+                    path.rmdir()
+
+    def keep(self, hidden: Path) -> None:
+        """Moves what was hidden to where it belongs."""
+        try:
+            for path in hidden.iterdir():
+                path.rename(self.target / path.name)
+            hidden.rmdir()
+            self.folder, self.hidden = self.target, None
+        except OSError as error:
+            self.notes = [f"the recording is not complete: {error}"]
+
+    def add(self, poll: Poll, roots: Iterable[Json]) -> None:
+        """Writes what was seen of the workloads, and all that is below them; or the calls that failed."""
+        entry: dict[str, Json] = {"at": format_timestamp(poll.at)}
+        if poll.snapshot:
+            content = json.dumps({"kind": "List", "items": [self.redacted(each) for each in self.kept(poll.snapshot, roots)]}, indent=1)
+            digest = hashlib.sha256(content.encode()).digest()
+            if digest not in self.files:
+                self.files[digest] = f"{len(self.files) + 1:03}.json"
+                self.write(self.files[digest], content)
+            entry["objects"] = self.files[digest]
+        else:
+            entry["error"] = [{key: call[key] for key in sorted(call)} for call in poll.calls]
+        self.polls.append(entry)
+        self.save({})
+
+    def save(self, logs: Mapping[str, str], revisions: Sequence[Json] = ()) -> None:
+        """Writes which polls there were, and what was read at the end."""
+        for value, name in self.secrets.items():
+            if len(value) >= SECRET:
+                logs = {key: log.replace(value, name) for key, log in logs.items()}
+        words = {
+            word: list(key)
+            for key, kind in self.rules.kinds_of_objects.items()
+            for word, each in self.rules.undeclared.items()
+            if each is kind
+        }
+        content = {"exact": True, "polls": self.polls, **({"logs": dict(logs)} if logs else {}), **({"words": words} if words else {})}
+        if revisions:
+            content["revisions"] = "revisions.json"
+            self.write("revisions.json", json.dumps({"kind": "List", "items": list(map(self.redacted, revisions))}, indent=1))
+        if self.selection.manifests and self.selection.targets:
+            content["applied"] = "applied.json"
+            if not self.has_applied:
+                self.has_applied = True
+                self.write("applied.json", json.dumps({"kind": "List", "items": list(map(self.applied, self.selection.targets))}, indent=1))
+        self.write("recording.yaml", yaml.safe_dump(content, sort_keys=False))
+
+    def applied(self, target: Target) -> Json:
+        """A workload that manifests name: what `kubectl apply` printed of it, or what it is called."""
+        names = {"name": target.name, **({"namespace": target.namespace} if target.namespace else {})}
+        named = {**{key: get_field(target.manifest, key) for key in ("apiVersion", "kind")}, "metadata": names}
+        return self.redacted(target.applied or named)
+
+    def kept(self, snapshot: Snapshot, roots: Iterable[Json]) -> list[Json]:
+        """The workloads, what they own, and the events about all that; a namespace's events that cannot be read are none."""
+        below: dict[str, list[Json]] = {}
+        for each in snapshot.objects:
+            below.setdefault(str(get_field(get_controller(each), "uid")), []).append(each)
+        found = {get_identity(root): root for root in roots}
+        queue = list(found.values())
+        while queue:
+            fresh = {get_identity(each): each for each in below.get(get_identity(queue.pop()), ()) if get_identity(each) not in found}
+            found |= fresh
+            queue += fresh.values()
+        spaces = dict.fromkeys(get_namespace(each) for each in found.values())
+        events = [event for namespace in spaces for event in snapshot.events(namespace) or ()]
+        return [*found.values(), *(event for event in events if get_field(event, "involvedObject", "uid") in found)]
+
+    def redacted(self, value: Json, *, secret: bool = False) -> Json:
+        if isinstance(value, list):
+            return [self.redacted(entry, secret=secret) for entry in value]
+        if not isinstance(value, dict):
+            return value
+        dropped = (*self.DROPPED, "data", "stringData") if value.get("kind") == "Secret" else self.DROPPED
+        kept = {key: self.redacted(entry, secret=key in ("env", "httpHeaders")) for key, entry in value.items() if key not in dropped}
+        if secret and "value" in value:
+            kept["value"] = self.secrets.setdefault(str(value["value"]), f"redacted-{len(self.secrets) + 1}")
+        return kept
+
+    def write(self, name: str, text: str) -> None:
+        """Puts a file into its place as a whole. One that cannot be written becomes a note and never hides the verdict."""
+        whole = self.folder / f".{name}"
+        try:
+            with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                file.write(hide_passwords(text))
+            whole.replace(self.folder / name)
+        except OSError as error:
+            self.notes = [f"the recording is not complete: {error}"]

@@ -1,0 +1,149 @@
+"""Polls of a recording, or of a file that `kubectl get -o json` printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rollout_status_lib import Json
+from rollout_status_lib.clean import redact
+from rollout_status_lib.declarations import Kind
+from rollout_status_lib.errors import RolloutError, UnreadableError, describe_error
+from rollout_status_lib.objects import find_newest_time, get_field, get_namespace, parse_objects
+from rollout_status_lib.rulefile import Document, FieldPath
+from rollout_status_lib.selection import Selection
+from rollout_status_lib.source import Hooks, Poll, Snapshot, name_log
+from rollout_status_lib.values import parse_timestamp
+
+
+class Replay:
+    """The polls of a recording, or of a file that `kubectl get ... -o json` printed. Its clock jumps.
+
+    A recording that --record wrote is `exact`: it is judged when the run was that it is of. It knows what was `applied`, and
+    the kinds that `words` of the command line meant to that cluster.
+    """
+
+    flags = ""  # no kubectl is asked
+    STEP = 1.0  # seconds after which a snapshot that stands is judged again
+    LONGEST = 86_400.0  # seconds
+
+    def __init__(self, path: Path, now: float | None, selection: Selection, redact: Sequence[re.Pattern[str]] = ()) -> None:
+        self.selection, self.redact = selection, redact  # what is replaced in logs
+        self.notes: list[str] = []
+        self.warnings: list[str] = []  # kubectl's, of which there are none here
+        self.logs: Mapping[str, Json] = {}
+        self.applied: tuple[Json, ...] = ()
+        self.revisions: tuple[Json, ...] = ()  # that were read once the rollout had failed
+        self.words: Mapping[str, Json] = {}
+        self.exact = False
+        if path.is_dir() and now is not None:
+            raise RolloutError("usage", "--now goes with a single file: a recording has its own times")
+        if path.is_dir():
+            self.load(Document(path / "recording.yaml", "usage"))
+        else:
+            objects = self.objects(path)
+            self.until = find_newest_time(objects) if now is None else now
+            self.recorded = [Poll(self.until, self.snapshot(self.until, objects))]
+
+    def load(self, document: Document) -> None:
+        """Reads a recording's polls and logs, and when it ends."""
+        document.mapping((), ("polls", "until", "logs", "applied", "words", "exact", "revisions"), ("polls",))
+        self.logs, self.words = document.mapping(("logs",)), document.mapping(("words",))
+        self.exact = document.get(("exact",), False) is True
+        if document.get(("applied",)):
+            self.applied = self.objects(document.path.parent / self.file(document, ("applied",)))
+        if document.get(("revisions",)):
+            self.revisions = self.objects(document.path.parent / self.file(document, ("revisions",)))
+        self.recorded = [self.load_poll(document, at) for at in document.entries(("polls",))]
+        moments = [poll.at for poll in self.recorded]
+        if not moments or moments != sorted(moments):
+            document.refuse(("polls",), "there must be polls, in the order of their time: - {at: TIME, objects: 001.json}")
+        self.until = max(moments[-1], self.moment(document, ("until",))) if document.get(("until",)) else moments[-1]
+        if self.until - moments[0] > self.LONGEST:
+            document.refuse(("until",), "a recording of more than a day cannot be replayed")
+
+    def load_poll(self, document: Document, at: FieldPath) -> Poll:
+        entry = document.mapping(at, ("at", "objects", "error"), ("at",))
+        if ("objects" in entry) == ("error" in entry):
+            document.refuse(at, "write one of objects and error")
+        moment = self.moment(document, (*at, "at"))
+        if "objects" in entry:
+            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / self.file(document, (*at, "objects")))))
+        several = isinstance(entry["error"], list)
+        return Poll(
+            moment,
+            None,
+            tuple(self.load_call(document, each) for each in (document.entries((*at, "error")) if several else [(*at, "error")])),
+        )
+
+    def file(self, document: Document, at: FieldPath) -> str:
+        name = document.get(at)
+        return name if isinstance(name, str) else document.refuse(at, f"{at[-1]} must be the name of a file")
+
+    def load_call(self, document: Document, at: FieldPath) -> Json:
+        """A call that failed; what a person who writes one by hand leaves out is that of a list."""
+        call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False}
+        call |= document.mapping(at, (*call, "exit", "stderr"), ("exit", "stderr"))
+        if not (isinstance(call["exit"], int) and isinstance(call["stderr"], str)):
+            document.refuse(at, "exit must be a number and stderr a text")
+        return call
+
+    def moment(self, document: Document, at: FieldPath) -> float:
+        try:
+            return parse_timestamp(str(document.get(at)))
+        except UnreadableError as error:
+            document.refuse(at, str(error))
+
+    def objects(self, path: Path) -> tuple[Json, ...]:
+        """The objects in a file, of the namespaces that were asked for."""
+        try:
+            objects = parse_objects(path.read_text(encoding="utf-8"), "it")
+        except (OSError, ValueError) as error:
+            raise RolloutError(
+                "usage", f"{path}: {describe_error(error)}", hint="kubectl get deployments,replicasets,pods,events -o json > 001.json"
+            ) from None
+        wanted = self.selection.namespaces
+        return tuple(each for each in objects if not wanted or get_field(each, "metadata", "namespace") in (None, "", *wanted))
+
+    def snapshot(self, at: float, objects: tuple[Json, ...]) -> Snapshot:
+        events = [each for each in objects if each["kind"] == "Event"]
+        return Snapshot(at, objects, None, lambda namespace: [event for event in events if get_namespace(event) == namespace])
+
+    def polls(self, hooks: Hooks) -> Generator[Poll]:
+        """Each poll, and again each second until the next one is due; the last one until the recording ends."""
+        hooks.prepare()
+        start, ticks = self.recorded[0].at, 0
+        for poll, due in zip(self.recorded, [*(poll.at for poll in self.recorded[1:]), None], strict=True):
+            yield poll
+            if self.exact and due is not None:
+                continue
+            while (moment := start + ticks * self.STEP) < (self.until if due is None else due):
+                if moment > poll.at:
+                    yield self.later(poll, moment)
+                ticks += 1
+        if self.until > self.recorded[-1].at:
+            yield self.later(self.recorded[-1], self.until)
+
+    def later(self, poll: Poll, at: float) -> Poll:
+        return replace(poll, at=at, again=True, snapshot=poll.snapshot and replace(poll.snapshot, at=at))
+
+    def drop(self, call: Json) -> bool:
+        """Nothing is asked here that could be dropped."""
+        return bool(call)
+
+    def kept(self, _: Kind, namespace: str) -> Sequence[Json]:
+        """The revisions that were read at the end."""
+        return [each for each in self.revisions if get_namespace(each) == namespace]
+
+    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """A container's log; UnreadableError when the recording has none."""
+        name = name_log(pod, container, previous=previous)
+        if name not in self.logs:
+            raise UnreadableError(f"the recording has no log {name} of namespace {namespace}")
+        return redact(str(self.logs[name]), self.redact)
+
+    def namespace(self) -> str:
+        """The namespace that is meant when none is named."""
+        return "default"

@@ -1,0 +1,145 @@
+"""The tree of subjects: each workload with what it owns in its current revision."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rollout_status_lib import Json
+from rollout_status_lib.declarations import Current, Kind
+from rollout_status_lib.expressions import Expression, Template
+from rollout_status_lib.functions import Functions
+from rollout_status_lib.objects import drop_field, fill_zero, get_controller, get_creation_time, get_field, get_identity, get_name
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.source import Snapshot
+
+Lineage = tuple[tuple[str, Json], ...]  # kind's name and value of each owner, from the workload down
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """What rules speak about: an object of a declared kind, or a part of one, with all that it owns."""
+
+    kind: Kind
+    value: Json
+    key: str  # tells it from all other subjects, in this snapshot and in the next
+    lineage: Lineage  # itself included
+    owned: tuple[Json, ...]  # directly, of the current revision
+    old: tuple[Json, ...]  # all that is below it and of other revisions
+    children: tuple[Subject, ...]
+    blocked: Template | None  # what messages about it have at their end
+
+    @property
+    def workload(self) -> Json:
+        return self.lineage[0][1]
+
+    @property
+    def holder(self) -> Json:
+        """The object itself, or the one that it is a part of."""
+        return self.lineage[-2][1] if self.kind.part_of else self.value
+
+    @property
+    def part(self) -> dict[str, str]:
+        """Kind and name of a part: {"container": "main"}; empty for an object."""
+        return {self.kind.name: str(get_field(self.value, "name"))} if self.kind.part_of else {}
+
+
+def is_same_lineage(known: Lineage, above: Lineage) -> bool:
+    """Whether a subject's owners are the very same objects."""
+    return len(known) == len(above) + 1 and all(one is other for (_, one), (_, other) in zip(known, above, strict=False))
+
+
+class Tree:
+    """Builds the subjects of a snapshot: each workload with what it owns in its current revision."""
+
+    def __init__(self, rules: Rules, snapshot: Snapshot, functions: Functions, before: Mapping[str, tuple[Json, Subject]]) -> None:
+        self.kinds, self.functions = rules.kinds, functions
+        self.before = before  # the subjects of the snapshot before, with the objects that they were grown from
+        self.grown: dict[str, tuple[Json, Subject]] = {}
+        self.part_kinds: dict[str, list[Kind]] = {}  # kind -> those of its parts
+        for each in rules.kinds.values():
+            self.part_kinds.setdefault(each.part_of, []).append(each)
+        self.owned: dict[str, list[tuple[Kind, Json]]] = {}
+        for resource in sorted(snapshot.objects, key=lambda resource: (get_creation_time(resource), get_name(resource))):
+            kind, controller = rules.find_kind(resource), get_controller(resource)
+            if kind and controller:
+                self.owned.setdefault(str(get_field(controller, "uid")), []).append((kind, resource))
+
+    def grow(self, kind: Kind, resource: Json, above: Lineage = (), blocked: Template | None = None) -> Subject:
+        """The subject with all below it. An object that owns itself, as only one written by hand does, is not below itself."""
+        key = get_identity(resource)
+        same, before = self.before.get(key, (None, None))
+        if before and same is resource and not kind.owns and before.blocked is blocked and is_same_lineage(before.lineage, above):
+            self.grown[key] = (resource, before)
+            return before
+        value = before.value if before and same is resource else functools.reduce(fill_zero, kind.zero, resource)
+        lineage = (*above, (kind.name, value))
+        current, others = self.revisions(kind, value) if kind.owns else ([], [])
+        owners = {get_identity(owner) for _, owner in lineage} if kind.owns else set()
+        children = [self.grow(child, entry, lineage, blocked) for child, entry in current if get_identity(entry) not in owners]
+        old = [entry for _, other in others for entry in self.all_below(other, owners)]
+        owned = tuple(child.value for child in children)
+        if kind.blocked_by:
+            seen = {"self": value, "old": [entry for _, entry in others]}
+            in_the_way = kind.blocked_by.evaluate(seen, self.functions) or []
+            children += [self.grow(child, entry, lineage, kind.blocked) for child, entry in others if entry in in_the_way]
+        parts = self.parts(kind, value, lineage, blocked)
+        subject = Subject(kind, value, key, lineage, owned, tuple(old), (*parts, *children), blocked)
+        self.grown[key] = (resource, subject)
+        return subject
+
+    def revisions(self, kind: Kind, value: Json) -> tuple[list[tuple[Kind, Json]], list[tuple[Kind, Json]]]:
+        """What an object owns directly, each with its kind: that of its current revision, and that of other revisions."""
+        children = [(child, entry) for child, entry in self.owned.get(get_identity(value), ()) if child.name in kind.owns]
+        parent = {**value, "owned": [entry for _, entry in children]}
+        for way in kind.current:
+            wanted = drop_field(way.of_parent.evaluate(parent, self.functions), way.without)
+            if wanted not in (None, {}):
+                same = [(child, entry) for child, entry in children if child.name == way.child and self.is_same(way, entry, wanted)]
+                current = same[:1] if self.kinds[way.child].owns else same  # of equal controllers the oldest, as the API does
+                return current, [each for each in children if all(each[1] is not chosen for _, chosen in current)]
+        return ([], children) if kind.current else (children, [])
+
+    def is_same(self, way: Current, child: Json, wanted: Json) -> bool:
+        return bool(drop_field(way.of_child.evaluate(child, self.functions), way.without) == wanted)
+
+    def all_below(self, value: Json, seen: set[str]) -> Iterator[Json]:
+        """The object and all below it, of any revision."""
+        if get_identity(value) not in seen:
+            yield value
+            for _, entry in self.owned.get(get_identity(value), ()):
+                yield from self.all_below(entry, {*seen, get_identity(value)})
+
+    def parts(self, kind: Kind, value: Json, lineage: Lineage, blocked: Template | None) -> Iterator[Subject]:
+        """The parts of an object: their specs with their statuses beside them; of equal fields the spec's."""
+        for part_kind in self.part_kinds.get(kind.name, ()):
+            for part in part_kind.parts:
+                statuses = self.members(part.status, value)
+                for spec in self.members(part.spec, value):
+                    status = next((each for each in statuses if each.get("name") == spec.get("name")), {})
+                    added = {name: expression.evaluate(spec, self.functions) for name, expression in part.add.items()}
+                    whole = {**status, **spec, **added}
+                    key = f"{get_identity(value)}/{whole.get('name')}"
+                    yield Subject(part_kind, whole, key, (*lineage, (part_kind.name, whole)), (), (), (), blocked)
+
+    def members(self, path: Expression, value: Json) -> list[dict[str, Json]]:
+        """The objects in the list at a path; an empty one for what is no object, so that it is missed and waited for."""
+        found = path.evaluate(value, self.functions)
+        members = [] if found is None else found if isinstance(found, list) else [found]
+        return [each if isinstance(each, dict) else {} for each in members]
+
+
+def is_about(event: Json, subject: Subject) -> bool:
+    """Whether an event is about the subject; one about a part names it in its field path."""
+    path = str(get_field(event, "involvedObject", "fieldPath"))
+    return get_field(event, "involvedObject", "uid") == get_field(subject.holder, "metadata", "uid") and all(
+        path.endswith(f"{{{name}}}") for name in subject.part.values()
+    )
+
+
+def walk_subjects(subject: Subject) -> Iterator[Subject]:
+    """A subject and all below it."""
+    yield subject
+    for child in subject.children:
+        yield from walk_subjects(child)

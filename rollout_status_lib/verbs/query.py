@@ -1,0 +1,47 @@
+"""The verb query: what an expression gives for each subject of a kind."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+
+from rollout_status_lib.errors import RolloutError, suggest
+from rollout_status_lib.expressions import Expression
+from rollout_status_lib.objects import make_reference
+from rollout_status_lib.rules import make_expectation
+from rollout_status_lib.scope import Scope, View
+from rollout_status_lib.subjects import walk_subjects
+from rollout_status_lib.verbs import Engine, run_verb
+
+
+def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
+    """Runs as without `query`, on a cluster once, and tells what an expression gives for each subject of a kind at the end."""
+    return run_verb("query", lambda: query(list(argv), engine))
+
+
+def query(argv: list[str], engine: Engine) -> tuple[str, int]:
+    usage = "query EXPR --subject KIND [arguments as for watching or replaying]"
+    if argv[:1] in (["-h"], ["-help"], ["--help"]):
+        return f"usage: rollout-status {usage}", 0
+    words = [index for index, word in enumerate(argv) if word.lstrip("-").partition("=")[0] == "subject"]
+    if not words or argv[0].startswith("--") or ("=" not in argv[words[0]] and len(argv) <= words[0] + 1):
+        raise RolloutError("usage", f"write rollout-status {usage}")
+    inline = argv[words[0]].partition("=")[2]
+    name = inline or argv[words[0] + 1]
+    rest = [*argv[1 : words[0]], *argv[words[0] + (1 if inline else 2) :]]
+    expression = Expression.parse(argv[0], "query")
+    run = engine(rest if any("replay" in word for word in rest) else [*rest, "--once"])
+    if not run.judgement:
+        raise RolloutError(run.result["error"]["code"], run.result["error"]["message"])
+    if name not in run.rules.kinds:
+        raise RolloutError("usage", f"no subject {name}{suggest(name, run.rules.kinds)}")
+    lines = []
+    moment = run.judge.examine(run.before, run.snapshot)
+    judgement, _ = moment.judge_all()
+    for subject in (each for workload in judgement.workloads for each in walk_subjects(workload.subject) if each.kind.name == name):
+        scope = Scope(View(moment.get_roots(subject)), make_expectation("null", run.rules), moment.functions)
+        scope.events_of = functools.partial(moment.read_events, subject)
+        title = "/".join([*make_reference(subject.holder).values(), *subject.part.values()])
+        lines.append(f"{title}: {json.dumps(scope.evaluate(expression))}")
+    return "\n".join(lines) or f"there is no {name}", 0 if lines else 1

@@ -1,0 +1,70 @@
+"""The house: which module may import which, and how long one may be. The graph is read from the code, annotations included."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGE = "rollout_status_lib"
+# From the ground up: a module imports only from layers above its own line, and from modules before it in its layer
+LAYERS = """
+    errors values clean interrupts objects
+    functions interpreter expressions
+    rulefile declarations rule_merge rule_load rules
+    source subjects scope findings selection
+    changes result progress arguments
+    sources.replay sources.kubectl sources.watches sources.live sources.recorder sources.access
+    reports.timeline reports.story reports.markdown reports.junit reports.page reports.files
+    views.text views.ci views.terminal views
+    verbs verbs.explain verbs.query verbs.fields verbs.lint_rule verbs.lint verbs.test verbs.rules verbs.report verbs.completion
+"""
+ORDER = {name: number for number, name in enumerate(LAYERS.split(), start=1)} | {"": 0, "sources": 0, "reports": 0}
+FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
+LONGEST, LONGEST_ENGINE = 450, 700  # lines
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT / PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it: at its head, in a function, for annotations only."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            modules = {f"{node.module}.{each.name}" for each in node.names}
+            found |= {module if (ROOT / module.replace(".", "/")).with_suffix(".py").exists() else str(node.module) for module in modules}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_module_knows_nothing_of_the_layers_above(path: Path) -> None:
+    own = name_of(path)
+    assert own in ORDER, f"{own} has no place in LAYERS"
+    for module in imports_of(path):
+        assert module.partition(".")[0] != "rollout_status", f"{own} imports the engine"
+        if module.partition(".")[0] == PACKAGE:
+            assert ORDER[module.removeprefix(PACKAGE).lstrip(".")] < ORDER[own], f"{own} imports {module}, which is not below it"
+
+
+def test_each_layer_is_there() -> None:
+    assert {name_of(path) for path in FILES} == set(ORDER)
+
+
+@pytest.mark.parametrize("path", [ROOT / "rollout_status.py", *FILES], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_module_is_longer_than_a_reader_takes(path: Path) -> None:
+    longest = LONGEST_ENGINE if path.parent == ROOT else LONGEST
+    assert len(path.read_text().splitlines()) <= longest
+
+
+@pytest.mark.parametrize("path", [ROOT / "rollout_status.py", *FILES], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    """In its first line, in a sentence."""
+    first = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n", maxsplit=1)[0]
+    assert len(first) > 20
+    assert first[-1] in ".:,;" or len(first) > 60
