@@ -236,7 +236,7 @@ class Moment:
             yield from self.find(child, reads) if child.kind.owns or child.kind.part_of else self.find_if_changed(child, view.roots)
 
     def find_if_changed(self, subject: Subject, roots: Mapping[str, Json]) -> Iterator[Finding]:
-        """The findings about an object that owns nothing. If there were none, it is judged again only when something it depends on changes."""
+        """The findings about an object that owns nothing. If it had none, it is judged again only when something it depends on changes."""
         before = self.memory.settled.get(subject.key)
         if not (before and before[0] is subject.value and before[1].are_same(roots)):
             before = (subject.value, Reads(subject.lineage[:-1]))

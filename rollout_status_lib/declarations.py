@@ -136,7 +136,7 @@ class Kind:
     shown: Expression | None  # what of it may be told when it has changed, at the places where it is
 
     def is_called(self, word: str) -> bool:
-        """True if a word of the command line means it: deployment, deployments, deploy, deployment.apps, deployment.v1.apps, in any case."""
+        """True if a word of the command line means it: deployment, deployments, deploy, deployment.apps, deployment.v1.apps."""
         return is_word_for(word, self.resource, (self.name, *self.short))
 
     @property
