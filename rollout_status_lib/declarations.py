@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.expressions import Expression, Template
-from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs
+from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs, parse_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ TYPES: dict[str, Callable[[str], Json]] = {
     "boolean": parse_boolean,
     "text": str,
     "pairs": parse_pairs,
+    "words": parse_words,
 }
 
 
@@ -55,6 +56,12 @@ class Parameter:
         if self.choices and text not in self.choices:
             raise UnreadableError(f"{text!r} is none of {', '.join(self.choices)}")
         return TYPES[self.type](text)
+
+    def change(self, value: Json, given: Json) -> Json:
+        """The value once another is given for it, in its place. To a list it is added; of words, `-word` takes one out."""
+        if self.type == "words":
+            return [each for each in value if f"-{each}" not in given] + [each for each in given if not each.startswith("-")]
+        return value + given if isinstance(value, list) else given
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -44,7 +45,7 @@ class RuleLoader:
     """
 
     def __init__(self, files: RuleFiles) -> None:
-        self.entries, self.problems = files.entries, files.problems
+        self.entries, self.added, self.problems = files.entries, files.added, files.problems
         self.checked: set[Expression] = set()  # their parameters are declared
         codes, kinds, params = (self.entries[section] for section in ("codes", "kinds", "params"))
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
@@ -76,7 +77,11 @@ class RuleLoader:
         else:
             try:
                 param = replace(param, type=kind, choices=entry.texts("choices"))
-                return replace(param, default=param.parse_value(str(default)))
+                if kind != "words":
+                    return replace(param, default=param.parse_value(str(default)))
+                places = [entry.place("default"), *self.added.get(name, ())]
+                values = [param.parse_value(",".join(document.texts(at))) for document, at in places]
+                return replace(param, default=functools.reduce(param.change, values))
             except UnreadableError as error:
                 entry.report("default", f"the parameter {name} is of type {kind}: {error}")
         return param

@@ -40,6 +40,7 @@ class RuleFiles:
         self.packed: set[str] = set()  # names of kinds that come from a pack: they are judged only if somebody asks for them
         self.notes: list[str] = []
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
+        self.added: dict[str, list[tuple[Document, FieldPath]]] = {}  # to the words of a parameter, by teams
         self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
         own = [self.document(path) for path in sorted(folder.glob("*.yaml"))]
         if not own:
@@ -130,9 +131,11 @@ class RuleFiles:
             self.add("kinds", entry)
 
     def take_param(self, document: Document, at: FieldPath) -> None:
-        """A parameter of the team, another default for a known one, or some of a known one's fields."""
+        """A parameter of the team, another default for a known one (words are added to it), or some of a known one's fields."""
         known = self.entries["params"].get(str(at[-1]))
-        if known and not isinstance(document.get(at), dict):
+        if known and known.get("type") == "words" and not isinstance(document.get(at), dict):
+            self.added.setdefault(str(at[-1]), []).append((document, at))
+        elif known and not isinstance(document.get(at), dict):
             known.fields["default"] = (document, at)
         elif known:
             document.mapping(at, PARAM_KEYS)
