@@ -16,8 +16,6 @@ def redact(log: str, patterns: Iterable[re.Pattern[str]]) -> str:
 
 
 LONGEST_LINE = 2_000  # characters
-
-
 PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@\"']*:[^/\s@\"']+@", re.IGNORECASE)
 
 

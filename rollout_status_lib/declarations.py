@@ -185,42 +185,18 @@ class Rule:
 
 
 VERDICTS = ("fail", "wait", "hold", "ignore", "note")
-
-
 SILENT = ("fail", "ignore", "note")  # verdicts that do not wait
-
-
 DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them
-
-
 CODE_TYPES = ("rollout", "program")
-
-
 CODE_NEEDS = ("code", "type", "exit", "text")
-
-
 CODE_KEYS = (*CODE_NEEDS, "symptom", "hint")
-
-
 PARAM_KEYS = ("type", "default", "choices", "doc")
-
-
 RULE_KEYS = ("id", "aliases", "subject", "each", "when", "unless", *DECISIONS, "since", "let", "code", "message", "hint", "logs", "docs")
-
-
 FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "disable", "override", "annotations")
-
-
 ANNOTATION = "rollout-status/"  # a workload's own parameters: rollout-status/retry-limit: "3"
 TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")
-
-
 REVISIONS_KEYS = ("kept_in", "number", "template", "current", "makes", "except", "serves", "can_roll_back", "rollback")
-
-
 ROLLBACK = ("self", "owned", "old", "revision")  # names that a rollback may read
-
-
 VARYING = ("each", "events", "time")  # names that do not mean the same to all rules about a subject
 
 

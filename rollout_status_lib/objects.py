@@ -131,8 +131,6 @@ def parse_documents(text: str, origin: str) -> Iterator[Json]:
 
 # The times that an object cannot have been seen before; others (a deletion, the end of a certificate) may lie ahead.
 TIMES = ("lastTransitionTime", "lastUpdateTime", "startedAt", "finishedAt", "startTime", "completionTime")
-
-
 EVENT_TIMES = ("firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime")
 
 

@@ -15,7 +15,6 @@ from rollout_status_lib.expressions import Expression, Template
 
 FieldPath = tuple[str | int, ...]  # of a field in a YAML file: ("rules", 3, "when")
 
-
 SCALARS: dict[re.Pattern[str], Callable[[str], Json]] = {
     re.compile(r"true|false"): lambda text: text == "true",
     re.compile(r"null|~|"): lambda text: None,
@@ -23,9 +22,7 @@ SCALARS: dict[re.Pattern[str], Callable[[str], Json]] = {
     re.compile(r"[-+]?[0-9]{1,15}\.[0-9]+"): float,
 }
 
-
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
-
 
 # What the YAML parser says, and what was to be written
 YAML_SLIPS = (

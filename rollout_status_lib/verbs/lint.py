@@ -53,7 +53,6 @@ def get_place(finding: str) -> tuple[str, int]:
 
 RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
 
-
 # The resources without a group: the core of the API, to which none is added any more
 CORE = frozenset(
     re.findall(

@@ -19,23 +19,11 @@ from rollout_status_lib.rules import Rules
 
 # Roots that are no kinds. Inside [?...] and other projections they are null: there, names are those of the entry.
 ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
-
-
 TIMES = ("now", "watched", "idle", "in_state")
-
-
 EVENT = ("reason", "message", "count", "firstSeen", "lastSeen")
-
-
 TOP = ("metadata", "spec", "status")
-
-
 TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "unless", "fail_when", "since", "each")
-
-
 ROOT: Json = {"": {}}  # where the names are roots and not fields
-
-
 Level = Any  # the fields that a value can have, as in fields.json; None: nobody knows. `?`: others may be there too
 
 
@@ -275,11 +263,7 @@ class Stray(dict[str, Level]):
 
 
 JSON_NAMES = {"string": str, "number": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
-
-
 JSON_TYPES: dict[type, str] = {float: "number"} | {type_: name for name, type_ in JSON_NAMES.items()}
-
-
 SAME = ("named", "sort_by", "max_by", "min_by", "reverse", "sort")  # what they give has the fields of their first argument's entries
 
 
