@@ -176,7 +176,7 @@ class Rule:
     def can_wait(self) -> bool:
         return self.verdict in ("wait", "hold")
 
-    def expressions(self) -> Iterator[Expression]:
+    def walk_expressions(self) -> Iterator[Expression]:
         """All its expressions."""
         for each in (self.each, self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
             yield from [each] if isinstance(each, Expression) else []

@@ -62,11 +62,11 @@ class Document:
                 self.refuse((), "aliases (*name) are not allowed: write it out")
             node = yaml.compose(text, loader)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            self.refuse((), f"cannot be read: {self.slip(error)}")
+            self.refuse((), f"cannot be read: {self.explain(error)}")
         self.lines[()] = node.start_mark.line + 1 if node else 1
         self.content = {} if node is None else self.read(node, ())
 
-    def slip(self, error: Exception) -> str:
+    def explain(self, error: Exception) -> str:
         """What is wrong with the text of the file, and what to write instead; notes the line."""
         if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
             return " ".join(describe_error(error).split())
@@ -77,14 +77,14 @@ class Document:
         return next((f"{remedy} ({error.problem})" for words, remedy in YAML_SLIPS if re.search(words, said)), str(error.problem))
 
     def refuse(self, at: FieldPath, problem: str) -> NoReturn:
-        raise RolloutError(self.code, f"{self.where(at)}: {problem}")
+        raise RolloutError(self.code, f"{self.locate(at)}: {problem}")
 
     def report(self, at: FieldPath, problem: str) -> None:
         """Refuses the file; where all that is wrong is wanted, it is read on."""
         with collect_errors(self.problems):
             self.refuse(at, problem)
 
-    def where(self, at: FieldPath) -> str:
+    def locate(self, at: FieldPath) -> str:
         """File and line of a field, or of the nearest one around it; for a rule's fields its id too."""
         rule = self.names.get(at[:2]) or (str(at[1]) if at[:1] == ("override",) and len(at) > 1 else "")
         while at not in self.lines:
@@ -122,11 +122,13 @@ class Document:
                 return default
         return content
 
-    def mapping(self, at: FieldPath, known: Collection[str] = (), needed: Collection[str] = ()) -> dict[str, Json]:
+    def get_mapping(self, at: FieldPath, known: Collection[str] = (), needed: Collection[str] = ()) -> dict[str, Json]:
         """The mapping at this path, with no key that is not known and all that are needed."""
         content = self.get(at, {})
         if not isinstance(content, dict):
-            self.refuse(at, f"{self.title(at)} must be a mapping{' with ' + ', '.join(known) if known else ', with lines like NAME: ...'}")
+            self.refuse(
+                at, f"{self.name_field(at)} must be a mapping{' with ' + ', '.join(known) if known else ', with lines like NAME: ...'}"
+            )
         for key in content:
             if known and key not in known:
                 self.report((*at, key), f"unknown key {key}{suggest(key, known)}")
@@ -135,61 +137,65 @@ class Document:
                 self.report(at, f"{key} is missing")
         return content
 
-    def title(self, at: FieldPath) -> str:
+    def name_field(self, at: FieldPath) -> str:
         """What a sentence calls the field."""
         return "a file of rules" if not at else f"an entry of {at[-2]}" if isinstance(at[-1], int) else at[-1]
 
-    def members(self, at: FieldPath) -> list[FieldPath]:
+    def list_members(self, at: FieldPath) -> list[FieldPath]:
         """The paths of the members of the mapping at this path."""
         with collect_errors(self.problems):
-            return [(*at, name) for name in self.mapping(at)]
+            return [(*at, name) for name in self.get_mapping(at)]
         return []
 
-    def entries(self, at: FieldPath) -> list[FieldPath]:
+    def list_entries(self, at: FieldPath) -> list[FieldPath]:
         """The paths of the members of the list at this path."""
         content = self.get(at, [])
         if not isinstance(content, list):
-            self.report(at, f"{self.title(at)} must be a list: begin each of its entries with {'`- id: `' if at == ('rules',) else '`- `'}")
+            self.report(
+                at, f"{self.name_field(at)} must be a list: begin each of its entries with {'`- id: `' if at == ('rules',) else '`- `'}"
+            )
         return [(*at, index) for index in range(len(content) if isinstance(content, list) else 0)]
 
-    def text(self, at: FieldPath, also: type = str) -> str | None:
+    def get_text(self, at: FieldPath, also: type = str) -> str | None:
         """The text at this path, None if there is none; a number is one as it is written."""
         content = self.get(at)
         if isinstance(content, (dict, list, bool)) and not isinstance(content, also):
             given = "true or false" if isinstance(content, bool) else "a list" if isinstance(content, list) else "a mapping"
-            self.report(at, f"{self.title(at)} must be a text, and YAML reads {given}: put quotes around all of it, or write a block (>-)")
+            self.report(
+                at, f"{self.name_field(at)} must be a text, and YAML reads {given}: put quotes around all of it, or write a block (>-)"
+            )
             return None
         return None if content is None else str(content)
 
-    def texts(self, at: FieldPath) -> tuple[str, ...]:
+    def get_texts(self, at: FieldPath) -> tuple[str, ...]:
         """The texts in the list at this path; one text alone is such a list too."""
         content = self.get(at)
-        found = map(self.text, self.entries(at)) if isinstance(content, list) else [self.text(at)]
+        found = map(self.get_text, self.list_entries(at)) if isinstance(content, list) else [self.get_text(at)]
         return tuple(text for text in found if text is not None)
 
-    def flag(self, at: FieldPath, default: bool) -> bool:
+    def get_flag(self, at: FieldPath, default: bool) -> bool:
         """The true or false at this path."""
         content = self.get(at, default)
         if not isinstance(content, bool):
-            self.report(at, f"{self.title(at)} must be true or false, not {content}")
+            self.report(at, f"{self.name_field(at)} must be true or false, not {content}")
         return content is True
 
-    def expression(self, at: FieldPath) -> Expression | None:
+    def get_expression(self, at: FieldPath) -> Expression | None:
         if at not in self.expressions:
-            text, self.expressions[at] = self.text(at), None
+            text, self.expressions[at] = self.get_text(at), None
             with collect_errors(self.problems):
-                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.where(at)}: {at[-1]}")
+                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.locate(at)}: {at[-1]}")
         return self.expressions[at]
 
-    def some_expression(self, at: FieldPath) -> Expression:
+    def require_expression(self, at: FieldPath) -> Expression:
         if self.get(at) is None:
-            self.report(at, f"{self.title(at)} is missing: write an expression")
-        return self.expression(at) or Expression.parse("null", self.where(at))
+            self.report(at, f"{self.name_field(at)} is missing: write an expression")
+        return self.get_expression(at) or Expression.parse("null", self.locate(at))
 
-    def template(self, at: FieldPath) -> Template | None:
-        text = self.text(at)
+    def get_template(self, at: FieldPath) -> Template | None:
+        text = self.get_text(at)
         with collect_errors(self.problems):
-            return None if text is None else Template.parse(text, f"{self.where(at)}: {at[-1]}")
+            return None if text is None else Template.parse(text, f"{self.locate(at)}: {at[-1]}")
         return None
 
 
@@ -197,7 +203,7 @@ class Entry:
     """A rule, a kind, a parameter or a code of the rule files: where each of its fields is written. A team may replace single ones."""
 
     def __init__(self, document: Document, at: FieldPath, known: Collection[str], needed: Collection[str]) -> None:
-        document.mapping(at, known, needed)
+        document.get_mapping(at, known, needed)
         self.document, self.at, self.known = document, at, known
         self.fields: dict[str, tuple[Document, FieldPath]] = {}
         self.lets: dict[str, tuple[Document, FieldPath]] = {}  # of the files that it is written in
@@ -208,43 +214,43 @@ class Entry:
         self.fields |= {key: (document, (*at, key)) for key in document.get(at)}
         self.lets |= {name: (document, ("let", name)) for name in document.get(("let",), {})}
 
-    def place(self, field: str) -> tuple[Document, FieldPath]:
+    def find_place(self, field: str) -> tuple[Document, FieldPath]:
         return self.fields.get(field) or (self.document, (*self.at, field, ""))  # where nothing is, also where a team has dropped it
 
     def report(self, field: str, problem: str) -> None:
-        document, at = self.place(field)
+        document, at = self.find_place(field)
         document.report(at, problem)
 
-    def missing(self, field: str, remedy: str) -> None:
+    def report_missing(self, field: str, remedy: str) -> None:
         """Reports a field that is not there, or empty, unless one that is not known may be meant for it."""
         if all(key in self.known for key in self.fields):
             self.report(field, f"{field} is missing: {remedy}")
 
     def get(self, field: str, default: Json = None) -> Json:
-        document, at = self.place(field)
+        document, at = self.find_place(field)
         return document.get(at, default)
 
-    def text(self, field: str) -> str | None:
-        document, at = self.place(field)
-        return document.text(at)
+    def get_text(self, field: str) -> str | None:
+        document, at = self.find_place(field)
+        return document.get_text(at)
 
-    def texts(self, field: str) -> tuple[str, ...]:
-        document, at = self.place(field)
-        return document.texts(at)
+    def get_texts(self, field: str) -> tuple[str, ...]:
+        document, at = self.find_place(field)
+        return document.get_texts(at)
 
-    def flag(self, field: str, default: bool) -> bool:
-        document, at = self.place(field)
-        return document.flag(at, default)
+    def get_flag(self, field: str, default: bool) -> bool:
+        document, at = self.find_place(field)
+        return document.get_flag(at, default)
 
-    def expression(self, field: str) -> Expression | None:
-        document, at = self.place(field)
-        return document.expression(at)
+    def get_expression(self, field: str) -> Expression | None:
+        document, at = self.find_place(field)
+        return document.get_expression(at)
 
-    def template(self, field: str) -> Template | None:
-        document, at = self.place(field)
-        return document.template(at)
+    def get_template(self, field: str) -> Template | None:
+        document, at = self.find_place(field)
+        return document.get_template(at)
 
-    def expressions(self, field: str) -> tuple[Expression, ...]:
+    def get_expressions(self, field: str) -> tuple[Expression, ...]:
         """Those in the list that the field is."""
-        document, at = self.place(field)
-        return tuple(document.some_expression(each) for each in document.entries(at))
+        document, at = self.find_place(field)
+        return tuple(document.require_expression(each) for each in document.list_entries(at))

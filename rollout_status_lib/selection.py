@@ -153,7 +153,7 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
 
 def is_judged_when_applied(rules: Rules, kind: Kind) -> bool:
     """Whether objects of manifests are workloads by their kind alone."""
-    return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.files.packed
+    return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.files.pack_kinds
 
 
 def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection, source: Source) -> list[str]:

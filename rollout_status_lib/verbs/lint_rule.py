@@ -40,7 +40,7 @@ class RuleLinter:
 
     def findings(self) -> list[str]:
         rule = self.rule
-        for expression in rule.expressions():
+        for expression in rule.walk_expressions():
             if expression not in rule.let.values():
                 self.early = expression in (rule.when, rule.each)
                 self.start(expression)
@@ -89,17 +89,17 @@ class RuleLinter:
     def texts(self) -> None:
         """What templates have in them that is none of their expressions."""
         rule = self.rule
-        document, at = self.rules.files.entries["rules"][rule.id].place("message")
+        document, at = self.rules.files.entries["rules"][rule.id].find_place("message")
         for part in rule.message.parts if rule.message else ():
             if isinstance(part, str) and re.match(r"\s*\.?\w+(\.\w+)+\s*}}", part):
                 name = part.partition("}")[0].strip().lstrip(".")
-                self.problems.append(f"{document.where(at)}: message: {{{{ stands for a brace: write {{{name}}} for the value")
+                self.problems.append(f"{document.locate(at)}: message: {{{{ stands for a brace: write {{{name}}} for the value")
         entry = self.rules.files.entries["rules"][rule.id]
-        document, at = entry.place("code")
+        document, at = entry.find_place("code")
         for part in rule.code.parts if rule.code else ():
             for name in find_literals(part.tree) if isinstance(part, Expression) else ():
                 if not find_code(self.rules.codes, name):
-                    self.problems.append(f"{document.where(at)}: no code {name}{suggest(name, self.rules.codes)}")
+                    self.problems.append(f"{document.locate(at)}: no code {name}{suggest(name, self.rules.codes)}")
         if isinstance(rule.fail_after, Expression):
             name = rule.fail_after.text.partition(".")[2]
             param = self.rules.params.get(name)
