@@ -10,9 +10,9 @@ import yaml
 
 from rollout_status_lib import find_data
 from rollout_status_lib.arguments import build_verb_parser
-from rollout_status_lib.declarations import FILE_KEYS
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.expressions import Expression
+from rollout_status_lib.rule_schema import get_keys
 from rollout_status_lib.rulefile import Document
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs import Engine, run_verb
@@ -83,7 +83,7 @@ class Linter:
                 yield from RuleLinter(self.rules, self.fields, rule).findings()
         for document in self.documents():
             content = document.content
-            if isinstance(content, dict) and "version" not in content and content.keys() <= set(FILE_KEYS):
+            if isinstance(content, dict) and "version" not in content and content.keys() <= set(get_keys()):
                 yield f"{document.locate(())}: version is missing: write version: 1 at its top"
         yield from self.kinds()
         yield from self.unused()
