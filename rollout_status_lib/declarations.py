@@ -116,11 +116,11 @@ class Kind:
     resource: str  # plural and API group, like deployments.apps; empty for a part
     short: tuple[str, ...]  # other words for it on the command line
     watched: bool  # judged without --kinds
-    version: (
-        str  # API version; set for kinds with many objects (pods), which are read with `get --raw` so that kubectl does not decode them
-    )
+    # API version; set for kinds with many objects (pods), which are read with `get --raw` so that kubectl does not decode them
+    version: str
     listed: bool  # kubectl is asked for it; otherwise only a recording may have it
     waits: bool  # a rule must be able to wait for it; false only for a kind that has nothing to wait for
+    deadline: Expression | None  # seconds that an object may go without progress; None, or null: the parameter progress_deadline
     finishes: Expression | None  # true if success is final: an object that is deleted afterwards has still succeeded
     owns: tuple[str, ...]  # the kinds of objects that it owns and that are judged with it
     current: tuple[Current, ...]  # ways to find the children of the current revision; the first that finds some counts
@@ -153,7 +153,7 @@ def is_word_for(word: str, resource: str, names: Collection[str]) -> bool:
     return name in (plural, *names) and (rest in ("", group) or bool(re.fullmatch(r"v\d+((alpha|beta)\d+)?\." + re.escape(group), rest)))
 
 
-DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them
+DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them; one with verdict `hold` may have a second
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +170,7 @@ class Rule:
     fail_when: Expression | None
     fail_after: Expression | float | None  # seconds
     since: Expression | None
+    endless: bool  # its wait may rightly last for ever
     let: Mapping[str, Expression]  # of the rule, and of the files that it is written in
     common: frozenset[str]  # the names in `let` whose values are the same for all rules about a subject
     code: Template | None

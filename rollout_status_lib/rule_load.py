@@ -97,6 +97,7 @@ class RuleLoader:
             version=entry.get_text("version") or "",
             listed=entry.get_flag("listed", default=True),
             waits=entry.get_flag("waits", default=True),
+            deadline=entry.get_expression("deadline"),
             finishes=entry.get_expression("finishes"),
             owns=entry.get_texts("owns"),
             current=current,
@@ -200,6 +201,7 @@ class RuleLoader:
             fail_when=entry.get_expression("fail_when"),
             fail_after=self.load_limit(entry),
             since=entry.get_expression("since"),
+            endless=entry.get_flag("endless", default=False),
             let=lets,
             common=frozenset(name for name in lets if is_common(name, lets, varying)),
             code=entry.get_template("code"),
@@ -218,13 +220,13 @@ class RuleLoader:
 
     def check_decision(self, entry: Entry) -> None:
         decisions, verdicts = sorted(set(DECISIONS) & entry.fields.keys()), get_choices("verdict")
+        verdict = entry.get_text("verdict") or "wait"
         if not decisions:
             entry.report_missing("verdict", "write one of verdict, fail_when and fail_after")
-        elif len(decisions) > 1:
+        elif len(decisions) > (2 if verdict == "hold" else 1):
             entry.report(
                 decisions[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(decisions)}: remove the others"
             )
-        verdict = entry.get_text("verdict") or "wait"
         if verdict not in verdicts:
             entry.report("verdict", f"no verdict {verdict}{suggest(verdict, verdicts)}")
 

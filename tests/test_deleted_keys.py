@@ -27,10 +27,11 @@ import yaml
 from conftest import FIXTURES, ROOT
 
 import rollout_status
-from rollout_status import Judge, Memory
+from rollout_status import Judge
 from rollout_status_lib.arguments import build_parser, collect_settings
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.findings import Judgement
+from rollout_status_lib.memory import Memory
 from rollout_status_lib.objects import drop_field, get_identity, get_namespace, parse_objects
 from rollout_status_lib.rules import Rules, make_expectation
 from rollout_status_lib.selection import make_selection

@@ -9,9 +9,9 @@ from conftest import ROOT
 from test_deleted_keys import CASES, HOOKS, Case
 
 import rollout_status
-from rollout_status import Memory
 from rollout_status_lib.arguments import build_parser
 from rollout_status_lib.findings import Judgement
+from rollout_status_lib.memory import Memory
 from rollout_status_lib.objects import get_identity
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.selection import make_selection
@@ -72,4 +72,4 @@ def test_time_alone_may_change_what_was_settled(tmp_path: Path, when: str) -> No
     judgement, memory = judge.judge(Memory(), snapshot)
     assert not any(finding.rule.id == "acme/old" for each in judgement.workloads for finding in each.findings)
     later, _ = judge.judge(memory, replace(snapshot, at=parse_timestamp("2031-01-01T00:00:00Z")))
-    assert [workload.sentence for workload in later.workloads] == ["Too old"]
+    assert [workload.findings[0].rule.id for workload in later.workloads] == ["acme/old"]
