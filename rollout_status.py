@@ -379,7 +379,7 @@ class Moment:
 
 # ---------------------------------------------------------------------------------------------------------------- run
 
-DEMO = ("--replay", str(find_data("fixtures", "deployment-crash-loop")), "--retry-limit", "1")
+DEMO = ("--replay", str(find_data("fixtures", "deployment", "crash-loop")), "--retry-limit", "1")
 
 
 class Run:
