@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
@@ -163,20 +163,20 @@ class Rule:
     id: str
     where: str  # file, line and id, for errors
     subjects: tuple[str, ...]  # names of kinds, or `workload`
-    each: Expression | None  # a list: the rule is judged once for each entry
     when: Expression
-    unless: Expression | None
-    verdict: str  # fail, wait, hold, ignore or note; wait if fail_when or fail_after decides
-    fail_when: Expression | None
-    fail_after: Expression | float | None  # seconds
-    since: Expression | None
-    endless: bool  # its wait may rightly last for ever
-    let: Mapping[str, Expression]  # of the rule, and of the files that it is written in
-    common: frozenset[str]  # the names in `let` whose values are the same for all rules about a subject
-    code: Template | None
-    message: Template | None
-    hint: Template | None
-    logs: bool
+    each: Expression | None = None  # a list: the rule is judged once for each entry
+    unless: Expression | None = None
+    verdict: str = "wait"  # fail, wait, hold, ignore or note; wait if fail_when or fail_after decides
+    fail_when: Expression | None = None
+    fail_after: Expression | float | None = None  # seconds
+    since: Expression | None = None
+    endless: bool = False  # its wait may rightly last for ever
+    let: Mapping[str, Expression] = field(default_factory=dict)  # of the rule, and of the files that it is written in
+    common: frozenset[str] = frozenset()  # the names in `let` whose values are the same for all rules about a subject
+    code: Template | None = None
+    message: Template | None = None
+    hint: Template | None = None
+    logs: bool = False
 
     @property
     def can_wait(self) -> bool:
