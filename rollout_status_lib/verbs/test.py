@@ -54,8 +54,8 @@ CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
 def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path | None = None, *, name: str = "") -> Outcome:
     """Replays a case. Its arguments are as from its folder; `rules` are files of teams, by absolute paths."""
     document = Document(folder / "case.yaml", "usage")
-    case = document.mapping((), CASE_KEYS, ("args",))
-    expected = document.mapping(("expect",), ("exit", "rules", "result"))
+    case = document.get_mapping((), CASE_KEYS, ("args",))
+    expected = document.get_mapping(("expect",), ("exit", "rules", "result"))
     before = Path.cwd()
     arguments = ["--quiet", "--replay", ".", *(f"--rules={path}" for path in rules), *map(str, case["args"])]
     stdin, sys.stdin = sys.stdin, io.StringIO((folder / case["stdin"]).read_text(encoding="utf-8") if "stdin" in case else "")
