@@ -84,7 +84,7 @@ onefile: wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --no-deps dist/*.whl
 	rm -rf build/onefile/lib/bin
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
-	cp package/onefile.py build/onefile/__main__.py
+	cp packaging/onefile.py build/onefile/__main__.py
 	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile
 	chmod 755 dist/rollout-status
 
