@@ -32,7 +32,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repository")
     shutil.copytree(ROOT, folder, ignore=LEFT_OUT, dirs_exist_ok=True)
     shutil.rmtree(folder / "fixtures")
-    shutil.copytree(FIXTURES / "deployment/crash-loop", folder / "fixtures/deployment/crash-loop")
     author = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
     for words in (["init", "-q"], ["add", "--all"], [*author, "commit", "-q", "-m", "all"]):
         command("git", *words, cwd=folder)

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import BIN, FIXTURES, ROOT, command, make
+from conftest import BIN, ROOT, command, make
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -55,8 +55,6 @@ def tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         "UV_PYTHON": sys.executable,
         "TMPDIR": f"{folder}/tmp",
     }
-    if request.param == "uv run --script":
-        shutil.copytree(FIXTURES / "deployment/crash-loop", folder / "fixtures/deployment/crash-loop")
     install, program = WAYS[request.param]
 
     def filled(words):
