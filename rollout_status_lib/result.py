@@ -59,7 +59,8 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
     hint = first.scope.fill(first.rule.hint)
     if not hint and first.idle is not None:  # a rule that only waits may have none
-        hint = f"kubectl -n {get_namespace(subject.holder)} describe {get_field(subject.holder, 'kind')} {get_name(subject.holder)}"
+        space = get_field(subject.holder, "metadata", "namespace")
+        hint = f"kubectl {f'-n {space} ' if space else ''}describe {get_field(subject.holder, 'kind')} {get_name(subject.holder)}"
     hint = add_kubectl_flags(hint, source.flags)
     return entry | ({"hint": hint} if hint else {})
 
