@@ -33,7 +33,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rollout_status_lib import Json, find_data
+from rollout_status_lib import DEMO, Json, find_data
 from rollout_status_lib.arguments import VERBS, build_parser, collect_settings, refuse_contradictions
 from rollout_status_lib.changes import find_changes
 from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
@@ -379,7 +379,7 @@ class Moment:
 
 # ---------------------------------------------------------------------------------------------------------------- run
 
-DEMO = ("--replay", str(find_data("fixtures", "deployment", "crash-loop")), "--retry-limit", "1")
+DEMO_ARGUMENTS = ("--replay", str(DEMO), "--retry-limit", "1")
 
 
 class Run:
@@ -407,7 +407,7 @@ class Run:
 
     def watch(self, argv: Sequence[str]) -> None:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
-        options = build_parser().parse([*DEMO, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
+        options = build_parser().parse([*DEMO_ARGUMENTS, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
         self.progress.is_told = self.output == "text" and sys.stdout.isatty()
