@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rollout_status_lib import Json
 
@@ -24,6 +25,19 @@ MISHAPS = (RolloutError, ArithmeticError, AttributeError, LookupError, OSError, 
 def describe_error(error: Exception) -> str:
     """What went wrong; of an error of the operating system neither the number nor the file, which stand beside it."""
     return str((isinstance(error, OSError) and error.strerror) or error)
+
+
+def read_part(path: Path) -> str:
+    """The text of a file that belongs to the program; RolloutError `internal` when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise make_missing(path, describe_error(error)) from None
+
+
+def make_missing(path: Path, reason: str) -> RolloutError:
+    """The error about a part of the program that is not there."""
+    return RolloutError("internal", f"{path}: {reason}; copy the whole program: cp -r rollout_status* rules schema.json DIR")
 
 
 def suggest(word: Json, words: Iterable[str]) -> str:

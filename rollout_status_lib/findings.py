@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Code, Kind, Rule, find_code
 from rollout_status_lib.errors import RolloutError, suggest
+from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
 from rollout_status_lib.scope import Scope
 from rollout_status_lib.subjects import Subject
@@ -103,3 +104,21 @@ class Judgement:
     @property
     def ready(self) -> bool:
         return not (self.failed or self.awaited) and all(workload.status in ("ready", "ignored") for workload in self.workloads)
+
+
+def group_failures(workloads: Iterable[Workload], codes: Mapping[str, Code]) -> tuple[tuple[Finding, ...], ...]:
+    """The failures of all workloads in order; those of the same rule, workload and part are one entry."""
+    found = [finding for workload in workloads for finding in workload.findings if finding.verdict == "fail"]
+    entries: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in sorted(found, key=lambda finding: finding.order(codes)):
+        entries.setdefault(finding.group(), []).append(finding)
+    return tuple(map(tuple, entries.values()))
+
+
+def find_missing_containers(workloads: Iterable[Workload], expected: Iterable[Json], functions: Functions) -> list[str]:
+    """A message for each container that --expect-image names and none of the workloads has; none where nothing is judged."""
+    judged = [workload for workload in workloads if workload.status != "ignored"]
+    runs = [each.kind.runs.evaluate(each.value, functions) or () for each in judged if each.kind.runs]
+    names = [name for each in runs for name in each]
+    missing = [pair for pair in expected if judged and pair["name"] not in names]
+    return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}' for pair in missing]

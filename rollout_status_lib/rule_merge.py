@@ -19,7 +19,7 @@ from rollout_status_lib.declarations import (
     Kind,
     is_word_for,
 )
-from rollout_status_lib.errors import RolloutError, collect_errors, suggest
+from rollout_status_lib.errors import RolloutError, collect_errors, make_missing, suggest
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 
 
@@ -43,7 +43,7 @@ class RuleFiles:
         self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
         own = [self.document(path) for path in sorted(folder.glob("*.yaml"))]
         if not own:
-            raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
+            raise make_missing(folder, "there are no rules")
         asked = [word for word in packs or () if not any(self.declares(each, word) for each in own)]
         if packs is None or asked or teams:  # a team may speak of any
             documents = [self.document(path) for path in sorted((folder / "packs").glob("*.yaml"))]

@@ -15,14 +15,14 @@ from typing import Any
 import yaml
 
 from rollout_status_lib import Json, find_data
-from rollout_status_lib.arguments import build_verb_parser
+from rollout_status_lib.arguments import build_verb_parser, describe_exits
 from rollout_status_lib.errors import RolloutError, suggest
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.rulefile import Document
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.subjects import walk_subjects
 from rollout_status_lib.values import parse_timestamp
-from rollout_status_lib.verbs import Engine, run_verb
+from rollout_status_lib.verbs import Engine, run_engine, run_verb
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
     stdin, sys.stdin = sys.stdin, io.StringIO((folder / case["stdin"]).read_text(encoding="utf-8") if "stdin" in case else "")
     os.chdir(folder)
     try:
-        run = engine(arguments, base)
+        run = run_engine(engine, arguments, base)
     finally:
         os.chdir(before)
         sys.stdin = stdin
@@ -87,7 +87,9 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
     """Runs cases as tests."""
     flags = build_verb_parser(
-        "test [DIR ...] [flags]", "Replays each folder with a case.yaml in or below DIR, and compares all that comes out."
+        "test [DIR ...] [flags]",
+        "Replays each folder with a case.yaml in or below DIR, and compares all that comes out.",
+        describe_exits("no case failed", "a case failed"),
     )
     flags.add_argument("folders", nargs="*", metavar="DIR", help="default: the built-in fixtures")
     flags.add_argument("--rules", action="append", default=[], metavar="PATH", help="a team's rules; repeatable")
