@@ -78,7 +78,7 @@ for stream in ("stdout", "stderr"):
 if sys.version_info < (3, 10):  # noqa: UP036, a copied script is started with whatever python3 there is
     raise SystemExit(refuse(sys.argv[1:], f"Python 3.10 or later is needed; this is {sys.version.split()[0]}"))
 try:
-    from rollout_status_lib import Json, find_data
+    from rollout_status_lib import DEMO, Json, find_data
     from rollout_status_lib.arguments import build_parser, collect_settings, refuse_contradictions
     from rollout_status_lib.changes import find_changes
     from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
@@ -387,9 +387,6 @@ class Moment:
 
 # ---------------------------------------------------------------------------------------------------------------- run
 
-DEMO = ("--replay", str(find_data("fixtures", "deployment-crash-loop")), "--retry-limit", "1")
-
-
 class Run:
     """One run from its arguments to its verdict, and what is known of it so far. Parts that a run has not reached are None."""
 
@@ -416,7 +413,7 @@ class Run:
 
     def watch(self, argv: Sequence[str]) -> None:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
-        options = build_parser().parse([*DEMO, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
+        options = build_parser().parse(["--replay", str(DEMO), "--retry-limit=1", *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
         self.progress.is_told = self.output == "text" and sys.stdout.isatty()
