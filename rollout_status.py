@@ -39,20 +39,21 @@ VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  #
 # --------------------------------------------------------------------------------- before the rest of the program is there
 
 
-def describe_fault(error: Exception) -> str:
-    """What is wrong with the program, and what to do about it, in a sentence."""
+def describe_fault(error: Exception) -> tuple[str, str]:
+    """What is wrong with the program, in a sentence, and the command that puts it right; an empty one for a bug."""
     if isinstance(error, ImportError) and not (error.name or "").startswith("rollout_status_lib"):
-        return f"{error}; install what the program needs: python3 -m pip install jmespath PyYAML sh jsonschema"
+        return f"{error}; install what the program needs", "python3 -m pip install jmespath PyYAML sh jsonschema"
     if isinstance(error, ImportError | SyntaxError):
-        return f"{error}; copy the whole program: cp -r rollout_status* rules schema.json {Path(__file__).parent}"
-    return f"This is a bug of rollout-status: {type(error).__name__}: {error}"
+        return f"{error}; copy the whole program", f"cp -r rollout_status* rules schema.json {Path(__file__).parent}"
+    return f"This is a bug of rollout-status: {type(error).__name__}: {error}", ""
 
 
-def refuse(argv: Sequence[str], why: str) -> int:
+def refuse(argv: Sequence[str], why: str, hint: str = "") -> int:
     """Ends what cannot begin: with a line on stderr, with a document on stdout if it is a run, and with exit code 70."""
     if not (argv and argv[0] in VERBS):
-        write(json.dumps({"success": False, "error": {"code": "internal", "type": "program", "message": why}}, indent=2))
-    complain(why)
+        error = {"code": "internal", "type": "program", "message": why} | ({"hint": hint} if hint else {})
+        write(json.dumps({"success": False, "error": error}, indent=2))
+    complain(f"{why} ({hint})" if hint else why)
     return 70
 
 
@@ -78,6 +79,8 @@ for stream in ("stdout", "stderr"):
 if sys.version_info < (3, 10):  # noqa: UP036, a copied script is started with whatever python3 there is
     raise SystemExit(refuse(sys.argv[1:], f"Python 3.10 or later is needed; this is {sys.version.split()[0]}"))
 try:
+    if not Path(__file__).resolve().parent.joinpath("rollout_status_lib", "__init__.py").is_file():  # an installed one may be another
+        raise ModuleNotFoundError(f"No rollout_status_lib/__init__.py beside {__file__}", name="rollout_status_lib")  # noqa: TRY301
     from rollout_status_lib import DEMO, Json, find_data
     from rollout_status_lib.arguments import build_parser, collect_settings, refuse_contradictions
     from rollout_status_lib.changes import find_changes
@@ -110,7 +113,7 @@ try:
     from rollout_status_lib.subjects import Subject, Tree, is_about
     from rollout_status_lib.values import format_timestamp, parse_timestamp
 except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
-    raise SystemExit(refuse(sys.argv[1:], describe_fault(error))) from None
+    raise SystemExit(refuse(sys.argv[1:], *describe_fault(error))) from None
 
 # -------------------------------------------------------------------------------------------------------------- judge
 
@@ -387,6 +390,7 @@ class Moment:
 
 # ---------------------------------------------------------------------------------------------------------------- run
 
+
 class Run:
     """One run from its arguments to its verdict, and what is known of it so far. Parts that a run has not reached are None."""
 
@@ -563,7 +567,7 @@ class Run:
         entries = self.make_errors(end)
         workloads = [self.make_workload(each, failed=not end) for each in judgement.workloads] if judgement else None
         self.exit_code = end.exit if end and end.exit else self.get_code(entries[0]["code"]).exit if entries else 0
-        self.fault = end.message if end and end.code == "internal" else ""
+        self.fault = end.line if end and end.code == "internal" else ""
         self.notes += self.rules.files.notes if self.rules else []
         notes = [*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())]
         self.accept(make_document(entries, workloads, notes, elapsed=self.elapsed, polls=self.polls))
@@ -612,7 +616,7 @@ class Run:
         """Takes a document for the result if it satisfies schema.json; if not, its verdict alone, and exit code 70."""
         self.result, problem = enforce(document)
         if problem:
-            self.fault, self.exit_code = problem, FIRST_CODES["internal"].exit
+            self.fault, self.exit_code = self.fault or problem, FIRST_CODES["internal"].exit
 
     def add_notes(self, notes: Collection[str]) -> None:
         """Adds notes to the result."""
@@ -637,8 +641,9 @@ def run_to_end(argv: Sequence[str], base: Path | None = None, choose: Callable[[
 
             with suppress(OSError, ValueError):
                 print("\n".join(map(to_line, traceback.format_exc().splitlines())), file=sys.stderr)
+        message, hint = describe_fault(error)
         run.judgement = None
-        run.conclude(RolloutError("internal", describe_fault(error)))
+        run.conclude(RolloutError("internal", message, hint=hint))
     return run
 
 
@@ -667,7 +672,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             text, exit_code = watch(arguments)
     except Exception as error:  # noqa: BLE001, runs and verbs end by themselves, if their modules are there
-        return refuse(arguments, describe_fault(error))
+        return refuse(arguments, *describe_fault(error))
     write(text)
     gc.freeze()  # the process ends: what is in use need not be looked through and freed first, which took a sixth of a large run
     return int(exit_code)

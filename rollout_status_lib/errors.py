@@ -17,6 +17,11 @@ class RolloutError(Exception):
         super().__init__(message)
         self.code, self.message, self.hint, self.rule, self.exit = code, message, hint, rule, exit
 
+    @property
+    def line(self) -> str:
+        """The message and the hint in one line."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
 
 # Whatever is wrong with a report, the verdict is not lost; an interruption is none of these
 MISHAPS = (RolloutError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
@@ -37,7 +42,7 @@ def read_part(path: Path) -> str:
 
 def make_missing(path: Path, reason: str) -> RolloutError:
     """The error about a part of the program that is not there."""
-    return RolloutError("internal", f"{path}: {reason}; copy the whole program: cp -r rollout_status* rules schema.json DIR")
+    return RolloutError("internal", f"{path}: {reason}; copy the whole program", hint="cp -r rollout_status* rules schema.json DIR")
 
 
 def suggest(word: Json, words: Iterable[str]) -> str:

@@ -49,8 +49,7 @@ def run_verb(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
     try:
         return do()
     except RolloutError as error:
-        sentence = f"{error.message}{f' ({error.hint})' if error.hint else ''}"
-        code = error.exit or (FIRST_CODES[error.code].exit if error.code in FIRST_CODES else 4)
+        sentence, code = error.line, error.exit or (FIRST_CODES[error.code].exit if error.code in FIRST_CODES else 4)
     except Interrupted as stopped:
         sentence, code = f"interrupted by {stopped}", 128 + stopped.signum
     except Exception as bug:  # noqa: BLE001, the one place that ends a verb

@@ -109,7 +109,8 @@ def test(options: Any, engine: Engine) -> tuple[str, int]:
     folders = [Path(each) for each in options.folders] or [find_data("fixtures")]
     cases = sorted({path.parent.resolve() for folder in folders for path in folder.rglob("case.yaml")})
     if not cases:
-        raise RolloutError("usage", f"there is no case.yaml in or below {', '.join(map(str, folders))}", hint="README: fixtures")
+        where = ", ".join(options.folders)
+        raise RolloutError("usage", f"there is no case.yaml in or below {where}" if where else "name a folder: only a checkout has cases")
     rules = [str(Path(path).resolve()) for path in options.rules]
     outcomes = [run_case(engine, case, rules) for case in cases]
     if options.against:
