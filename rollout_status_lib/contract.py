@@ -27,9 +27,7 @@ def load_schema() -> Callable[[Json], str]:
         from jsonschema import Draft7Validator, SchemaError  # noqa: PLC0415, see above
         from jsonschema.exceptions import best_match  # noqa: PLC0415
     except ImportError as error:
-        raise RolloutError(
-            "internal", f"jsonschema cannot be imported: {error}; install it", hint="python3 -m pip install jsonschema"
-        ) from None
+        raise RolloutError("internal", f"{error}; results are validated with jsonschema: python3 -m pip install jsonschema") from None
     try:
         schema = json.loads(text)
         Draft7Validator.check_schema(schema)
