@@ -24,17 +24,17 @@ VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  #
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with Go's way of writing flags, and with errors that are raised."""
+    """An argparse parser that takes flags as Go writes them, and raises its errors."""
 
     def error(self, message: str) -> NoReturn:
         raise RolloutError("usage", message, hint="rollout-status --help")
 
     def flags(self) -> dict[str, tuple[str, argparse.Action]]:
-        """Each flag with its dashes and its action, by its name without them."""
+        """For each flag, by its name without dashes: its spelling with dashes, and its action."""
         return {name.lstrip("-"): (name, action) for name, action in self._option_string_actions.items()}
 
     def go_style(self, argv: Iterable[str]) -> Iterator[str]:
-        """The arguments as argparse wants them: one dash or two, `-flag value` or `-flag=value`, a boolean only with `=`."""
+        """The arguments as argparse wants them. A flag has one dash or two, and `-flag value` or `-flag=value`; a boolean only `=`."""
         flags = self.flags()
         tokens = iter(argv)
         for token in tokens:
@@ -46,15 +46,15 @@ class Parser(argparse.ArgumentParser):
             elif flags[name][1].nargs == 0:
                 yield from [flags[name][0]] if not equals or parse_boolean(value) else []
             else:
-                given = value if equals else next(tokens, None)
-                if given in (None, "--"):  # which argparse takes for the end of all flags
+                text = value if equals else next(tokens, None)
+                if text in (None, "--"):  # argparse takes it for the end of all flags
                     self.error(f"{token} needs a value")
-                if not given and flags[name][1].metavar in ("DIR", "PATH"):
+                if not text and flags[name][1].metavar in ("DIR", "PATH"):
                     self.error(f"{token}: it is empty: is a variable unset?")
-                yield f"{flags[name][0]}={given}"
+                yield f"{flags[name][0]}={text}"
 
     def parse(self, argv: Iterable[str]) -> argparse.Namespace:
-        """The arguments by name; RolloutError `usage`, with what may have been meant, when one is wrong."""
+        """The arguments by name. RolloutError `usage` if one is wrong; it says what may have been meant."""
         try:
             return self.parse_intermixed_args(list(self.go_style(argv)))
         except UnreadableError as error:
@@ -62,18 +62,18 @@ class Parser(argparse.ArgumentParser):
 
 
 class Screen(argparse.HelpFormatter):
-    """A line for each flag, so that all of them fit a screen."""
+    """Help with one line for each flag, so that all of them fit on a screen."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=100)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        """`-n, --namespace NAME`, as Python 3.13 has it; before, the value stood behind each name."""
+        """`-n, --namespace NAME`, as Python 3.13 writes it; older ones repeat NAME after each spelling."""
         value = "" if not action.option_strings or action.nargs == 0 else f" {action.metavar}"
         return (", ".join(action.option_strings) or str(action.metavar)) + value
 
     def format_help(self) -> str:
-        """Without blank lines between the groups."""
+        """The help without blank lines between the groups."""
         head, *groups = super().format_help().split("\n\n")
         return "\n".join([head, *groups])
 
@@ -155,7 +155,7 @@ def describe_exits(zero: str, one: str = "", more: str = "") -> str:
 
 
 def refuse_contradictions(options: argparse.Namespace) -> None:
-    """RolloutError `usage` for flags of a cluster that are given with a replay, and the other way round."""
+    """RolloutError `usage` if a flag for a cluster comes with a replay, or the other way round."""
     if options.now is not None and not options.replay:
         raise RolloutError("usage", "--now goes with --replay FILE")
     if (options.record or options.dump) and options.replay:
@@ -166,7 +166,7 @@ def refuse_contradictions(options: argparse.Namespace) -> None:
 
 
 def collect_settings(options: argparse.Namespace) -> list[tuple[str, str]]:
-    """The parameters that the arguments set; a flag of its own wins over --set."""
+    """The parameters that the arguments set, in the order in which they win: --set first, then the flags of their own."""
     own = {"retry_limit": options.retry_limit, "pending_deadline": options.pending_deadline}
     own["ignore_secret_not_found"] = "true" if options.ignore_secret_not_found else None
     own["on_superseded"] = options.on_superseded

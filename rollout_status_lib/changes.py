@@ -20,7 +20,11 @@ from rollout_status_lib.values import format_value
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """From an earlier revision of a workload to the current one: all that it has kept, the earlier one's number, and both templates."""
+    """The step from an earlier revision of a workload to its current one.
+
+    `kept` are the objects in which the workload keeps its revisions; `number`, `before` and `after` are the earlier
+    revision's number and both templates.
+    """
 
     kept: tuple[Json, ...]
     number: int
@@ -29,7 +33,7 @@ class Change:
 
     @staticmethod
     def of(workload: Workload, revisions: Revisions, kept: Iterable[Json], functions: Functions) -> Change | None:
-        """From the newest revision with another template, if there are some, of those that still serve; None when there is none."""
+        """The step from the newest revision with another template; a revision that still serves is preferred. None without one."""
         owned = tuple(each for each in kept if str(get_field(get_controller(each), "uid")) == get_identity(workload.value))
         after = drop_field(revisions.current.evaluate(workload.value, functions), revisions.without)
         others = []
@@ -48,7 +52,7 @@ class Change:
 
 
 def describe_changes(change: Change, kinds: Mapping[str, Kind], makes: str, functions: Functions) -> Iterator[str]:
-    """A line for each difference, like `image app:v1 -> app:v2` or `env DB_URL added`. A part that is not alone is named."""
+    """A line for each difference, like `image app:v1 -> app:v2` or `env DB_URL added`. With several parts, the line names its part."""
     sides = (change.before, change.after)
     parts = [(kind, part) for kind in kinds.values() if kind.part_of == makes for part in kind.parts]
     found = [
@@ -72,25 +76,25 @@ def describe_changes(change: Change, kinds: Mapping[str, Kind], makes: str, func
 
 
 def get_shown(kind: Kind, sides: Iterable[Json], functions: Functions) -> list[Json]:
-    """What may be told of each of the values."""
+    """What a report may show of each of the values; secrets are not in it."""
     return [kind.shown.evaluate(side, functions) if kind.shown else None for side in sides]
 
 
 def index_by_name(entries: Json) -> dict[str, Json]:
-    """The entries of a list by their names; none where they have none, or one has that of another."""
+    """The entries of a list by their names; empty if an entry has no name, or two have the same."""
     names = [get_field(each, "name") for each in entries] if isinstance(entries, list) else []
     is_named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
     return dict(zip(names, entries, strict=True)) if is_named and names else {}
 
 
 def describe_differences(path: str, sides: Sequence[Json], shown: Sequence[Json]) -> Iterator[str]:
-    """A line for each field in which two values differ, null standing for none; what it was and is only where that is shown."""
+    """A line for each field in which two values differ; None stands for a missing one. Old and new value are in it if `shown` has them."""
     before, after = sides
     if before == after:
         return
     named = [index_by_name(side) for side in sides]
-    is_told_whole = None in sides and shown != [None, None]
-    if all(isinstance(each, dict) for each in (*sides, *shown) if each is not None) and not is_told_whole:
+    is_shown_whole = None in sides and shown != [None, None]
+    if all(isinstance(each, dict) for each in (*sides, *shown) if each is not None) and not is_shown_whole:
         for key in {key: None for each in (*shown, *sides) for key in each or ()}:
             below = [get_field(each, key) for each in sides], [get_field(each, key) for each in shown]
             yield from describe_differences(f"{path}.{key}" if path else key, *below)
@@ -100,8 +104,8 @@ def describe_differences(path: str, sides: Sequence[Json], shown: Sequence[Json]
                 yield f"{path} {name} {describe_change([side.get(name) for side in named])}"
     else:
         values = [format_value(drop_field(each, ())) for each in shown if each is not None]
-        told = f" {' -> '.join(values)}" if len(set(values)) > 1 else ""
-        yield f"{path}{told or f' {describe_change(sides)}'}{f': {values[0]}' if len(values) == 1 else ''}"
+        both = f" {' -> '.join(values)}" if len(set(values)) > 1 else ""
+        yield f"{path}{both or f' {describe_change(sides)}'}{f': {values[0]}' if len(values) == 1 else ''}"
 
 
 def describe_change(sides: Sequence[Json]) -> str:
@@ -109,8 +113,9 @@ def describe_change(sides: Sequence[Json]) -> str:
 
 
 def find_changes(workload: Workload, rules: Rules, snapshot: Snapshot, source: Source) -> tuple[dict[str, Json], list[Json]]:
-    """`changes` since an earlier revision and the `rollback` command that goes back to it, if there are any; and the
-    revisions that were read for it and are not in the snapshot.
+    """The fields `changes` (since an earlier revision) and `rollback` (the command that goes back to it) of a workload's entry.
+
+    Either is left out if there is nothing to say. The second value are the revisions that had to be read for it.
     """
     revisions, subject, functions = workload.kind.revisions, workload.subject, Functions(snapshot.at)
     if not revisions:

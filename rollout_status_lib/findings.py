@@ -15,49 +15,59 @@ from rollout_status_lib.subjects import Subject
 
 
 def get_key(kind: Kind, resource: Json) -> tuple[str, str, str]:
-    """What a workload is called: resource, namespace (empty for one that is in none) and name. One that is created anew has the same."""
+    """Resource, namespace (empty if it is in none) and name of a workload. If it is deleted and created again, it has the same key."""
     return (kind.resource, str(get_field(resource, "metadata", "namespace") or ""), get_name(resource))
+
+
+NO_PROGRESS = "not-progressing"  # the code of what waits too long and has none of its own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """A rule that holds for a subject; `verdict` is fail, wait, hold, ignore or note."""
+    """A rule whose state is present for a subject. `verdict` is fail, wait, hold, ignore or note."""
 
     rule: Rule
     subject: Subject
     verdict: str
     scope: Scope
+    idle: float | None = None  # seconds without progress, if that is why it fails
 
     @property
     def message(self) -> str:
-        return (self.scope.fill(self.rule.message) or self.rule.id) + self.scope.fill(self.subject.blocked)
+        sentence = (self.scope.fill(self.rule.message) or self.rule.id) + self.scope.fill(self.subject.blocked)
+        if self.idle is None:
+            return sentence
+        workload = self.subject.workload
+        return (
+            f'{get_field(workload, "kind")} "{get_name(workload)}" is not progressing: nothing has changed for {self.idle:.0f}s. {sentence}'
+        )
 
     def code(self, codes: Mapping[str, Code]) -> Code | None:
-        """The rule's code, None when it has none; RolloutError `invalid-rules` when it computes an unknown one."""
-        name = self.scope.fill(self.rule.code)
+        """The rule's code; None if it has none. RolloutError `invalid-rules` if it computes one that does not exist."""
+        name = self.scope.fill(self.rule.code) or ("" if self.idle is None else NO_PROGRESS)
         code = find_code(codes, name)
         if name and not code:
             raise RolloutError("invalid-rules", f"{self.rule.where}: no code {name}{suggest(name, codes)}")
         return code
 
     def order(self, codes: Mapping[str, Code]) -> tuple[Json, ...]:
-        """Causes before symptoms, then from the containers up to the workload, init containers first."""
+        """What findings are sorted by: causes before symptoms, containers before their owners, init containers first."""
         code, depth = self.code(codes), len(self.subject.lineage)
         return (code.rank if code else len(codes), -depth if depth > 1 else 0, not get_field(self.subject.value, "init"))
 
     def group(self) -> tuple[str, ...]:
-        """Failures with the same group are one entry of a result: rule, workload and name of the part."""
+        """Rule, workload and name of the part: failures that share them are one entry of the result."""
         return (self.rule.id, get_identity(self.subject.workload), *self.subject.part.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workload:
-    """A workload as judged; `status` is ready, waiting, failed or ignored, and its findings are in order."""
+    """A judged workload. `status` is ready, waiting, failed or ignored; the most important finding is the first."""
 
     subject: Subject
     status: str
     findings: tuple[Finding, ...]
-    others: tuple[Finding, ...]  # those that say nothing of its status: notes, and what is ignored
+    others: tuple[Finding, ...]  # that do not change its status: notes, and what is ignored
 
     @property
     def kind(self) -> Kind:
@@ -77,24 +87,24 @@ class Workload:
 
     @property
     def sentence(self) -> str:
-        """The first of its findings, or what it is."""
+        """The message of its first finding; without findings its status in words."""
         return self.findings[0].message if self.findings else "successfully rolled out" if self.status == "ready" else self.status
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is known at one moment."""
+    """The verdict on one snapshot."""
 
     at: float
     workloads: tuple[Workload, ...]
-    failures: tuple[tuple[Finding, ...], ...]  # each entry of the result with all its findings, in order
-    missing: tuple[str, ...]  # a sentence for each workload that should be there and is not
-    awaited: tuple[str, ...]  # a sentence for each thing that may still come
+    failures: tuple[tuple[Finding, ...], ...]  # the findings of each error of the result, the most important error first
+    missing: tuple[str, ...]  # a message for each workload that should exist and does not
+    awaited: tuple[str, ...]  # a message for each thing that may still appear
     notes: tuple[str, ...]
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing to judge."""
+        """True if there is nothing to judge, and nothing to wait for either."""
         return not (self.missing or self.awaited) and all(workload.status == "ignored" for workload in self.workloads)
 
     @property
@@ -116,9 +126,9 @@ def group_failures(workloads: Iterable[Workload], codes: Mapping[str, Code]) -> 
 
 
 def find_missing_containers(workloads: Iterable[Workload], expected: Iterable[Json], functions: Functions) -> list[str]:
-    """A message for each container that --expect-image names and none of the workloads has; none where nothing is judged."""
+    """A message for each container that --expect-image names and none of the workloads has; it says which they have."""
     judged = [workload for workload in workloads if workload.status != "ignored"]
-    runs = [each.kind.runs.evaluate(each.value, functions) or () for each in judged if each.kind.runs]
-    names = [name for each in runs for name in each]
-    missing = [pair for pair in expected if judged and pair["name"] not in names]
-    return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}' for pair in missing]
+    runs = [name for each in judged if each.kind.runs for name in each.kind.runs.evaluate(each.value, functions) or ()]
+    there = f"there is {', '.join(dict.fromkeys(map(str, runs)))}" if runs else "none is there"
+    missing = [pair for pair in expected if judged and pair["name"] not in runs]
+    return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}; {there}' for pair in missing]

@@ -19,18 +19,18 @@ def complain(sentence: str) -> None:
 
 
 class Progress:
-    """Lines on stderr: when something changes, and every 30 s what has been waited for the longest."""
+    """Prints a line on stderr when something changes, and every 30 s what has been waited for longest."""
 
     HEARTBEAT = 30.0  # seconds
-    is_told = False  # whether people read the result elsewhere, at the same place
+    is_told = False  # True if people read the result on stdout, at the same place
 
     def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         self.stream, self.quiet = stream, quiet
-        self.said: dict[Json, tuple[str, float]] = {}  # of what -> the sentence, and since when it is true
+        self.said: dict[Json, tuple[str, float]] = {}  # topic -> the last line about it, and since when it is true
         self.started = self.spoke = -1.0
 
     def show(self, judgement: Judgement) -> None:
-        """Says what has changed with a judgement."""
+        """Says what a judgement has changed."""
         several = len({workload.key[1] for workload in judgement.workloads}) > 1
         waiting = []
         # once one has failed, nobody waits for the others any more
@@ -47,13 +47,13 @@ class Progress:
             self.say(judgement.at, f"still waiting, for {judgement.at - since:.0f}s now: {line}")
 
     def trouble(self, at: float, sentence: str) -> None:
-        """Says that a call failed and is tried again."""
+        """Says that a call has failed and is tried again."""
         if self.spoke >= 0 and at - self.spoke >= self.HEARTBEAT:
             self.said.pop("call", None)
         self.say_new(at, "call", f"trying again: {sentence}")
 
     def say_new(self, at: float, about: Json, line: str) -> None:
-        """Says a line unless it is the one that was said of this last."""
+        """Says a line about a topic, unless it is the last one that was said about it."""
         if self.said.get(about, ("", 0.0))[0] != line:
             self.said[about] = (line, at)
             self.say(at, line)
@@ -70,11 +70,11 @@ class Progress:
                 print("\n".join(lines), file=self.stream, flush=True)
 
     def start(self) -> None:
-        """Polls begin."""
+        """Called when polling begins."""
 
     def stop(self) -> None:
-        """They have ended."""
+        """Called when polling has ended."""
 
     def conclude(self, _result: Mapping[str, Json]) -> list[str]:
-        """Shows the result, if that is for its reader; a sentence for each thing that went wrong with it."""
+        """Shows the result, if its reader wants that. Returns a sentence for each thing that went wrong."""
         return []

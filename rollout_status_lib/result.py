@@ -29,7 +29,7 @@ def make_document(
 
 
 def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[str, Json]:
-    """A workload in the result, with all that it waits for: what several pods wait for is one sentence."""
+    """A workload's entry: its status and what it waits for. What several pods wait for is one sentence."""
     code = workload.findings[0].code(codes) if workload.status == "waiting" else None
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in workload.findings:
@@ -46,7 +46,7 @@ def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[s
 
 
 def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: Source) -> dict[str, Json]:
-    """The entry of a result for findings that are one failure. A log that cannot be read becomes a note."""
+    """The entry of one error, of which all these findings are. Reads the log if the rule wants one."""
     first = findings[0]
     code, subject = first.code(codes), first.subject
     assert code  # a rule that can fail has one
@@ -57,18 +57,22 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
     entry |= {"resource": {**make_reference(subject.holder), **subject.part}, "count": len(findings)}
     if first.scope.seen_events:
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
-    hint = add_kubectl_flags(first.scope.fill(first.rule.hint), source.flags)
+    hint = first.scope.fill(first.rule.hint)
+    if not hint and first.idle is not None:  # a rule that only waits may have none
+        space = get_field(subject.holder, "metadata", "namespace")
+        hint = f"kubectl {f'-n {space} ' if space else ''}describe {get_field(subject.holder, 'kind')} {get_name(subject.holder)}"
+    hint = add_kubectl_flags(hint, source.flags)
     return entry | ({"hint": hint} if hint else {})
 
 
 def make_event_entry(event: Json) -> dict[str, Json]:
-    """An event in the result."""
+    """An event's entry."""
     texts = {key: event[key] if event[key] is None else str(event[key]) for key in ("reason", "message", "lastSeen")}
     return {**texts, "count": event["count"] if type(event["count"]) is int else 1}
 
 
 def read_log(finding: Finding, source: Source) -> str | None:
-    """The end of the log of the run that failed; None, and a note, when it cannot be read."""
+    """The end of the log of the container run that failed: at most LOG_LINES and LOG_BYTES. None, and a note, if it cannot be read."""
     subject = finding.subject
     path = subject.kind.previous_log
     previous = path is not None and is_true(path.evaluate(subject.value, finding.scope.functions))

@@ -17,38 +17,38 @@ from rollout_status_lib.subjects import Lineage
 
 
 class Reads:
-    """What is read of the roots that are not an object's own."""
+    """Which values expressions have read outside of a subject itself: as long as they are the same, so is the judgement."""
 
     ROOTS = ("workload", "params", "applied", "time")
     __slots__ = ("names", "values")
 
     def __init__(self, owners: Lineage) -> None:
         self.names = {*Reads.ROOTS, *(name for name, _ in owners)}
-        self.values: dict[tuple[str, ...], Json] = {}  # by their paths
+        self.values: dict[tuple[str, ...], Json] = {}  # path -> value
 
     def are_same(self, roots: Mapping[str, Json]) -> bool:
-        """Whether all of it would be the same now."""
+        """True if each of these values is the same now."""
         return all(get_field(roots, *path) == value for path, value in self.values.items())
 
 
 class View:
-    """What rules may see of a subject, and what they have seen: what was worked out for one of them is there for the next."""
+    """What all rules about a subject share: the roots that they see, and the values of their `let` that were worked out already."""
 
     __slots__ = ("lets", "reads", "roots")
 
     def __init__(self, roots: dict[str, Json], reads: Reads | None = None) -> None:
         self.roots, self.reads = roots, reads
-        self.lets: dict[Expression, Json] = {}  # the values of those that are the same for all rules
+        self.lets: dict[Expression, Json] = {}  # only of those that give the same for all rules
 
 
 class Scope(Roots):
-    """What the expressions of a rule see of a subject: the names at their root."""
+    """What the expressions of one rule see of a subject: the names at their root."""
 
     __slots__ = ("events_of", "functions", "lets", "roots", "rule", "seen_events", "view")
 
     def __init__(self, view: View, rule: Rule, functions: Functions) -> None:
         self.view, self.roots, self.rule, self.lets, self.functions = view, view.roots, rule, rule.let, functions
-        self.events_of: Callable[[], Json] | None = None  # set once the rule's state is present: it makes them worth fetching
+        self.events_of: Callable[[], Json] | None = None  # set once the rule's state is present: only then are events worth a call
         self.seen_events: Json = None
 
     def at(self, name: str, path: tuple[str, ...]) -> Json:
@@ -75,7 +75,7 @@ class Scope(Roots):
             if expression not in self.view.lets:
                 self.view.lets[expression] = self.evaluate(expression)
             return self.view.lets[expression]
-        # out of the way while it is evaluated: one that names itself means the root behind it
+        # out of the way while it is evaluated: a `let` that names itself means the root of that name
         self.lets = {other: each for other, each in self.lets.items() if other != name}
         value = self.evaluate(expression)
         self.roots = {**self.roots, name: value}
@@ -94,7 +94,7 @@ class Scope(Roots):
         return expression.evaluate(self, self.functions)
 
     def holds(self, expression: Expression | None) -> bool:
-        """Whether the expression is there and true."""
+        """True if there is an expression, and it is true."""
         return expression is not None and is_true(self.evaluate(expression))
 
     def fill(self, template: Template | None) -> str:

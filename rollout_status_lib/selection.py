@@ -19,23 +19,24 @@ from rollout_status_lib.source import Source
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """A workload that is named; no namespace stands for any that is looked at. `manifest` is what a manifest, or what
-    `kubectl apply` printed, has of it; null when it is named by the command line.
+    """A workload that is named. No namespace means any that is looked at.
+
+    `manifest` is the object in a manifest or in what `kubectl apply` printed; None if the command line names the workload.
     """
 
     kind: Kind
     namespace: str
     name: str
     manifest: Json = None
-    printed: bool = False  # by kubectl apply
+    printed: bool = False  # True if `kubectl apply` printed it
 
     @property
     def applied(self) -> Json:
-        """What was applied, with the uid and the generation that it got; null when nobody knows."""
+        """What was applied, with the uid and generation that the API server gave it; None if that is not known."""
         return self.manifest if self.printed and get_field(self.manifest, "metadata", "uid") is not None else None
 
     def is_key(self, key: tuple[str, str, str]) -> bool:
-        """Whether it is the workload with that kind, namespace and name."""
+        """True if it is the workload with this key: resource, namespace, name."""
         return (self.kind.resource, self.name) == (key[0], key[2]) and self.namespace in ("", key[1])
 
     @property
@@ -45,18 +46,18 @@ class Target:
 
 @dataclass(slots=True, eq=False)
 class Selection:
-    """Which workloads are judged: those that are named, or all of the kinds. No namespace stands for the context's."""
+    """Which workloads are judged: the named ones, or all of these kinds. No namespace means the context's."""
 
     kinds: tuple[Kind, ...]
-    targets: tuple[Target, ...] | None  # None: all; those of manifests are known once the manifests are read
-    manifests: tuple[str, ...]  # arguments with which kubectl reads them
+    targets: tuple[Target, ...] | None  # None: all; with -f and -k they are known once the manifests are read
+    manifests: tuple[str, ...]  # the arguments with which kubectl reads them: -f FILE, -k DIR
     namespaces: tuple[str, ...]
     everywhere: bool
     selector: str
-    by_default: bool  # nobody asked for these kinds
+    by_default: bool  # True if nobody asked for these kinds
 
     def take(self, rules: Rules, objects: Collection[Json], *, printed: bool) -> list[str]:
-        """Chooses the workloads among the objects of manifests, or those that kubectl apply printed; a note when others are passed over."""
+        """Chooses the workloads among the objects of manifests, or of what `kubectl apply` printed. Others are left out, with a note."""
         targets: dict[tuple[str, str, str], Target] = {}
         passed = []
         for each in objects:
@@ -82,14 +83,16 @@ class Selection:
         return [f"{len(passed)} of {len(objects)} objects are passed over, being no workloads to judge: {kinds}"] if passed else []
 
     def take_recorded(self, rules: Rules, objects: Collection[Json]) -> None:
-        """Chooses what a recorded run had chosen by manifests; what it did not know of an object is not in it."""
+        """Chooses what the recorded run chose by its manifests."""
         self.kinds = tuple(
             dict.fromkeys(kind for each in objects if (kind := rules.find_kind(each) or rules.find_kind_by_word(each["kind"])))
         )
         self.take(rules, objects, printed=True)
 
     def wants(self, kind: Kind, resource: Json, owner: Kind | None) -> bool:
-        """Whether an object is a workload to judge: what is judged with its owner, or has one of which nothing is, is none but by name."""
+        """True if the object is judged by itself. One that is judged as part of its owner, or whose owner is never judged, counts only
+        when it is named.
+        """
         if self.targets is not None:
             return self.target(kind, resource) is not None
         return kind in self.kinds and (owner is None or (owner.waits and kind.name not in owner.owns))
@@ -99,7 +102,7 @@ class Selection:
         return next((target for target in self.targets or () if target.is_key(key)), None)
 
     def nothing_found(self, namespace: str) -> str:
-        """What to say when there is nothing to judge; `namespace` is the context's."""
+        """What to say if there is nothing to judge. `namespace` is the context's."""
         if self.manifests:
             return "Nothing of what the manifests hold is a workload to judge"
         if self.targets is not None:
@@ -116,7 +119,7 @@ class Selection:
 
 
 def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
-    """What the arguments choose; RolloutError `usage` when they contradict each other, or name an unknown kind."""
+    """What the arguments choose. RolloutError `usage` if they contradict each other, or name an unknown kind."""
     words = split_kinds(options)
     manifests = [("-f", name) for name in options.filename] + ([("-k", options.kustomize)] if options.kustomize else [])
     if options.names and (words or options.selector or manifests):
@@ -152,12 +155,12 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
 
 
 def is_judged_when_applied(rules: Rules, kind: Kind) -> bool:
-    """Whether objects of manifests are workloads by their kind alone."""
+    """True if objects of this kind are judged when they are in manifests and nobody asks for kinds."""
     return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.files.packed
 
 
 def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection, source: Source) -> list[str]:
-    """Chooses what was applied, read from the pipe; in a replay from the files too, since no kubectl is asked then. Returns notes."""
+    """Chooses what the pipe (`-f -`) says was applied. In a replay there is no kubectl, so other files are read here too. Returns notes."""
     if options.replay:
         words = {word: rules.undeclared[word] for word in source.words if word in rules.undeclared}
         rules.kinds_of_objects.update((tuple(source.words[word]), kind) for word, kind in words.items())

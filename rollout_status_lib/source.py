@@ -16,18 +16,18 @@ class Snapshot:
 
     at: float  # seconds since 1970
     objects: tuple[Json, ...]  # as `kubectl get -o json` shows them
-    chosen: frozenset[str] | None  # identities of those that the selector matches; None: nobody knows, so all
-    events: Callable[[str], list[Json] | None]  # those of a namespace; None: they cannot be read
+    chosen: frozenset[str] | None  # identities of the workloads that the selector matches; None: it was not applied, all count
+    events: Callable[[str], list[Json] | None]  # namespace -> its events; None: they cannot be read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Poll:
-    """A snapshot, or the calls that failed: {verb, resource, namespace, exit, stderr, optional} each."""
+    """A snapshot, or the kubectl calls that failed instead: {verb, resource, namespace, exit, stderr, optional} each."""
 
     at: float
     snapshot: Snapshot | None
     calls: tuple[Json, ...] = ()
-    again: bool = False  # the poll before once more, as time has passed
+    again: bool = False  # the poll before, judged again because time has passed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +75,7 @@ class Source(Protocol):
 
 
 def name_log(pod: str, container: str, *, previous: bool) -> str:
-    """What a recording calls a log."""
+    """The name of a log in a recording."""
     return f"{pod}/{container}{'/previous' if previous else ''}"
 
 

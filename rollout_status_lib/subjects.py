@@ -14,21 +14,21 @@ from rollout_status_lib.objects import drop_field, fill_zero, get_controller, ge
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.source import Snapshot
 
-Lineage = tuple[tuple[str, Json], ...]  # kind's name and value of each owner, from the workload down
+Lineage = tuple[tuple[str, Json], ...]  # name of the kind and object, from the workload down to the subject itself
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """What rules speak about: an object of a declared kind, or a part of one, with all that it owns."""
+    """What a rule speaks about: an object of a declared kind, or a part of one (a container), and what it owns."""
 
     kind: Kind
     value: Json
-    key: str  # tells it from all other subjects, in this snapshot and in the next
-    lineage: Lineage  # itself included
-    owned: tuple[Json, ...]  # directly, of the current revision
-    old: tuple[Json, ...]  # all that is below it and of other revisions
+    key: str  # the same in the next snapshot, and different from that of every other subject
+    lineage: Lineage
+    owned: tuple[Json, ...]  # what it owns directly, of the current revision
+    old: tuple[Json, ...]  # everything below it that belongs to other revisions
     children: tuple[Subject, ...]
-    blocked: Template | None  # what messages about it have at their end
+    blocked: Template | None  # the end of messages about it, if it is judged only because it blocks an update
 
     @property
     def workload(self) -> Json:
@@ -36,28 +36,28 @@ class Subject:
 
     @property
     def holder(self) -> Json:
-        """The object itself, or the one that it is a part of."""
+        """The object itself; for a part, the object that it is a part of."""
         return self.lineage[-2][1] if self.kind.part_of else self.value
 
     @property
     def part(self) -> dict[str, str]:
-        """Kind and name of a part: {"container": "main"}; empty for an object."""
+        """For a part its kind and name, like {"container": "main"}; empty for an object."""
         return {self.kind.name: str(get_field(self.value, "name"))} if self.kind.part_of else {}
 
 
-def is_same_lineage(known: Lineage, above: Lineage) -> bool:
-    """Whether a subject's owners are the very same objects."""
-    return len(known) == len(above) + 1 and all(one is other for (_, one), (_, other) in zip(known, above, strict=False))
+def has_owners(lineage: Lineage, owners: Lineage) -> bool:
+    """True if a subject with this lineage has these very owners: the same objects, not equal ones."""
+    return len(lineage) == len(owners) + 1 and all(one is other for (_, one), (_, other) in zip(lineage, owners, strict=False))
 
 
 class Tree:
-    """Builds the subjects of a snapshot: each workload with what it owns in its current revision."""
+    """Builds the subjects of a snapshot: each workload with what it owns, of its current revision and of others."""
 
     def __init__(self, rules: Rules, snapshot: Snapshot, functions: Functions, before: Mapping[str, tuple[Json, Subject]]) -> None:
         self.kinds, self.functions = rules.kinds, functions
-        self.before = before  # the subjects of the snapshot before, with the objects that they were grown from
+        self.before = before  # key -> object and subject of the snapshot before: what has not changed is not built anew
         self.grown: dict[str, tuple[Json, Subject]] = {}
-        self.part_kinds: dict[str, list[Kind]] = {}  # kind -> those of its parts
+        self.part_kinds: dict[str, list[Kind]] = {}  # name of a kind -> the kinds of its parts
         for each in rules.kinds.values():
             self.part_kinds.setdefault(each.part_of, []).append(each)
         self.owned: dict[str, list[tuple[Kind, Json]]] = {}
@@ -67,10 +67,13 @@ class Tree:
                 self.owned.setdefault(str(get_field(controller, "uid")), []).append((kind, resource))
 
     def grow(self, kind: Kind, resource: Json, above: Lineage = (), blocked: Template | None = None) -> Subject:
-        """The subject with all below it. An object that owns itself, as only one written by hand does, is not below itself."""
+        """The subject of an object, with everything below it.
+
+        An object that owns itself is not below itself; only a recording that was written by hand has one.
+        """
         key = get_identity(resource)
         same, before = self.before.get(key, (None, None))
-        if before and same is resource and not kind.owns and before.blocked is blocked and is_same_lineage(before.lineage, above):
+        if before and same is resource and not kind.owns and before.blocked is blocked and has_owners(before.lineage, above):
             self.grown[key] = (resource, before)
             return before
         value = before.value if before and same is resource else functools.reduce(fill_zero, kind.zero, resource)
@@ -90,14 +93,14 @@ class Tree:
         return subject
 
     def revisions(self, kind: Kind, value: Json) -> tuple[list[tuple[Kind, Json]], list[tuple[Kind, Json]]]:
-        """What an object owns directly, each with its kind: that of its current revision, and that of other revisions."""
+        """What an object owns directly, each with its kind: first of its current revision, then of other revisions."""
         children = [(child, entry) for child, entry in self.owned.get(get_identity(value), ()) if child.name in kind.owns]
         parent = {**value, "owned": [entry for _, entry in children]}
         for way in kind.current:
             wanted = drop_field(way.of_parent.evaluate(parent, self.functions), way.without)
             if wanted not in (None, {}):
                 same = [(child, entry) for child, entry in children if child.name == way.child and self.is_same(way, entry, wanted)]
-                current = same[:1] if self.kinds[way.child].owns else same  # of equal controllers the oldest, as the API does
+                current = same[:1] if self.kinds[way.child].owns else same  # of equal controllers the oldest counts, as for the API server
                 return current, [each for each in children if all(each[1] is not chosen for _, chosen in current)]
         return ([], children) if kind.current else (children, [])
 
@@ -105,14 +108,14 @@ class Tree:
         return bool(drop_field(way.of_child.evaluate(child, self.functions), way.without) == wanted)
 
     def all_below(self, value: Json, seen: set[str]) -> Iterator[Json]:
-        """The object and all below it, of any revision."""
+        """The object and everything below it, of any revision."""
         if get_identity(value) not in seen:
             yield value
             for _, entry in self.owned.get(get_identity(value), ()):
                 yield from self.all_below(entry, {*seen, get_identity(value)})
 
     def parts(self, kind: Kind, value: Json, lineage: Lineage, blocked: Template | None) -> Iterator[Subject]:
-        """The parts of an object: their specs with their statuses beside them; of equal fields the spec's."""
+        """The parts of an object. A part is its spec and its status in one; where both have a field, the spec's counts."""
         for part_kind in self.part_kinds.get(kind.name, ()):
             for part in part_kind.parts:
                 statuses = self.members(part.status, value)
@@ -124,14 +127,14 @@ class Tree:
                     yield Subject(part_kind, whole, key, (*lineage, (part_kind.name, whole)), (), (), (), blocked)
 
     def members(self, path: Expression, value: Json) -> list[dict[str, Json]]:
-        """The objects in the list at a path; an empty one for what is no object, so that it is missed and waited for."""
+        """The objects in the list at a path. What is no object becomes an empty one, so that it is missed and waited for."""
         found = path.evaluate(value, self.functions)
         members = [] if found is None else found if isinstance(found, list) else [found]
         return [each if isinstance(each, dict) else {} for each in members]
 
 
 def is_about(event: Json, subject: Subject) -> bool:
-    """Whether an event is about the subject; one about a part names it in its field path."""
+    """True if an event is about the subject. An event about a part names the part in its field path."""
     path = str(get_field(event, "involvedObject", "fieldPath"))
     return get_field(event, "involvedObject", "uid") == get_field(subject.holder, "metadata", "uid") and all(
         path.endswith(f"{{{name}}}") for name in subject.part.values()
@@ -139,7 +142,7 @@ def is_about(event: Json, subject: Subject) -> bool:
 
 
 def walk_subjects(subject: Subject) -> Iterator[Subject]:
-    """A subject and all below it."""
+    """A subject and everything below it."""
     yield subject
     for child in subject.children:
         yield from walk_subjects(child)

@@ -17,10 +17,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import FIXTURES, SCHEMA
+from conftest import CASES, FIXTURES, SCHEMA
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from test_deleted_keys import CASES, Case, rules
+from test_deleted_keys import Case, rules
 
 import rollout_status
 from rollout_status_lib.values import format_timestamp
@@ -119,7 +119,7 @@ def check(result: dict[str, Any], exit_code: int, *, implausible: bool) -> None:
 def test_changed_values(folder: Path, data: st.DataObject) -> None:
     scene = data.draw(st.sampled_from(ALONE).map(scenes).filter(bool).flatmap(st.sampled_from))
     place = st.sampled_from(scene.read) | st.sampled_from(scene.every)
-    changes = data.draw(st.lists(st.tuples(place, st.sampled_from(VALUES)), min_size=1, max_size=3))
+    changes = data.draw(st.lists(st.tuples(place, st.sampled_from(VALUES)), min_size=1, max_size=3, unique_by=lambda each: each[0]))
     objects = copy.deepcopy(scene.objects)
     implausible = [change(objects, *where, value) for where, value in changes]
     result, exit_code = ended(scene, objects, folder)

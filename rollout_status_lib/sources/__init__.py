@@ -1,4 +1,4 @@
-"""Where polls come from: a cluster or a recording. What stands beside them in this folder is about one of the two."""
+"""Where polls come from, one of them for each run, and what stands beside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rollout_status_lib.source import Source
 
 
 def open_source(options: argparse.Namespace, rules: Rules, selection: Selection) -> Source:
-    """The source of polls that the arguments name."""
+    """The source of the polls that the arguments name."""
     if options.replay:
         from rollout_status_lib.sources.replay import Replay  # noqa: PLC0415, each run needs one of them
 

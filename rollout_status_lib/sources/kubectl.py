@@ -22,22 +22,22 @@ from rollout_status_lib.interrupts import INTERRUPTS
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a kubectl call gave; its exit code is negative when a signal ended it."""
+    """The answer to a kubectl call. The exit code is negative if a signal ended it."""
 
     exit: int
     stdout: str
-    stderr: str  # without what client-go logs
-    log: str = ""  # that
-    killed: bool = False  # since its time was up
-    asked: float = 0.0  # time.monotonic()
+    stderr: str  # kubectl's own words
+    log: str = ""  # all of stderr, with what client-go logs
+    killed: bool = False  # True if it took too long
+    asked: float = 0.0  # time.monotonic() when it was started, and when it had ended
     answered: float = 0.0
 
 
 class Kubectl:
     """Runs kubectl: without stdin, in a session of its own, and killed with all its processes when its time is up."""
 
-    LEAST = 1.0  # seconds that a call has, also at the end of --timeout
-    EXTRA = 5.0  # seconds beyond --request-timeout, which does not bound a credential plugin
+    LEAST = 1.0  # seconds that each call gets, even when --timeout is nearly up
+    EXTRA = 5.0  # seconds after --request-timeout until a call is killed: that flag does not bound a credential plugin
 
     def __init__(self, options: argparse.Namespace) -> None:
         import sh  # noqa: PLC0415, only here: it takes 70 ms, and a replay does without it
@@ -48,15 +48,15 @@ class Kubectl:
             hint = "install kubectl, or say where it is: --kubectl PATH"
             raise RolloutError("kubectl-not-found", f"There is no program {options.kubectl}", hint=hint) from None
         self.limit: float = options.request_timeout
-        self.end = float("inf")  # no call lasts longer: time.monotonic() when --timeout is up
-        # In a pod kubectl takes the account of the pod only without such a flag (kubernetes/kubernetes#93474): a kill alone ends its calls
+        self.end = float("inf")  # time.monotonic() when --timeout is up: no call lasts longer
+        # With such a flag kubectl does not use a pod's own service account (kubernetes/kubernetes#93474): there, a kill alone ends calls
         bound = "" if "KUBERNETES_SERVICE_HOST" in os.environ else f"{self.limit:g}s"
         flags = {"context": options.context, "kubeconfig": options.kubeconfig, "request-timeout": bound}
         self.flags = [f"--{flag}={value}" for flag, value in flags.items() if value]
         self.not_started = (sh.ForkException, OSError)
 
     def start(self, *arguments: str, **options: Any) -> Any:
-        """The process of sh that runs kubectl; UnreadableError when it cannot be started."""
+        """Starts kubectl and returns the process of `sh`; UnreadableError if it cannot be started."""
         known: dict[str, Any] = {"_tty_out": False, "_bg": True, "_bg_exc": False, "_new_session": True, "_ok_code": range(-128, 256)}
         try:
             with Path(os.devnull).open("rb") as nothing:
@@ -66,12 +66,12 @@ class Kubectl:
 
     @staticmethod
     def kill(process: Any) -> None:
-        """Ends a process with all that it has started, unless it has ended."""
+        """Kills a process and everything that it has started. Does nothing if it has ended."""
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
     def run(self, *calls: Sequence[str], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
-        """The answers to calls that run at the same time, in their order; what is to be done `meanwhile` is done."""
+        """Runs calls side by side and returns their answers in order. `meanwhile` is called once while they run."""
         running: list[Started] = []
         try:
             for arguments in calls:
@@ -87,7 +87,7 @@ class Kubectl:
 class Started:
     """A kubectl call that has been started."""
 
-    # It ends before Go's garbage collector would pay: a list takes a sixth less without, and more memory, but hardly more than this
+    # A call is over before Go's garbage collector pays off: without it a list takes a sixth less time, and hardly more memory than this
     LEAN = MappingProxyType({"GOGC": "off", "GOMEMLIMIT": "256MiB"})
 
     def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
@@ -104,7 +104,7 @@ class Started:
             self.problem = str(error)
 
     def answer(self) -> Answer:
-        """What it gave, once it has ended or was killed."""
+        """Waits until it has ended or was killed, and returns its answer."""
         if self.process is None:
             return Answer(127, "", self.problem)
         timer = threading.Timer(max(0.0, self.started + self.limit - time.monotonic()), self.time_is_up)
@@ -133,9 +133,9 @@ class Started:
 
 
 class Clock:
-    """The cluster's time: that of this machine when the run began, corrected if it is wrong. Later jumps do not matter."""
+    """The cluster's time: this machine's when the run began, corrected if it is wrong. Later jumps do not matter."""
 
-    SLACK = 2.0  # seconds; the cluster tells whole ones
+    SLACK = 2.0  # seconds that both clocks may differ: the cluster tells whole seconds
     DATE = re.compile(r"\bDate: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT)")
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ class Clock:
         return round(time.monotonic() + self.offset, 3)
 
     def correct(self, answer: Answer) -> str:
-        """Takes over the time in the Date header of an answer, as `kubectl -v=8` shows it; a note when it is another than ours."""
+        """Corrects the clock by the Date header of an answer, which `kubectl -v=8` shows. Returns a note if ours was wrong."""
         self.is_unknown = bool(answer.exit)
         said = self.DATE.search(answer.log)
         if not said:
@@ -156,17 +156,17 @@ class Clock:
 
         date = email.utils.parsedate_to_datetime(said[1]).timestamp() + 0.5
         skew = date - self.offset - (answer.asked + answer.answered) / 2
-        if abs(skew) <= self.SLACK + (answer.answered - answer.asked) / 2:  # it was written at any time between
+        if abs(skew) <= self.SLACK + (answer.answered - answer.asked) / 2:  # the header was written at some time in between
             return ""
         self.offset += skew
         return f"this machine's clock is {abs(skew):.0f}s {'behind' if skew > 0 else 'ahead of'} the cluster's, which counts"
 
 
-# What client-go logs beside kubectl's own words: what it does, and errors
+# Lines that client-go logs among kubectl's own words: information, and errors
 INFOS, ERRORS = (re.compile(rf"^[{letters}]\d{{4}} .*\n?(?:[\t ].*\n?)*", re.MULTILINE) for letters in ("I", "EW"))
 
 
 def extract_kubectl_words(log: str) -> str:
-    """What kubectl itself says; where that is nothing, the errors that client-go logs."""
+    """What kubectl itself says. If that is nothing, the errors that client-go logs."""
     said = INFOS.sub("", log).strip()
     return ERRORS.sub("", said).strip() or said

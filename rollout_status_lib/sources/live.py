@@ -23,10 +23,10 @@ from rollout_status_lib.sources.watches import Bell
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A list to ask kubectl for. With the `path` of an API it is that one's answer, which kubectl neither decodes nor prints anew."""
+    """A list to ask kubectl for. With a `path` the API's own answer is read, which kubectl neither decodes nor formats: that is faster."""
 
     resources: tuple[str, ...]
-    workloads: frozenset[str]  # those of the resources that are listed for the workloads among them
+    workloads: frozenset[str]  # the resources among them that are listed because workloads are of this kind
     where: tuple[str, ...]
     selector: tuple[str, ...] = ()
     path: str = ""
@@ -42,17 +42,17 @@ Found = tuple[Request, tuple[Json, ...]]
 
 
 def build_api_path(version: str, namespace: str, plural: str) -> str:
-    """Where the API server has a resource: of an apiVersion, in a namespace or (empty) in all or none."""
+    """The path of a resource in the API. An empty namespace means all namespaces, or that the resource is in none."""
     return f"/{'apis' if '/' in version else 'api'}/{version}{f'/namespaces/{namespace}' if namespace else ''}/{plural}"
 
 
 class Live:
-    """The polls of a cluster: at once when something changes that is watched, and else with pauses that grow to the interval."""
+    """A Source that asks a cluster: at once when a watch hears a change, otherwise with pauses that grow up to --interval."""
 
-    FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds, and how much longer each further pause is
-    IDLE = 30.0  # seconds between polls while all that could change is watched
-    GAP, LONGEST_GAP = 0.1, 0.5  # seconds between two polls while there is news without end
-    TICK = 0.5  # seconds after which time alone may have changed the verdict
+    FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds of the first pause, and how much longer each further one is
+    IDLE = 30.0  # seconds between polls while everything that could change is watched
+    GAP, LONGEST_GAP = 0.1, 0.5  # seconds between two polls while there is always news
+    TICK = 0.5  # seconds after which the same snapshot is judged again, since time alone may bring a verdict
 
     def __init__(self, options: argparse.Namespace, rules: Rules, selection: Selection) -> None:
         self.options, self.rules, self.selection = options, rules, selection
@@ -63,17 +63,17 @@ class Live:
         self.words: Mapping[str, Json] = {}
         self.notes: list[str] = []
         self.warnings: list[str] = []  # what kubectl says beside its answers
-        self.logs: dict[str, str] = {}  # those that were read, as a recording names them
-        self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" for where kubectl looks by itself
-        self.known: dict[str, Json] = {}  # the objects of the last poll
-        self.spaces: dict[str, str] = {}  # where kubectl looks by itself -> the namespace that this is
-        self.with_events: set[str] = set()  # namespaces of which the events were read
+        self.logs: dict[str, str] = {}  # name in a recording -> log that was read
+        self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" is the namespace in which kubectl looks by itself
+        self.last: dict[str, Json] = {}  # identity -> object of the last poll
+        self.spaces: dict[str, str] = {}  # "" -> the namespace in which kubectl looks by itself, once it is known
+        self.with_events: set[str] = set()  # namespaces whose events were read
         flags = {"context": options.context, "kubeconfig": options.kubeconfig}
-        self.flags = " ".join(f"--{flag}={shlex.quote(value)}" for flag, value in flags.items() if value)  # in commands for people
+        self.flags = " ".join(f"--{flag}={shlex.quote(value)}" for flag, value in flags.items() if value)  # for commands that people paste
         self.kept = functools.cache(self.read_kept)
 
     def polls(self, hooks: Hooks) -> Generator[Poll]:
-        """A poll after each pause, the last one when --timeout is up."""
+        """A poll after each pause; the last one when --timeout is up."""
         self.hooks, pause, gap = hooks, 0.0, 0.0
         if self.options.timeout:
             self.kubectl.end = time.monotonic() + self.options.timeout
@@ -94,10 +94,10 @@ class Live:
             self.bell.kill()
 
     def listen(self) -> None:
-        """Watches all that the last poll has shown, and the events that it has read."""
+        """Watches every resource that the last poll has shown, and the events if it has read them."""
         self.bell.subjects = self.hooks.subjects()
         paths = {build_api_path("v1", namespace, "events") for namespace in self.with_events}
-        for each in self.known.values():
+        for each in self.last.values():
             kind, namespace = self.rules.find_kind(each), str(get_field(each, "metadata", "namespace") or "")
             if kind:
                 paths.add(build_api_path(each["apiVersion"], "" if self.selection.everywhere else namespace, kind.plural))
@@ -108,7 +108,7 @@ class Live:
         self.notes += sorted(silent - {*self.notes})
 
     def rest(self, poll: Poll, pause: float) -> float:
-        """Waits until something has changed, time alone could have brought a verdict, or the pause is over; the seconds that it took."""
+        """Waits until something has changed, time alone brings a verdict, or the pause is over. Returns the seconds that it took."""
         began = time.monotonic()
         tick, end = self.TICK, min(began + pause, self.kubectl.end)
         if not poll.snapshot:
@@ -118,11 +118,11 @@ class Live:
             asked = time.monotonic()
             if self.hooks.is_due(replace(poll.snapshot, at=self.clock.now())):
                 break
-            tick = max(self.TICK, 10 * (time.monotonic() - asked))  # at most a tenth of the time goes into looking ahead
+            tick = max(self.TICK, 10 * (time.monotonic() - asked))  # looking ahead takes a tenth of the time at most
         return time.monotonic() - began
 
     def poll(self) -> Poll:
-        """What the cluster shows, or the calls that failed. Its time is that before it was asked: never too late."""
+        """What the cluster shows, or the calls that failed. Its time is when it was asked, so nothing in it is older than it seems."""
         if not self.wanted and (unread := self.read_manifests()):
             return Poll(self.clock.now(), None, (unread,))
         asked = time.monotonic()
@@ -134,21 +134,21 @@ class Live:
         objects: dict[str, Json] = {}
         chosen = set()
         for request, answer in found:
-            if request.resources[0] in self.rules.undeclared:  # whatever the word was, this is what it means
+            if request.resources[0] in self.rules.undeclared:  # now it is clear what the word means
                 self.rules.learn_kind(request.resources[0], answer)
             if answer and not request.where:
                 self.spaces[""] = str(get_field(answer[0], "metadata", "namespace") or "")
             for each in answer:
                 key, kind = get_identity(each), self.rules.find_kind(each)
-                known = self.known.get(key)
-                objects[key] = known if known and get_version(known) == get_version(each) != "" else each
+                before = self.last.get(key)
+                objects[key] = before if before and get_version(before) == get_version(each) != "" else each
                 if kind and kind.resource in request.workloads:
                     chosen.add(key)
-        self.known, self.bell.known = objects, frozenset(map(get_version, objects.values()))
+        self.last, self.bell.known = objects, frozenset(map(get_version, objects.values()))
         return Poll(at, Snapshot(at, tuple(objects.values()), frozenset(chosen), functools.cache(self.events)))
 
     def read_manifests(self) -> Json:
-        """Learns which workloads are meant, where manifests say it, and what to ask for; the call when it failed."""
+        """Reads -f and -k with kubectl and decides what to ask for. Returns the call if it failed, otherwise None."""
         if self.selection.targets is None and self.selection.manifests:
             where = [f"--namespace={name}" for name in self.selection.namespaces]
             call = ("create", "--dry-run=client", "--validate=false", *where, *self.selection.manifests, "-o", "json")
@@ -166,7 +166,7 @@ class Live:
         return None
 
     def requests(self, namespace: str) -> Iterator[Request]:
-        """What to ask for in a namespace: the workloads that are wanted, and all that such can own."""
+        """The lists to ask for in a namespace: the wanted kinds of workloads, and the kinds that these can own."""
         kinds = dict.fromkeys(self.wanted[namespace])
         where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
         selector = ("-l", self.selection.selector) if self.selection.selector else ()
@@ -188,7 +188,7 @@ class Live:
             yield Request((kind.resource,), frozenset(), where, path=path)
 
     def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
-        """The objects asked for, and the calls that failed. What fails otherwise is asked for one by one, in kubectl's own way."""
+        """The objects, and the calls that failed. A request that fails is asked again one resource at a time, in kubectl's own way."""
         calls = [request.arguments for request in requests]
         if self.clock.is_unknown and calls:
             calls[0] = (*calls[0], "-v=8")  # which shows the cluster's time
@@ -210,7 +210,7 @@ class Live:
         return found, failed
 
     def simple(self, request: Request) -> list[Request]:
-        """A request for each resource, of which the workload alone is asked for that is named: someone may list nothing else."""
+        """The same request, one per resource. A single named workload is asked for by name: the user may not list the others."""
         namespace = request.where[1] if request.where[:1] == ("-n",) else ""
         names = {target.name for target in self.selection.targets or () if target.namespace in ("", namespace)}
         only = ("--field-selector", f"metadata.name={names.pop()}") if len(names) == 1 else ()
@@ -218,14 +218,14 @@ class Live:
         return [replace(each, selector=only or request.selector) if each.workloads else each for each in alone]
 
     def objects(self, answer: Answer) -> tuple[Json, ...]:
-        """The objects in an answer; UnreadableError with kubectl's words when the call failed."""
+        """The objects in an answer; UnreadableError with kubectl's words if the call failed."""
         if answer.exit:
             raise UnreadableError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
         self.warnings += [line for line in answer.stderr.splitlines() if line.strip() and line not in self.warnings]
         shim = "" if answer.stdout[:1] in ("{", "") else f" (is {self.options.kubectl} a shim that prints lines of its own?)"
         objects = parse_objects(answer.stdout, f"what kubectl printed{shim}")
         for each in objects:
-            each["metadata"].pop("managedFields", None)  # no one reads them, and kubectl leaves them out too
+            each["metadata"].pop("managedFields", None)  # nobody reads them; `kubectl get -o json` leaves them out too
         return objects
 
     def failed(self, request: Request, exit: int, stderr: str) -> Json:
@@ -236,13 +236,13 @@ class Live:
         return {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr, "optional": optional}
 
     def drop(self, call: Json) -> bool:
-        """Asks no more for the resource of a failed call; False when nothing is left to ask for."""
+        """Stops asking for the resource of a failed call; False if nothing is left to ask for."""
         kinds = self.wanted[call["namespace"] or ""]
         kinds[:] = [kind for kind in kinds if kind.resource != call["resource"]]
         return any(self.wanted.values())
 
     def events(self, namespace: str) -> list[Json] | None:
-        """The events of a namespace; None, and a note until they can be, when they cannot be read."""
+        """The events of a namespace. None, and a note, while they cannot be read."""
         self.notes = [note for note in self.notes if not note.startswith(f"events of namespace {namespace} ")]
         try:
             events = list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
@@ -253,7 +253,7 @@ class Live:
         return events
 
     def read_kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
-        """The objects of a kind that is not listed with the others; none, and a note, when they cannot be read."""
+        """The objects of a kind that is not listed with the others. None of them, and a note, if they cannot be read."""
         try:
             return self.objects(self.kubectl.run(("get", kind.resource, "-n", namespace, "-o", "json"))[0])
         except UnreadableError as error:
@@ -261,7 +261,7 @@ class Live:
             return ()
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
-        """The end of a container's log; UnreadableError when it cannot be read."""
+        """The end of a container's log; UnreadableError if it cannot be read."""
         call = ["logs", "-n", namespace, pod, "-c", container, f"--tail={LOG_LINES}", f"--limit-bytes={LOG_BYTES}"]
         answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
         if answer.exit:
@@ -271,6 +271,6 @@ class Live:
         return log
 
     def namespace(self) -> str:
-        """The namespace that is meant when none is named: the context's."""
+        """The namespace that is used if none is named: the context's."""
         answer = self.kubectl.run(("config", "view", "--minify", "-o", "jsonpath={..namespace}"))[0]
         return answer.stdout.strip() or "default"

@@ -25,8 +25,10 @@ from rollout_status_lib.values import format_timestamp
 
 
 class Recorder:
-    """Writes the polls of a run to a new folder, so that they replay. What the run does not judge is left out, and so are
-    the values of environment variables: equal ones stay equal, since that tells whether two templates are.
+    """Writes the polls of a run to a new folder, so that they can be replayed.
+
+    Objects that the run does not judge are left out. Values of environment variables are replaced; equal values stay equal,
+    since rules compare templates.
     """
 
     DROPPED = ("managedFields", "kubectl.kubernetes.io/last-applied-configuration")
@@ -34,35 +36,37 @@ class Recorder:
     def __init__(self, folder: Path, selection: Selection, rules: Rules, *, only_failed: bool = False) -> None:
         flag = "--dump" if only_failed else "--record"
         try:
-            self.made = [path for path in (folder, *folder.parents) if not path.exists()]  # by this run, the innermost first
+            self.made = [
+                path for path in (folder, *folder.parents) if not path.exists()
+            ]  # folders that this run makes, the innermost first
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(folder.iterdir()):
                 raise RolloutError("usage", f"{flag}: {folder} is not empty: name a new folder")
-            # What is kept only if the run fails is in a hidden folder inside until then, so that it is on the same disk
+            # --dump writes into a hidden folder inside until the run has failed, so that moving it out stays on one disk
             self.hidden = Path(tempfile.mkdtemp(prefix=".", dir=folder)) if only_failed else None
         except OSError as error:
             raise RolloutError("usage", f"{flag} {folder}: {describe_error(error)}") from None
         self.target, self.folder, self.selection, self.rules = folder, self.hidden or folder, selection, rules
         self.polls: list[Json] = []
-        self.files: dict[bytes, str] = {}  # digest of the content -> file
-        self.has_applied = False  # what was applied is written
-        self.secrets: dict[str, str] = {}  # value of a variable -> what stands for it
+        self.files: dict[bytes, str] = {}  # digest of the content -> name of the file
+        self.has_applied = False  # True once applied.json is written
+        self.secrets: dict[str, str] = {}  # value of a variable -> what replaces it
         self.notes: list[str] = []
 
     def end(self, logs: Mapping[str, str], revisions: Sequence[Json], exit_code: int) -> None:
-        """Keeps the recording, or leaves nothing: of one that is only for failures, after a success or without a poll."""
+        """Completes the recording. --dump leaves nothing behind after a success, or if there was no poll."""
         if not self.hidden or (exit_code and self.polls):
             self.save(logs, revisions)
         if self.hidden and exit_code and self.polls:
             self.keep(self.hidden)
         elif self.hidden:
             shutil.rmtree(self.hidden, ignore_errors=True)
-            with suppress(OSError):  # somebody else's files are in it
+            with suppress(OSError):  # it holds somebody else's files
                 for path in self.made:
                     path.rmdir()
 
     def keep(self, hidden: Path) -> None:
-        """Moves what was hidden to where it belongs."""
+        """Moves the hidden recording to its place."""
         try:
             for path in hidden.iterdir():
                 path.rename(self.target / path.name)
@@ -72,7 +76,7 @@ class Recorder:
             self.notes = [f"the recording is not complete: {error}"]
 
     def add(self, poll: Poll, roots: Iterable[Json]) -> None:
-        """Writes what was seen of the workloads, and all that is below them; or the calls that failed."""
+        """Writes the workloads of a poll and everything below them, or the calls that failed."""
         entry: dict[str, Json] = {"at": format_timestamp(poll.at)}
         if poll.snapshot:
             content = json.dumps({"kind": "List", "items": [self.redacted(each) for each in self.kept(poll.snapshot, roots)]}, indent=1)
@@ -87,7 +91,7 @@ class Recorder:
         self.save({})
 
     def save(self, logs: Mapping[str, str], revisions: Sequence[Json] = ()) -> None:
-        """Writes which polls there were, and what was read at the end."""
+        """Writes recording.yaml: the polls so far, and what was read at the end."""
         for value, name in self.secrets.items():
             if len(value) >= SECRET:
                 logs = {key: log.replace(value, name) for key, log in logs.items()}
@@ -109,13 +113,13 @@ class Recorder:
         self.write("recording.yaml", yaml.safe_dump(content, sort_keys=False))
 
     def applied(self, target: Target) -> Json:
-        """A workload that manifests name: what `kubectl apply` printed of it, or what it is called."""
+        """A workload of the manifests: what `kubectl apply` printed, or else only its kind and name."""
         names = {"name": target.name, **({"namespace": target.namespace} if target.namespace else {})}
         named = {**{key: get_field(target.manifest, key) for key in ("apiVersion", "kind")}, "metadata": names}
         return self.redacted(target.applied or named)
 
     def kept(self, snapshot: Snapshot, roots: Iterable[Json]) -> list[Json]:
-        """The workloads, what they own, and the events about all that; a namespace's events that cannot be read are none."""
+        """The workloads, everything below them, and the events about all of it. Events that cannot be read are left out."""
         below: dict[str, list[Json]] = {}
         for each in snapshot.objects:
             below.setdefault(str(get_field(get_controller(each), "uid")), []).append(each)
@@ -141,7 +145,7 @@ class Recorder:
         return kept
 
     def write(self, name: str, text: str) -> None:
-        """Puts a file into its place as a whole. One that cannot be written becomes a note and never hides the verdict."""
+        """Writes a file so that it is there as a whole or not at all. If that fails there is a note: the verdict is never hidden."""
         whole = self.folder / f".{name}"
         try:
             with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:

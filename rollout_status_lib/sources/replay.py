@@ -19,23 +19,23 @@ from rollout_status_lib.values import parse_timestamp
 
 
 class Replay:
-    """The polls of a recording, or of a file that `kubectl get ... -o json` printed. Its clock jumps.
+    """A Source that reads a recording, or a file that `kubectl get ... -o json` printed. Its clock jumps: a replay waits for nothing.
 
-    A recording that --record wrote is `exact`: it is judged when the run was that it is of. It knows what was `applied`, and
-    the kinds that `words` of the command line meant to that cluster.
+    A recording that --record wrote is `exact`: it is judged at the very moments at which the recorded run judged. It has
+    what was `applied`, and the kinds that the `words` of that run's command line meant to its cluster.
     """
 
     flags = ""  # no kubectl is asked
-    STEP = 1.0  # seconds after which a snapshot that stands is judged again
+    STEP = 1.0  # seconds after which a snapshot is judged again until the next one is due
     LONGEST = 86_400.0  # seconds
 
     def __init__(self, path: Path, now: float | None, selection: Selection, redact: Sequence[re.Pattern[str]] = ()) -> None:
-        self.selection, self.redact = selection, redact  # what is replaced in logs
+        self.selection, self.redact = selection, redact
         self.notes: list[str] = []
         self.warnings: list[str] = []  # kubectl's, of which there are none here
         self.logs: Mapping[str, Json] = {}
         self.applied: tuple[Json, ...] = ()
-        self.revisions: tuple[Json, ...] = ()  # that were read once the rollout had failed
+        self.revisions: tuple[Json, ...] = ()  # read by the recorded run once the rollout had failed
         self.words: Mapping[str, Json] = {}
         self.exact = False
         if path.is_dir() and now is not None:
@@ -83,7 +83,7 @@ class Replay:
         return name if isinstance(name, str) else document.refuse(at, f"{at[-1]} must be the name of a file")
 
     def load_call(self, document: Document, at: FieldPath) -> Json:
-        """A call that failed; what a person who writes one by hand leaves out is that of a list."""
+        """A call that failed. Fields that a person leaves out are those of a list call."""
         call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False}
         call |= document.mapping(at, (*call, "exit", "stderr"), ("exit", "stderr"))
         if not (isinstance(call["exit"], int) and isinstance(call["stderr"], str)):
@@ -97,7 +97,7 @@ class Replay:
             document.refuse(at, str(error))
 
     def objects(self, path: Path) -> tuple[Json, ...]:
-        """The objects in a file, of the namespaces that were asked for."""
+        """The objects in a file that are in the requested namespaces, or in none."""
         try:
             objects = parse_objects(path.read_text(encoding="utf-8"), "it")
         except (OSError, ValueError) as error:
@@ -112,7 +112,7 @@ class Replay:
         return Snapshot(at, objects, None, lambda namespace: [event for event in events if get_namespace(event) == namespace])
 
     def polls(self, hooks: Hooks) -> Generator[Poll]:
-        """Each poll, and again each second until the next one is due; the last one until the recording ends."""
+        """Each poll, repeated every second until the next one is due; the last one until the recording ends."""
         hooks.prepare()
         start, ticks = self.recorded[0].at, 0
         for poll, due in zip(self.recorded, [*(poll.at for poll in self.recorded[1:]), None], strict=True):
@@ -130,15 +130,15 @@ class Replay:
         return replace(poll, at=at, again=True, snapshot=poll.snapshot and replace(poll.snapshot, at=at))
 
     def drop(self, call: Json) -> bool:
-        """Nothing is asked here that could be dropped."""
+        """A replay asks for nothing, so there is nothing to drop."""
         return bool(call)
 
     def kept(self, _: Kind, namespace: str) -> Sequence[Json]:
-        """The revisions that were read at the end."""
+        """The revisions that the recorded run read at its end."""
         return [each for each in self.revisions if get_namespace(each) == namespace]
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
-        """A container's log; UnreadableError when the recording has none."""
+        """A container's log; UnreadableError if the recording has none."""
         name = name_log(pod, container, previous=previous)
         if name not in self.logs:
             raise UnreadableError(f"the recording has no log {name} of namespace {namespace}")

@@ -17,17 +17,17 @@ from rollout_status_lib.sources.kubectl import Kubectl, extract_kubectl_words
 
 
 class Watch:
-    """A `kubectl get --raw` of what changes in one resource. Nothing of it is believed but that there is news."""
+    """Watches one resource through `kubectl get --raw ...?watch=1`. An event only triggers a poll; its content is never used."""
 
-    SILENCE = 180.0  # seconds; a live one hears a bookmark about each minute, the first one within two and a half
-    SHORT, OFTEN = 10.0, 5  # seconds, and how many watches of a resource in a row may end so soon: a server drops those that lag behind
-    # From the API server's cache (0), which alone sends bookmarks: what is old in it is no harm, as it only rings
+    SILENCE = 180.0  # seconds without a word after which it counts as dead: the API server sends a bookmark about every minute
+    SHORT, OFTEN = 10.0, 5  # how many watches in a row may end within these seconds: a server drops those that lag behind
+    # resourceVersion=0 reads the API server's cache, which alone sends bookmarks; that it may be old does no harm here
     URL = "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=0"
 
     def __init__(self, kubectl: Kubectl, path: str, bell: Bell, *, short: int = 0) -> None:
-        self.short = short  # how many before it ended soon
+        self.short = short  # how many watches before this one ended within SHORT
         self.bell, self.started, self.heard, self.err = bell, time.monotonic(), 0.0, io.BytesIO()
-        self.ended = ""  # why
+        self.ended = ""  # why it has ended; empty while it runs
         flags = [flag for flag in kubectl.flags if not flag.startswith("--request-timeout=")]
         arguments = (*flags, "get", "--raw", Watch.URL % path)
         streams: dict[str, Any] = {"_out": self.hear, "_err": self.err, "_done": self.end, "_no_out": True, "_decode_errors": "replace"}
@@ -38,7 +38,7 @@ class Watch:
             self.ended = str(error)
 
     def hear(self, line: str) -> None:
-        """Takes an event, {type, object}, in a thread of sh."""
+        """Called by a thread of `sh` for each line, which is an event {type, object}."""
         self.heard = time.monotonic()
         try:
             event = json.loads(line)
@@ -48,7 +48,7 @@ class Watch:
             self.bell.rung.set()
 
     def end(self, *_: object) -> None:
-        """Notes, in a thread of sh, that it has ended: what happens until there is another one is not heard."""
+        """Called by a thread of `sh` when it has ended. That triggers a poll: what happens before the next watch is not heard."""
         self.ended = extract_kubectl_words(self.err.getvalue().decode("utf-8", "replace")) or "it has ended"
         self.bell.rung.set()
 
@@ -58,7 +58,7 @@ class Watch:
 
     @property
     def was_in_vain(self) -> bool:
-        """Whether another one would be no better: nothing is heard of it, or it ended as soon as those before."""
+        """True if another watch would be no better: it hears nothing, or ended as soon as those before it."""
         if self.ended:
             return not self.heard or self.short >= Watch.OFTEN
         return time.monotonic() - (self.heard or self.started) >= Watch.SILENCE
@@ -68,23 +68,23 @@ class Watch:
             Kubectl.kill(self.process)
 
     def wait(self) -> None:
-        """Waits until it has ended, so that nothing is left of it."""
+        """Waits until its process has ended."""
         if self.process is not None:
             self.process.wait()
 
 
 class Bell:
-    """Rings when something may have changed, as long as each resource that was seen can be watched. The lists stay the truth."""
+    """Rings when something may have changed. It is alive while every resource that was seen is watched. Lists alone decide the verdict."""
 
     def __init__(self, kubectl: Kubectl) -> None:
         self.kubectl, self.rung = kubectl, threading.Event()
-        self.known: Collection[str] = ()  # resourceVersions of what the last poll has shown
+        self.known: Collection[str] = ()  # resourceVersions that the last poll has shown
         self.subjects: Collection[str] = ()  # identities of what was judged
-        self.watches: dict[str, Watch] = {}  # by the path of what they watch
+        self.watches: dict[str, Watch] = {}  # path in the API -> its watch
         self.silent: dict[str, str] = {}  # path -> why it cannot be watched
 
     def listen(self, paths: Iterable[str]) -> None:
-        """Watches what is at these paths of the API, and what it watches already; what has ended is watched anew."""
+        """Watches these paths of the API from now on. A watch that has ended is started again, unless it was in vain."""
         for path in {*paths, *self.watches} - self.silent.keys():
             watch = self.watches.get(path)
             if watch and watch.was_in_vain:
@@ -98,7 +98,7 @@ class Bell:
                     self.watches[path] = Watch(self.kubectl, path, self, short=watch.short + 1 if watch and is_short else 0)
 
     def is_news(self, event: Json) -> bool:
-        """Whether an event of a watch is worth a poll: not what the last one has shown, nor what belongs to nothing that is judged."""
+        """True if an event is worth a poll: it is not what the last poll has shown, and belongs to something that is judged."""
         changed = get_field(event, "object")
         kind, owner = get_field(event, "type"), get_field(changed, "involvedObject") or get_controller(changed)
         if kind == "BOOKMARK" or (kind != "DELETED" and get_version(changed) in self.known):
@@ -107,7 +107,7 @@ class Bell:
 
     @property
     def is_alive(self) -> bool:
-        """Whether all is heard."""
+        """True if every change would be heard."""
         return bool(self.watches) and not self.silent and all(watch.is_alive for watch in self.watches.values())
 
     def kill(self) -> None:
