@@ -53,14 +53,9 @@ def refuse(argv: Sequence[str], why: str, hint: str = "") -> int:
     if not (argv and argv[0] in VERBS):
         error = {"code": "internal", "type": "program", "message": why} | ({"hint": hint} if hint else {})
         write(json.dumps({"success": False, "error": error}, indent=2))
-    complain(f"{why} ({hint})" if hint else why)
-    return 70
-
-
-def complain(sentence: str) -> None:
-    """Says on stderr what is wrong with the program."""
     with suppress(OSError, ValueError):
-        print(f"rollout-status: {sentence}", file=sys.stderr)
+        print(f"rollout-status: {why}{f' ({hint})' if hint else ''}", file=sys.stderr)
+    return 70
 
 
 def write(text: str) -> None:
@@ -70,7 +65,8 @@ def write(text: str) -> None:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at the end finds no fault
-        complain(f"stdout cannot be written: {error}")
+        with suppress(OSError):
+            print(f"rollout-status: stdout cannot be written: {error}", file=sys.stderr)
 
 
 for stream in ("stdout", "stderr"):
@@ -86,7 +82,7 @@ try:
     from rollout_status_lib.changes import find_changes
     from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
     from rollout_status_lib.contract import enforce, load_schema
-    from rollout_status_lib.declarations import ANNOTATION, FIRST_CODES, Code, Kind, Rule, find_code
+    from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
     from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
     from rollout_status_lib.expressions import Expression
     from rollout_status_lib.findings import Finding, Judgement, Workload, find_missing_containers, group_failures
@@ -96,16 +92,14 @@ try:
     from rollout_status_lib.objects import (
         get_controller,
         get_creation_time,
-        get_field,
         get_identity,
         get_last_seen,
-        get_name,
         get_namespace,
         make_reference,
         summarize_event,
     )
-    from rollout_status_lib.progress import Progress
-    from rollout_status_lib.result import make_document, make_error_entry, make_workload_entry
+    from rollout_status_lib.progress import Progress, complain
+    from rollout_status_lib.result import make_document, make_error_entries, make_workload_entry
     from rollout_status_lib.rules import Rules, make_expectation, read_rules
     from rollout_status_lib.scope import Reads, Scope, View
     from rollout_status_lib.selection import Selection, make_selection, read_applied
@@ -233,7 +227,7 @@ class Moment:
         self.paces[root.key] = before.move(values, self.now, self.snapshot.at) if before else Pace.begin(values, self.now)
         target = self.selection.target(root.kind, root.value)
         self.applied[root.key] = target and target.applied
-        self.params_of[root.key] = {**self.judge.params, **dict(self.read_annotations(root.value))}
+        self.params_of[root.key] = {**self.judge.params, **dict(self.rules.read_annotations(root.value, self.judge.fixed, self.notes))}
         found = list(self.find(root))
         self.notes += [finding.message for finding in found if finding.verdict == "note"]
         others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
@@ -288,21 +282,6 @@ class Moment:
         """True if it waits in a state that is no step on the way: one with a code."""
         code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
         return code is not None and not code.symptom
-
-    def read_annotations(self, workload: Json) -> Iterator[tuple[str, Json]]:
-        """The parameters that a workload's annotations set. A flag wins over them, and a team may forbid them."""
-        annotations = get_field(workload, "metadata", "annotations")
-        for key in annotations if isinstance(annotations, dict) else ():
-            if key.startswith(ANNOTATION):
-                name = key.removeprefix(ANNOTATION).replace("-", "_")
-                allowed = self.rules.files.annotations
-                if allowed is not None and name not in allowed:
-                    self.notes.append(f"the annotation {key} of {get_name(workload)} is not allowed to change anything")
-                elif name not in self.judge.fixed:
-                    try:
-                        yield name, self.rules.compute_params([(name, str(annotations[key]))])[name]
-                    except RolloutError as error:
-                        raise RolloutError("usage", f"annotation {key} of {get_name(workload)}: {error.message}") from None
 
     def find(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it. One that is ignored or held is judged no further."""
@@ -595,9 +574,10 @@ class Run:
         judgement = self.judgement
         if not end and judgement and judgement.nothing:
             end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
-        entries = self.make_errors(end)
+        codes = self.rules.codes if self.rules else {}
+        entries = make_error_entries(end, judgement, codes, self.source)
         workloads = [self.make_workload(each, failed=not end) for each in judgement.workloads] if judgement else None
-        self.exit_code = end.exit if end and end.exit else self.get_code(entries[0]["code"]).exit if entries else 0
+        self.exit_code = end.exit if end and end.exit else get_code(codes, entries[0]["code"]).exit if entries else 0
         self.fault = end.line if end and end.code == "internal" else ""
         self.notes += self.rules.files.notes if self.rules else []
         notes = [*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())]
@@ -610,38 +590,18 @@ class Run:
         if self.reports:
             self.add_notes(self.reports.write(self.result))
 
-    def make_errors(self, end: RolloutError | None) -> list[dict[str, Json]]:
-        """The errors of the result: what ended the run, or else the failures of the last judgement. Each has a hint if its code has one."""
-        entries: list[dict[str, Json]] = []
-        if end:
-            entries = [{"code": end.code, "type": self.get_code(end.code).type, "message": end.message}]
-            entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
-        elif self.judgement:
-            entries = [make_error_entry(findings, self.rules.codes, self.source) for findings in self.judgement.failures]
-            entries += [{"code": "not-found", "type": "rollout", "message": message} for message in self.judgement.missing]
-        for entry in entries:
-            if "hint" not in entry and (hint := self.get_code(entry["code"]).hint):
-                entry["hint"] = add_kubectl_flags(hint, self.source.flags if self.source else "")
-        return entries
-
     def make_workload(self, workload: Workload, *, failed: bool) -> dict[str, Json]:
         """A workload's entry in the result. What has changed is looked up if the rollout has failed, and this workload too."""
-        changes = self.make_changes(workload) if failed and workload.status == "failed" else {}
-        return make_workload_entry(workload, self.rules.codes) | changes
-
-    def make_changes(self, workload: Workload) -> dict[str, Json]:
-        """`changes` and `rollback` of a workload, if there are any. If a rule file is wrong about them, the verdict stands."""
+        entry = make_workload_entry(workload, self.rules.codes)
+        if not failed or workload.status != "failed":
+            return entry
         try:
             changes, revisions = find_changes(workload, self.rules, self.snapshot, self.source)
-        except RolloutError as error:
+        except RolloutError as error:  # a rule file is wrong about them: the verdict stands
             self.notes.append(f"what has changed is not known: {error.message}")
-            return {}
+            return entry
         self.revisions += revisions
-        return changes
-
-    def get_code(self, name: str) -> Code:
-        """The code of this name, also when the rules could not be read."""
-        return (find_code(self.rules.codes, name) if self.rules else None) or FIRST_CODES[name]
+        return entry | changes
 
     def accept(self, document: dict[str, Json]) -> None:
         """Takes a document for the result if it satisfies schema.json; if not, its verdict alone, and exit code 70."""
@@ -722,7 +682,7 @@ def watch(arguments: Sequence[str]) -> tuple[str, int]:
     except MISHAPS as error:
         run.add_notes([f"the result could not be shown on stderr: {error}"])
     if run.fault:
-        complain(to_line(run.fault))
+        complain(f"rollout-status: {run.fault}")
     return to_json(run.result) if run.output == "json" else render_text(run.result), run.exit_code
 
 
