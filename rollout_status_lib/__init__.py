@@ -6,9 +6,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 Json = Any  # what json.loads returns
-
-
-DEMO = Path(__file__).with_name("demo")  # the first polls of fixtures/deployment/crash-loop, which travel with the program
+DEMO = Path(__file__).resolve().parent / "demo"  # the recording that `demo` replays
 
 
 def find_data(*names: str) -> Path:

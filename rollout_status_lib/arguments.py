@@ -120,7 +120,7 @@ def build_parser() -> Parser:
     add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
     add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
     add("--once", action="store_true", help="judge what is there now and do not wait")
-    add("--check-access", action="store_true", help="only say which of the rights that are needed are there")
+    add("--check-access", action="store_true", help="only say which rights are there, with a Role that has the missing ones")
     add = flags.add_argument_group("where from").add_argument
     add("--context", default="", metavar="NAME", help="passed on to kubectl")
     add("--kubecontext", default="", metavar="NAME", dest="context", help=argparse.SUPPRESS)
