@@ -46,5 +46,8 @@ def query(argv: list[str], engine: Engine) -> tuple[str, int]:
         scope = Scope(View(moment.get_roots(subject)), make_expectation("null", run.rules), moment.functions)
         scope.events_of = functools.partial(moment.read_events, subject)
         title = "/".join([*make_reference(subject.holder).values(), *subject.part.values()])
-        lines.append(f"{title}: {json.dumps(scope.evaluate(expression))}")
+        try:
+            lines.append(f"{title}: {json.dumps(scope.evaluate(expression))}")
+        except TypeError:
+            raise RolloutError("usage", f"query: it gives an expression (&...) and no value (in: {argv[0]})") from None
     return "\n".join(lines) or f"there is no {name}", 0 if lines else 1

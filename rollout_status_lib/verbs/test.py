@@ -16,7 +16,7 @@ import yaml
 
 from rollout_status_lib import Json, find_data
 from rollout_status_lib.arguments import build_verb_parser, describe_exits
-from rollout_status_lib.errors import RolloutError, suggest
+from rollout_status_lib.errors import RolloutError, UnreadableError, suggest
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.rulefile import Document
 from rollout_status_lib.rules import Rules
@@ -51,11 +51,28 @@ class Outcome:
 CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
 
 
-def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path | None = None, *, name: str = "") -> Outcome:
-    """Replays a case. Its arguments are as from its folder; `rules` are files of teams, by absolute paths."""
+def read_case(folder: Path) -> Document:
+    """The case.yaml of a folder; RolloutError `usage`, with its line, when no case is like that."""
     document = Document(folder / "case.yaml", "usage")
     case = document.mapping((), CASE_KEYS, ("args",))
-    expected = document.mapping(("expect",), ("exit", "rules", "result"))
+    document.mapping(("expect",), ("exit", "rules", "result"))
+    for at in (("args",), ("expect", "rules")):
+        if not isinstance(document.get(at, []), list):
+            document.refuse(at, f"{at[-1]} must be a list")
+    for name in ("recording.yaml", *([case["stdin"]] if "stdin" in case else ())):
+        if not isinstance(name, str) or not (folder / name).is_file():
+            document.refuse(("stdin",), f"there is no file {name} beside it")
+    try:
+        parse_timestamp(str(case.get("not_before", "1970-01-01T00:00:00Z")))
+    except UnreadableError as error:
+        document.refuse(("not_before",), str(error))
+    return document
+
+
+def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path | None = None, *, name: str = "") -> Outcome:
+    """Replays a case. Its arguments are as from its folder; `rules` are files of teams, by absolute paths."""
+    case = read_case(folder).content
+    expected = case.get("expect", {})
     before = Path.cwd()
     arguments = ["--quiet", "--replay", ".", *(f"--rules={path}" for path in rules), *map(str, case["args"])]
     stdin, sys.stdin = sys.stdin, io.StringIO((folder / case["stdin"]).read_text(encoding="utf-8") if "stdin" in case else "")
@@ -73,7 +90,7 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
         if run.rules and name not in (*run.rules.rules, *(rule.id for rule in run.judge.expected))
     ]
     used = {"recording.yaml", "case.yaml", case.get("stdin")} | set(
-        re.findall(r"[\w.-]+\.json", (folder / "recording.yaml").read_text(encoding="utf-8"))
+        re.findall(r"[\w.-]+\.json", (folder / "recording.yaml").read_text(encoding="utf-8", errors="replace"))
     )
     problems += [f"{path.name} is not used" for path in sorted(folder.glob("*.json")) if path.name not in used]
     if "not_before" in case and run.memory.started + run.result["elapsedSeconds"] < parse_timestamp(str(case["not_before"])):
@@ -178,6 +195,8 @@ def compare(engine: Engine, outcomes: Sequence[Outcome], against: str) -> tuple[
     path = Path(against).resolve()
     base = path if (path / "codes.yaml").is_file() else None
     teams = [] if base or against == "builtin" else [str(path)]
+    if not Rules(base or find_data("rules"), [Path(team) for team in teams], packs=None).rules:  # or a RolloutError, if one is wrong
+        raise RolloutError("usage", f"--against {against}: there are no rules")
     lines = []
     for outcome in outcomes:
         old = run_case(engine, outcome.case, teams, base)
