@@ -68,6 +68,7 @@ lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check uv
 	$(VENV)-lock/bin/uv pip compile $(LOCK) --output-file requirements.txt pyproject.toml
+	echo 'jsonschema<4.18' | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint - --output-file requirements-onefile.txt pyproject.toml
 	$(VENV)-lock/bin/uv pip compile $(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
 	echo hatchling | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint requirements-dev.txt --output-file requirements-build.txt -
 	rm -rf $(VENV)-lock
@@ -86,7 +87,7 @@ wheel: $(VENV)/build
 # dist/rollout-status: one executable archive with rules and dependencies inside, for the platform and the Python of the build
 onefile: wheel
 	rm -rf build/onefile
-	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --require-hashes --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --require-hashes --requirement requirements-onefile.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --no-deps dist/*.whl
 	rm -rf build/onefile/lib/bin
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib

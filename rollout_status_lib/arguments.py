@@ -142,10 +142,16 @@ def build_parser() -> Parser:
     return flags
 
 
-def build_verb_parser(usage: str, description: str) -> Parser:
-    return Parser(
-        prog=f"rollout-status {usage.split(maxsplit=1)[0]}", usage=f"rollout-status {usage}", description=description, allow_abbrev=False
-    )
+def build_verb_parser(usage: str, description: str, exits: str) -> Parser:
+    """The command line of a verb. `exits`: what its exit codes mean, of describe_exits."""
+    prog = f"rollout-status {usage.split(maxsplit=1)[0]}"
+    return Parser(prog=prog, usage=f"rollout-status {usage}", description=description, epilog=exits, allow_abbrev=False)
+
+
+def describe_exits(zero: str, one: str = "", more: str = "") -> str:
+    """The exit codes of a verb, for its help: what its 0 and its 1 mean, if it has that, and any that are not those of all verbs."""
+    codes = [f"0 {zero}", one and f"1 {one}", "2 wrong input", more, "70 a bug or a missing part of the program", "130/143 interrupted"]
+    return f"Exit codes: {', '.join(filter(None, codes))}."
 
 
 def refuse_contradictions(options: argparse.Namespace) -> None:

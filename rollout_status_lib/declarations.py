@@ -201,3 +201,8 @@ def is_common(name: str, let: Mapping[str, Expression], varying: Collection[str]
 def find_code(codes: Mapping[str, Code], name: str) -> Code | None:
     """The code of this name; None if there is none. One with a prefix is a team's: it needs no declaration and ranks as a cause."""
     return codes.get(name) or (Code(name, -1, "rollout", 1) if TEAM_CODE.fullmatch(name) else None)
+
+
+def get_code(codes: Mapping[str, Code], name: str) -> Code:
+    """The code of this name, also when the rules could not be read."""
+    return find_code(codes, name) or FIRST_CODES[name]

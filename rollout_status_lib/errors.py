@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rollout_status_lib import Json
 
@@ -16,6 +17,11 @@ class RolloutError(Exception):
         super().__init__(message)
         self.code, self.message, self.hint, self.rule, self.exit = code, message, hint, rule, exit
 
+    @property
+    def line(self) -> str:
+        """The message and the hint in one line."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
 
 # What can go wrong in a report or a view. It must not cost the verdict. A signal (Interrupted) is not among them: it ends the run.
 MISHAPS = (RolloutError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
@@ -24,6 +30,19 @@ MISHAPS = (RolloutError, ArithmeticError, AttributeError, LookupError, OSError, 
 def describe_error(error: Exception) -> str:
     """What went wrong. For an error of the operating system only its text: the caller's sentence names the file already."""
     return str((isinstance(error, OSError) and error.strerror) or error)
+
+
+def read_part(path: Path) -> str:
+    """The text of a file that belongs to the program; RolloutError `internal` when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise make_missing(path, describe_error(error)) from None
+
+
+def make_missing(path: Path, reason: str) -> RolloutError:
+    """The error about a part of the program that is not there."""
+    return RolloutError("internal", f"{path}: {reason}; copy the whole program", hint="cp -r rollout_status* rules schema.json DIR")
 
 
 def suggest(word: Json, words: Iterable[str]) -> str:

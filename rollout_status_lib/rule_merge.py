@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import DECISIONS, TEAM_CODE, is_word_for
-from rollout_status_lib.errors import RolloutError, collect_errors, suggest
+from rollout_status_lib.errors import RolloutError, collect_errors, make_missing, suggest
 from rollout_status_lib.rule_schema import get_keys, get_required
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 
@@ -54,7 +54,7 @@ class RuleFiles:
         """The built-in files, and the packs that declare one of the kinds; None: all packs."""
         documents = [self.read(path) for path in sorted(folder.glob("*.yaml"))]
         if not documents:
-            raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
+            raise make_missing(folder, "there are no rules")
         words = [word for word in packs or () if not any(self.declares(each, word) for each in documents)]
         if packs is None or words:
             candidates = [self.read(path) for path in sorted((folder / "packs").glob("*.yaml"))]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rollout_status_lib import Json
-from rollout_status_lib.declarations import Kind, Rule, is_word_for
+from rollout_status_lib.declarations import ANNOTATION, Kind, Rule, is_word_for
 from rollout_status_lib.errors import RolloutError, UnreadableError, collect_errors, find_closest, suggest
 from rollout_status_lib.expressions import Expectation, Expression, Template
-from rollout_status_lib.objects import get_kind_key
+from rollout_status_lib.objects import get_field, get_kind_key, get_name
 from rollout_status_lib.rule_load import RuleLoader
 from rollout_status_lib.rule_merge import RuleFiles
 
@@ -106,6 +106,20 @@ class Rules:
             except UnreadableError as error:
                 raise RolloutError("usage", f"{name.replace('_', '-')}: {error}") from None
         return values
+
+    def read_annotations(self, workload: Json, fixed: Collection[str], notes: list[str]) -> Iterator[tuple[str, Json]]:
+        """The parameters that a workload's annotations set. A flag (`fixed`) wins over them; one that a team forbids is a note."""
+        annotations = get_field(workload, "metadata", "annotations")
+        for key in annotations if isinstance(annotations, dict) else ():
+            if key.startswith(ANNOTATION):
+                name = key.removeprefix(ANNOTATION).replace("-", "_")
+                if self.files.annotations is not None and name not in self.files.annotations:
+                    notes.append(f"the annotation {key} of {get_name(workload)} is not allowed to change anything")
+                elif name not in fixed:
+                    try:
+                        yield name, self.compute_params([(name, str(annotations[key]))])[name]
+                    except RolloutError as error:
+                        raise RolloutError("usage", f"annotation {key} of {get_name(workload)}: {error.message}") from None
 
 
 def read_rules(options: argparse.Namespace, base: Path) -> Rules:

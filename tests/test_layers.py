@@ -13,7 +13,7 @@ LAYERS = """
     functions interpreter expressions
     rulefile rule_schema declarations rule_merge rule_load rules
     source subjects scope findings memory selection
-    changes result progress arguments
+    changes result contract progress arguments
     sources.replay sources.kubectl sources.watches sources.live sources.recorder sources.access sources
     reports.timeline reports.story reports.markdown reports.junit reports.page reports.files
     views.text views.ci views.terminal views

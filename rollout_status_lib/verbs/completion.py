@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from rollout_status_lib import find_data
-from rollout_status_lib.arguments import VERBS, build_parser
+from rollout_status_lib.arguments import VERBS, build_parser, describe_exits
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.sources.kubectl import Kubectl
@@ -174,7 +174,8 @@ def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
 def complete(argv: Sequence[str]) -> tuple[str, int]:
     """The text that a shell reads, or what a word may become; RolloutError `usage` for another shell."""
     if argv in (["-h"], ["-help"], ["--help"]):
-        return "usage: rollout-status completion bash|zsh|fish\n\nPrints what the shell reads: source <(rollout-status completion bash)", 0
+        usage = "usage: rollout-status completion bash|zsh|fish\n\nPrints what the shell reads: source <(rollout-status completion bash)"
+        return f"{usage}\n\n{describe_exits('it is printed')}", 0
     if argv[:1] == ["--"]:
         return Completion(argv[1:]).said(), 0
     if len(argv) != 1 or argv[0] not in SHELLS:

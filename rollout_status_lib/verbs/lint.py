@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from rollout_status_lib import find_data
-from rollout_status_lib.arguments import build_verb_parser
+from rollout_status_lib.arguments import build_verb_parser, describe_exits
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.expressions import Expression
 from rollout_status_lib.rule_schema import get_keys
@@ -23,7 +23,9 @@ from rollout_status_lib.verbs.lint_rule import CONDITIONS, TEXTS, RuleLinter
 def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
     """Checks rule files."""
     flags = build_verb_parser(
-        "lint [FILE ...]", "Checks a team's rule files, all of them over the built-in rules; without a FILE the built-in rules and packs."
+        "lint [FILE ...]",
+        "Checks a team's rule files, all of them over the built-in rules; without a FILE the built-in rules and packs.",
+        describe_exits("no findings", "findings"),
     )
     flags.add_argument("files", nargs="*", metavar="FILE", help="a file or a folder")
     return run_verb("lint", lambda: lint([Path(path) for path in flags.parse(argv).files]))

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from rollout_status_lib import find_data
-from rollout_status_lib.arguments import build_verb_parser
+from rollout_status_lib.arguments import build_verb_parser, describe_exits
 from rollout_status_lib.declarations import Rule
 from rollout_status_lib.errors import RolloutError, suggest
 from rollout_status_lib.rule_schema import get_keys
@@ -25,7 +25,9 @@ from rollout_status_lib.verbs.test import Dumper
 def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
     """Shows the effective rules."""
     flags = build_verb_parser(
-        "rules [ID] [flags]", "The effective rules; of one, each field with the file and the line that it comes from."
+        "rules [ID] [flags]",
+        "The effective rules; of one, each field with the file and the line that it comes from.",
+        describe_exits("the rules are printed"),
     )
     flags.add_argument("id", nargs="?")
     flags.add_argument("--rules", action="append", default=[], metavar="PATH", help="a team's rules; repeatable")

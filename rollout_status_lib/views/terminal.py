@@ -230,7 +230,8 @@ class Terminal(Progress):
         story = Story(result)
         yield self.text("")
         sign, color = ("✔", "green") if story.success else ("✖", "red")
-        yield self.text(f"{sign} {story.headline}, after {format_span(result['elapsedSeconds'])}", style=f"bold {color}")
+        after = f", after {format_span(result['elapsedSeconds'])}" if "elapsedSeconds" in result else ""
+        yield self.text(f"{sign} {story.headline}{after}", style=f"bold {color}")
         for cause in story.causes[:CAUSES]:
             yield self.text("")
             yield self.text(clean_line(cause["code"]), style="bold red").append(
