@@ -118,10 +118,10 @@ class Functions(jmespath.functions.Functions):
             for each in given
         )
 
-    @signature({"types": ["object", "null"]})
+    @signature(ANY)
     def _func_entries(self, owner: Json) -> list[Json]:
-        """The members of an object, each as {name, value}; none for null."""
-        return [{"name": name, "value": value} for name, value in (owner or {}).items()]
+        """The members of an object, each as {name, value}; none for what is no object."""
+        return [{"name": name, "value": value} for name, value in owner.items()] if isinstance(owner, dict) else []
 
     @signature(LISTS, ANY)
     def _func_contains(self, subject: Json, search: Json) -> bool:
