@@ -222,7 +222,7 @@ class RuleLinter:
         if name == "each":
             if rule.each is None and not self.loose:
                 self.say("each is null: write `each: EXPR`, the list whose entries the rule is about")
-            return self.start(rule.each) if rule.each and rule.each not in self.path else None
+            return self.start(rule.each) if rule.each and rule.each not in self.path and not self.loose else None
         if name in ("self", "workload", "applied"):
             return self.any_of(rule.subjects if name == "self" and "workload" not in rule.subjects else [*sorted(self.lineage), "?"])
         if name in ("params", "old", "owned", "null"):
