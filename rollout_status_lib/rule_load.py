@@ -69,7 +69,7 @@ class RuleLoader:
         param = Parameter(name, "text", None, ())
         if kind is None or default is None:
             entry.missing("type" if kind is None else "default", f"write type (one of {', '.join(TYPES)}) and default")
-        elif kind not in TYPES:
+        elif str(kind) not in TYPES:
             entry.report("type", f"no type {kind}{suggest(kind, TYPES)}")
         elif not isinstance(entry.get("choices", []), list):
             entry.report("choices", "choices must be a list, like [fast, slow]")

@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from rollout_status_lib import Json
 from rollout_status_lib.declarations import (
     CODE_KEYS,
     CODE_NEEDS,
@@ -157,7 +156,7 @@ class RuleFiles:
         self.add("rules", entry)
 
     def override(self, document: Document, at: FieldPath) -> None:
-        rule = self.rule_called(at[-1], document, at)
+        rule = self.rule_called(str(at[-1]), document, at)
         fields = document.mapping(at, RULE_KEYS)
         if "id" in fields:
             document.refuse((*at, "id"), "an override cannot change the id: disable the rule, and write one of your own")
@@ -171,7 +170,7 @@ class RuleFiles:
             self.notes.append(f"{rule.get('id')} waits for less, or not any more: success may come earlier ({document.where(at)})")
 
     def disable(self, document: Document, at: FieldPath) -> None:
-        rule = self.rule_called(document.get(at), document, at)
+        rule = self.rule_called(str(document.get(at)), document, at)
         del self.entries["rules"][rule.get("id")]
         if rule.get("verdict") not in SILENT:
             self.notes.append(f"{rule.get('id')} is disabled and could wait: success may come earlier ({document.where(at)})")
@@ -185,7 +184,7 @@ class RuleFiles:
                 document.report(at, f"no parameter {name}{suggest(name, known)}")
         self.annotations = None if allowed == ["all"] else allowed
 
-    def rule_called(self, name: Json, document: Document, at: FieldPath) -> Entry:
+    def rule_called(self, name: str, document: Document, at: FieldPath) -> Entry:
         """The rule with that id, or that had it before it was renamed."""
         rules = self.entries["rules"]
         renamed = next((rule for rule in rules.values() if name in rule.texts("aliases")), None)
