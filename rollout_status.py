@@ -302,9 +302,9 @@ class Moment:
         before = self.memory.settled.get(subject.key)
         if not (before and before[0] is subject.value and before[1].are_same(roots)):
             before = (subject.value, Reads(subject.lineage[:-1]))
-            self.held = self.functions.told_time = False
+            self.held = self.functions.used_clock = False
             yield from self.find(subject, before[1])
-            if self.held or self.functions.told_time:
+            if self.held or self.functions.used_clock:
                 return
         self.still[subject.key] = before
 

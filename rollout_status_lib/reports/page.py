@@ -17,26 +17,12 @@ from rollout_status_lib.reports.timeline import STATUS, Lane, Mark, Timeline
 from rollout_status_lib.values import format_span, format_timestamp
 
 HISTORY = 3600.0  # seconds before the first poll that a timeline can show
-
-
 FEW, MANY = 30, 12  # lanes up to which all are shown; of a larger group, healthy ones from which on they are folded
-
-
 WAITS = 5  # of what a workload waits for, those that are not folded
-
-
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between two lines of the axis
-
-
 TICKS = 8
-
-
 COLUMNS = 120  # of the picture of a group
-
-
 LAYERS = ("good", "old", "run", "wait", "bad")  # of that picture, from below
-
-
 LEGEND = {"wait": "not yet", "run": "running", "good": "ready", "bad": "failing", "old": "earlier revision", "end": "gone"}
 
 

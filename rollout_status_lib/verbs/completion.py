@@ -24,16 +24,9 @@ from rollout_status_lib.sources.kubectl import Kubectl
 from rollout_status_lib.verbs import Engine, run_verb
 
 NO_SPACE, NO_FILES = 2, 4
-
-
 WHAT_THE_SHELL_WOULD_READ = re.compile(r"[^\w@%+:,./=-]")  # no candidate has any of it, so that none needs quotes
-
-
 PATHS = ("DIR", "FILE", "PATH")
-
-
 LONGEST = "3s"  # for a call of kubectl, while somebody waits at a prompt
-
 
 BASH = """\
 # bash: source <(rollout-status completion bash)
@@ -53,7 +46,6 @@ _rollout_status() {
 }
 complete -F _rollout_status rollout-status
 """
-
 
 ZSH = """\
 #compdef rollout-status
@@ -76,7 +68,6 @@ _rollout_status() {
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _rollout_status "$@"; else compdef _rollout_status rollout-status; fi
 """
 
-
 FISH = """\
 # fish: rollout-status completion fish | source
 function __rollout_status
@@ -89,7 +80,6 @@ function __rollout_status
 end
 complete -c rollout-status -f -a '(__rollout_status)'
 """
-
 
 SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 

@@ -131,8 +131,8 @@ class Explanation:
             return "from a flag"
         if self.moment.params_of[self.workload.subject.key][name] != judge.params[name]:
             return f"from the annotation {ANNOTATION}{name.replace('_', '-')}"
-        document, at = self.moment.rules.files.entries["params"][name].place("default")
-        return f"from {document.where(at)}"
+        document, at = self.moment.rules.files.entries["params"][name].find_place("default")
+        return f"from {document.locate(at)}"
 
 
 def trace_names(node: Json, lets: Mapping[str, Expression]) -> list[str]:

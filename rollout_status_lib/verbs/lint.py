@@ -10,9 +10,9 @@ import yaml
 
 from rollout_status_lib import find_data
 from rollout_status_lib.arguments import build_verb_parser, describe_exits
-from rollout_status_lib.declarations import FILE_KEYS
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.expressions import Expression
+from rollout_status_lib.rule_schema import get_keys
 from rollout_status_lib.rulefile import Document
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs import Engine, run_verb
@@ -55,7 +55,6 @@ def get_place(finding: str) -> tuple[str, int]:
 
 RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
 
-
 # The resources without a group: the core of the API, to which none is added any more
 CORE = frozenset(
     re.findall(
@@ -86,8 +85,8 @@ class Linter:
                 yield from RuleLinter(self.rules, self.fields, rule).findings()
         for document in self.documents():
             content = document.content
-            if isinstance(content, dict) and "version" not in content and content.keys() <= set(FILE_KEYS):
-                yield f"{document.where(())}: version is missing: write version: 1 at its top"
+            if isinstance(content, dict) and "version" not in content and content.keys() <= set(get_keys()):
+                yield f"{document.locate(())}: version is missing: write version: 1 at its top"
         yield from self.kinds()
         yield from self.unused()
 
@@ -96,32 +95,35 @@ class Linter:
             entry = self.rules.files.entries["kinds"][name]
             if not kind.resource or not self.is_ours(entry.document):
                 continue
-            where, resource = entry.document.where(entry.place("resource")[1]), kind.resource
+            where, resource = entry.document.locate(entry.find_place("resource")[1]), kind.resource
             if not RESOURCE.fullmatch(resource) or ("." not in resource and resource not in {*CORE, "*"}):
                 yield f"{where}: resource {resource} is not the plural with its group: write it like widgets.example.com"
             if not re.fullmatch("[a-z][a-z0-9_]*", name):
                 proposal = re.sub("[^a-z0-9]+", "_", name.lower())
-                yield f"{entry.document.where(entry.place('name')[1])}: name {name} is no name for expressions: write {proposal}"
+                yield f"{entry.document.locate(entry.find_place('name')[1])}: name {name} is no name for expressions: write {proposal}"
             try:
                 self.rules.check_kind(kind)
             except RolloutError as error:
                 yield error.message
-            texts = [each.text for rule in self.rules.about[name] for each in rule.expressions()]
+            texts = [each.text for rule in self.rules.about[name] for each in rule.walk_expressions()]
             by_phase = any("status.phase" in text for text in texts) and not any("observedGeneration" in text for text in texts)
             if self.files and by_phase and "." in resource:  # the phases of the core group have no generation
                 yield (
-                    f"{entry.document.where(entry.at)}: rules about {name} look at its phase and at no observedGeneration, so that the "
+                    f"{entry.document.locate(entry.at)}: rules about {name} look at its phase and at no observedGeneration, so that the "
                     "phase of an earlier spec may count: add a rule with verdict: hold, and "
                     f"when: {name}.status.observedGeneration != {name}.metadata.generation"
                 )
 
     def unused(self) -> Iterator[str]:
         used = {
-            field for rule in self.rules.rules.values() for each in rule.expressions() for field in re.findall(r"params\.(\w+)", each.text)
+            field
+            for rule in self.rules.rules.values()
+            for each in rule.walk_expressions()
+            for field in re.findall(r"params\.(\w+)", each.text)
         }
         for name, entry in self.rules.files.entries["params"].items():
             if name not in used and self.is_ours(entry.document) and name != "expect_image":
-                yield f"{entry.document.where(entry.at)}: no rule uses the parameter {name}: use params.{name}, or remove it"
+                yield f"{entry.document.locate(entry.at)}: no rule uses the parameter {name}: use params.{name}, or remove it"
 
     def cut(self, document: Document) -> Iterator[str]:
         """Texts and expressions whose rest YAML takes for a comment."""
@@ -132,7 +134,7 @@ class Linter:
             # Behind an expression that is whole ` # words` are meant as a comment
             comment = r" +#" if key in TEXTS or not is_whole(node.value) else r" +#\S"
             if is_text and node.value and not node.style and re.match(comment, text[node.end_mark.index :]):
-                yield f"{document.where(at)}: {key} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
+                yield f"{document.locate(at)}: {key} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
 
 
 def find_scalars(node: yaml.Node | None, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], yaml.ScalarNode]]:

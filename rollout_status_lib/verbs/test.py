@@ -54,8 +54,8 @@ CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
 def read_case(folder: Path) -> Document:
     """The case.yaml of a folder; RolloutError `usage`, with its line, when no case is like that."""
     document = Document(folder / "case.yaml", "usage")
-    case = document.mapping((), CASE_KEYS, ("args",))
-    document.mapping(("expect",), ("exit", "rules", "result"))
+    case = document.get_mapping((), CASE_KEYS, ("args",))
+    document.get_mapping(("expect",), ("exit", "rules", "result"))
     for at in (("args",), ("expect", "rules")):
         if not isinstance(document.get(at, []), list):
             document.refuse(at, f"{at[-1]} must be a list")
