@@ -341,7 +341,7 @@ class Moment:
     def apply_to_each(self, rule: Rule, each: Expression, subject: Subject, view: View) -> Iterator[Finding]:
         entries = Scope(view, rule, self.functions).evaluate(each)
         if not isinstance(entries, list | None):
-            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries)[:60]}")
+            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries, default=str)[:60]}")
         for entry in entries or ():
             scope = Scope(view, rule, self.functions)
             scope.roots = {**view.roots, "each": entry}

@@ -70,7 +70,7 @@ class RuleLoader:
             entry.report_missing(
                 "type" if type_name is None else "default", f"write type (one of {', '.join(PARAMETER_TYPES)}) and default"
             )
-        elif type_name not in PARAMETER_TYPES:
+        elif str(type_name) not in PARAMETER_TYPES:
             entry.report("type", f"no type {type_name}{suggest(type_name, PARAMETER_TYPES)}")
         elif not isinstance(entry.get("choices", []), list):
             entry.report("choices", "choices must be a list, like [fast, slow]")

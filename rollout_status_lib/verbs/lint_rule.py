@@ -46,10 +46,11 @@ class RuleLinter:
                 self.start(expression)
         for condition in filter(None, (rule.when, rule.unless, rule.fail_when)):
             for node in find_truths(condition.tree):
+                self.path = [condition]
                 if "{}" in (self.quietly(node) or ()):
                     path = format_path(node)
                     self.say(f"{path} may be {{}}, which is false: write {path} != null", condition)
-        self.early, self.loose = False, True
+        self.early, self.loose, self.path = False, True, []
         for name in sorted(rule.let.keys() - self.reached):
             self.start(rule.let[name])
         self.texts()
@@ -230,7 +231,7 @@ class RuleLinter:
         if name not in self.rules.files.entries["kinds"]:
             self.unknown_root(name)
         elif name not in self.lineage and not self.loose and rule.subjects and self.lineage & self.rules.kinds.keys():
-            others = ", ".join(sorted(self.lineage))
+            others = ", ".join(sorted(map(str, self.lineage)))
             self.say(f"{name} is null in a rule about {', '.join(rule.subjects)}: write subject: {name}, or one of {others}")
         return fields.get(name) if name != "generic" else None
 
