@@ -160,6 +160,7 @@ class Rule:
     subjects: tuple[str, ...]
     each: Expression | None  # the rule is judged once for each entry of this list
     when: Expression
+    given: Expression | None  # the same, and may use events; asked only once `when` is true
     unless: Expression | None
     verdict: str
     fail_when: Expression | None
@@ -178,7 +179,7 @@ class Rule:
 
     def expressions(self) -> Iterator[Expression]:
         """All its expressions."""
-        for each in (self.each, self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
+        for each in (self.each, self.when, self.given, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
             yield from [each] if isinstance(each, Expression) else []
         for template in (self.code, self.message, self.hint):
             yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))
@@ -205,7 +206,7 @@ CODE_KEYS = (*CODE_NEEDS, "symptom", "hint")
 PARAM_KEYS = ("type", "default", "choices", "doc")
 
 
-RULE_KEYS = ("id", "aliases", "subject", "each", "when", "unless", *DECISIONS, "since", "let", "code", "message", "hint", "logs", "docs")
+RULE_KEYS = ("id", "aliases", "subject", "each", "when", "given", "unless", *DECISIONS, "since", "let", "code", "message", "hint", "logs", "docs")
 
 
 FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "disable", "override", "annotations")

@@ -191,6 +191,7 @@ class RuleLoader:
             subjects=subjects,
             each=entry.expression("each"),
             when=when or Expression.parse("null", entry.document.where(entry.at)),
+            given=entry.expression("given"),
             unless=entry.expression("unless"),
             verdict=verdict,
             fail_when=entry.expression("fail_when"),

@@ -130,7 +130,7 @@ def make_expectation(text: str, rules: Rules) -> Rule:
     try:
         given = Expression.parse(text, "--expect")
         isnt = Expectation(text, "--expect", given.tree, given.meaning, given.roots)
-        rule = Rule("expect", "--expect", (), None, isnt, None, "wait", None, None, None, {}, frozenset(), None, message, None, logs=False)
+        rule = Rule("expect", "--expect", (), None, isnt, None, None, "wait", None, None, None, {}, frozenset(), None, message, None, logs=False)
         rules.loader.check_params(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None
