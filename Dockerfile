@@ -14,7 +14,7 @@ RUN python3 -m venv /opt/rollout-status && /opt/rollout-status/bin/pip install -
 COPY pyproject.toml README.md LICENSE rollout_status.py schema.json ./
 COPY rollout_status_lib rollout_status_lib
 COPY rules rules
-COPY fixtures/deployment-crash-loop fixtures/deployment-crash-loop
+COPY fixtures/deployment/crash-loop fixtures/deployment/crash-loop
 RUN /opt/rollout-status/bin/pip install --no-cache-dir --no-deps . && /opt/rollout-status/bin/pip uninstall --yes pip
 
 FROM ${BASE}

@@ -29,7 +29,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,10 @@ from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
 from rollout_status_lib.declarations import ANNOTATION, FIRST_CODES, Code, Kind, Rule, find_code
 from rollout_status_lib.errors import RolloutError, UnreadableError
 from rollout_status_lib.expressions import Expression
-from rollout_status_lib.findings import Finding, Judgement, Workload
+from rollout_status_lib.findings import Finding, Judgement, Workload, group_failures
 from rollout_status_lib.functions import Functions, is_true
 from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
+from rollout_status_lib.memory import Memory, Pace
 from rollout_status_lib.objects import (
     get_controller,
     get_creation_time,
@@ -60,25 +61,13 @@ from rollout_status_lib.rules import Rules, make_expectation, read_rules
 from rollout_status_lib.scope import Reads, Scope, View
 from rollout_status_lib.selection import Selection, make_selection, read_applied
 from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
+from rollout_status_lib.sources import open_source
 from rollout_status_lib.subjects import Subject, Tree, is_about
 from rollout_status_lib.values import format_timestamp, parse_timestamp
 
 # -------------------------------------------------------------------------------------------------------------- judge
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What must be remembered from one judgement to the next. All moments are seconds since 1970; -1: there is none."""
-
-    started: float = -1.0  # of the first poll
-    failing_since: float = -1.0
-    outage: float = 0.0  # seconds in which polls failed
-    since: Mapping[tuple[str, str], float] = field(default_factory=dict)  # rule and subject -> when its state began
-    progress: Mapping[str, tuple[Json, float, float]] = field(default_factory=dict)  # workload -> values, since when, when they changed
-    seen: Mapping[tuple[str, str, str], Workload] = field(default_factory=dict)  # every workload that was ever judged
-    failed_calls: Mapping[str, int] = field(default_factory=dict)  # resource -> failures in a row
-    grown: Mapping[str, tuple[Json, Subject]] = field(default_factory=dict)  # the subjects of the last snapshot
-    settled: Mapping[str, tuple[Json, Reads]] = field(default_factory=dict)  # subject without findings -> what that depends on
+LONGEST_WAIT = 600.0  # seconds without progress; rules/workload.yaml has the parameter
+LATER = 60.0  # seconds that a workload's own controller gets to say itself that its deadline has passed
 
 
 class Judge:
@@ -88,10 +77,19 @@ class Judge:
     """
 
     def __init__(
-        self, rules: Rules, selection: Selection, settings: Collection[tuple[str, str]], patience: float, expected: Sequence[Rule]
+        self,
+        rules: Rules,
+        selection: Selection,
+        settings: Collection[tuple[str, str]],
+        patience: float,
+        expected: Sequence[Rule],
+        *,
+        timeout: float = 0.0,
     ) -> None:
         self.rules, self.selection, self.params = rules, selection, rules.compute_params(settings)
         self.fixed = {name for name, _ in settings}  # parameters that no annotation can change
+        if 0 <= self.params.get("arrival_deadline", -1.0) < timeout:
+            self.params["arrival_deadline"] = -1.0  # what has not arrived is awaited until --timeout then
         self.patience = patience  # seconds in which missing workloads may appear
         self.expected = list(expected)  # rules of the command line, about workloads
         self.unnamed = dict.fromkeys((*rules.kinds, "each", "null"))  # JMESPath knows null only as a field that is not there
@@ -139,7 +137,7 @@ class Moment:
         self.memory, self.snapshot, self.functions = memory, snapshot, Functions(snapshot.at)
         self.started = snapshot.at if memory.started < 0 else memory.started
         self.now = snapshot.at - memory.outage
-        self.progress = dict(memory.progress)
+        self.paces = dict(memory.paces)
         self.present: dict[tuple[str, str], float] = {}  # rule and subject -> when its state began
         self.still: dict[str, tuple[Json, Reads]] = {}  # subject without findings -> what that depends on
         self.applied: dict[str, Json] = {}  # workload -> what kubectl printed when it was applied
@@ -155,13 +153,15 @@ class Moment:
         finished, missing, awaited = self.find_missing({workload.key for workload in workloads})
         kinds = self.selection.kinds
         workloads = sorted([*workloads, *finished], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
-        awaited += self.find_missing_containers([workload for workload in workloads if workload.status != "ignored"])
-        failures, notes = self.group_failures(workloads), tuple(dict.fromkeys(self.notes))
+        containers = self.find_missing_containers([workload for workload in workloads if workload.status != "ignored"])
+        is_over = 0 <= self.judge.params.get("arrival_deadline", LONGEST_WAIT) <= self.snapshot.at - self.started
+        missing, awaited = (missing + containers, awaited) if is_over else (missing, awaited + containers)
+        failures, notes = group_failures(workloads, self.rules.codes), tuple(dict.fromkeys(self.notes))
         return Judgement(self.snapshot.at, tuple(workloads), failures, tuple(missing), tuple(awaited), notes), replace(
             self.memory,
             started=self.started,
             since=self.present,
-            progress=self.progress,
+            paces=self.paces,
             seen={**self.memory.seen, **{workload.key: workload for workload in workloads}},
             grown=tree.grown,
             settled=self.still,
@@ -178,9 +178,8 @@ class Moment:
     def judge_workload(self, root: Subject) -> Workload:
         """A workload with all findings about it and about what it owns."""
         values = [expression.evaluate(root.value, self.functions) for expression in root.kind.progress]
-        before = self.progress.get(root.key)
-        if before is None or before[0] != values:
-            self.progress[root.key] = (values, self.now, self.snapshot.at if before else 0.0)
+        before = self.paces.get(root.key)
+        self.paces[root.key] = before.move(values, self.now, self.snapshot.at) if before else Pace.begin(values, self.now)
         target = self.selection.target(root.kind, root.value)
         self.applied[root.key] = target and target.applied
         self.params_of[root.key] = {**self.judge.params, **dict(self.read_annotations(root.value))}
@@ -189,15 +188,48 @@ class Moment:
         others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
         if any(finding.verdict == "ignore" and finding.subject is root for finding in others):
             return Workload(root, "ignored", (), others)
-        deciding = self.promote_causes([finding for finding in found if finding.verdict in ("fail", "wait", "hold")])
+        deciding = [finding for finding in found if finding.verdict in ("fail", "wait", "hold")]
+        deciding = self.promote_causes(deciding) if any(each.verdict == "fail" for each in deciding) else self.end_waits(root, deciding)
         deciding.sort(key=lambda finding: (finding.verdict != "fail", *finding.order(self.rules.codes), finding.rule.id))
         status = "ready" if not deciding else "failed" if deciding[0].verdict == "fail" else "waiting"
+        if status == "ready":  # if it waits again, its deadline begins anew
+            self.paces[root.key] = replace(self.paces[root.key], idle_since=self.now)
         return Workload(root, status, tuple(deciding), others)
+
+    def end_waits(self, root: Subject, waits: list[Finding]) -> list[Finding]:
+        """The findings of a workload that only waits. Without progress for its deadline the wait is over, and what it waits for fails.
+
+        What may rightly last (`endless`, or a `fail_after` that is not over) keeps itself and its owners waiting. Of the rest,
+        findings with a code are causes and fail; where there is none, the first one does.
+        """
+        idle = self.now - self.paces[root.key].idle_since
+        if not 0 <= self.get_deadline(root) <= idle:
+            return waits
+        lasting = [id(value) for finding in waits if self.may_last(finding) for _, value in finding.subject.lineage]
+        over = [finding for finding in waits if id(finding.subject.value) not in lasting]
+        over.sort(key=lambda finding: (*finding.order(self.rules.codes), finding.rule.id))
+        causes = [finding for finding in over if finding.code(self.rules.codes)]
+        ended = causes or [finding for finding in over if finding.group() == over[0].group()]
+        return [replace(finding, verdict="fail", idle=idle) if finding in ended else finding for finding in waits]
+
+    def get_deadline(self, root: Subject) -> float:
+        """Seconds without progress after which a workload waits no longer: its own deadline, or else progress_deadline. Negative: never.
+
+        Its own controller comes first: it knows the deadline too, and says more.
+        """
+        own: Json = root.kind.deadline.evaluate(root.value, self.functions) if root.kind.deadline else None
+        return float(own + LATER if type(own) in (int, float) else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
+
+    def may_last(self, finding: Finding) -> bool:
+        """True if a wait may rightly last longer than its workload's deadline."""
+        limit = finding.rule.fail_after
+        limit = finding.scope.evaluate(limit) if isinstance(limit, Expression) else limit
+        return finding.rule.endless or limit is not None
 
     def promote_causes(self, findings: list[Finding]) -> list[Finding]:
         """The findings of a workload. If all that fails is a symptom, what could fail and still waits is the cause: it fails too."""
         codes = [finding.code(self.rules.codes) for finding in findings if finding.verdict == "fail"]
-        if not codes or not all(code and code.symptom for code in codes):
+        if not all(code and code.symptom for code in codes):
             return findings
         return [replace(finding, verdict="fail") if self.is_cause(finding) else finding for finding in findings]
 
@@ -250,8 +282,8 @@ class Moment:
         """The names at the root of expressions about a subject. `time.in_state` is added once a rule's state is present."""
         if id(subject.workload) not in self.roots_below:
             workload = get_identity(subject.workload)
-            changed = self.progress.get(workload, (None, self.now, 0.0))[1]
-            watched, idle = round(self.snapshot.at - self.started, 3), round(self.now - changed, 3)
+            idle_since = self.paces[workload].idle_since if workload in self.paces else self.now
+            watched, idle = round(self.snapshot.at - self.started, 3), round(self.now - idle_since, 3)
             self.roots_below[id(subject.workload)] = {
                 **self.judge.unnamed,
                 "workload": subject.workload,
@@ -327,34 +359,27 @@ class Moment:
         return finishes is not None and is_true(finishes.evaluate(workload.value, self.functions))
 
     def find_missing_containers(self, workloads: Iterable[Workload]) -> list[str]:
-        """A message for each container that --expect-image names and none of the workloads has."""
+        """A message for each container that --expect-image names and none of the workloads has; it says which they have."""
         judged = [workload for workload in workloads if workload.kind.runs]
         runs = [name for each in judged for name in each.kind.runs.evaluate(each.value, self.functions) or ()]  # type: ignore[union-attr]
         expected = self.judge.params.get("expect_image", ()) if workloads else ()
+        there = f"there is {', '.join(dict.fromkeys(map(str, runs)))}" if runs else "none is there"
         missing = [pair for pair in expected if pair["name"] not in runs]
-        return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}' for pair in missing]
-
-    def group_failures(self, workloads: Iterable[Workload]) -> tuple[tuple[Finding, ...], ...]:
-        """The failures of all workloads in order; those of the same rule, workload and part are one entry."""
-        found = [finding for workload in workloads for finding in workload.findings if finding.verdict == "fail"]
-        entries: dict[tuple[str, ...], list[Finding]] = {}
-        for finding in sorted(found, key=lambda finding: finding.order(self.rules.codes)):
-            entries.setdefault(finding.group(), []).append(finding)
-        return tuple(map(tuple, entries.values()))
+        return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}; {there}' for pair in missing]
 
     def read_events(self, subject: Subject) -> list[Json] | None:
         """The events about a subject since its workload's last progress, newest first; None when they cannot be read."""
         events = self.snapshot.events(get_namespace(subject.holder))
         if events is None:
             return None
-        since = self.progress.get(get_identity(subject.workload), (None, 0.0, 0.0))[2]
+        pace = self.paces.get(get_identity(subject.workload))
         about = [summarize_event(event) for event in events if is_about(event, subject)]
-        return sorted((each for each in about if get_last_seen(each) >= since), key=get_last_seen, reverse=True)
+        return sorted((each for each in about if get_last_seen(each) >= (pace.changed if pace else 0.0)), key=get_last_seen, reverse=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------- run
 
-DEMO = ("--replay", str(find_data("fixtures", "deployment-crash-loop")), "--retry-limit", "1")
+DEMO = ("--replay", str(find_data("fixtures", "deployment", "crash-loop")), "--retry-limit", "1")
 
 
 class Run:
@@ -392,7 +417,7 @@ class Run:
             f"no rule file declares {word}, so generic rules judge it{self.rules.suggest_kind(word)}" for word in self.rules.undeclared
         ]
         expected = [make_expectation(text, self.rules) for text in options.expect]
-        self.judge = Judge(self.rules, selection, collect_settings(options), options.wait_for_create, expected)
+        self.judge = Judge(self.rules, selection, collect_settings(options), options.wait_for_create, expected, timeout=options.timeout)
         refuse_contradictions(options)
         self.source = open_source(options, self.rules, selection)
         self.notes += read_applied(options, self.rules, selection, self.source)
@@ -579,17 +604,6 @@ class Run:
         """Adds notes to the result that is there already."""
         if notes:
             self.result["notes"] = [*self.result.get("notes", ()), *notes]
-
-
-def open_source(options: argparse.Namespace, rules: Rules, selection: Selection) -> Source:
-    """The source of the polls that the arguments name."""
-    if options.replay:
-        from rollout_status_lib.sources.replay import Replay  # noqa: PLC0415, each run needs one of them
-
-        return Replay(Path(options.replay), options.now, selection, options.redact)
-    from rollout_status_lib.sources.live import Live  # noqa: PLC0415
-
-    return Live(options, rules, selection)
 
 
 # --------------------------------------------------------------------------------------------------------------- main

@@ -36,7 +36,7 @@ from rollout_status_lib.selection import make_selection  # noqa: E402
 from rollout_status_lib.source import Snapshot  # noqa: E402
 
 Json = Any
-RECORDED = ROOT / "fixtures" / "deployment-success"
+RECORDED = ROOT / "fixtures" / "deployment" / "success"
 # As it is installed: Python has compiled it
 TOOL = [sys.executable, "-c", "import sys, rollout_status; sys.exit(rollout_status.main(sys.argv[1:]))", "--quiet"]
 

@@ -119,6 +119,7 @@ class Kind:
     version: str  # of its API, when there may be so many of it that kubectl should not decode them
     listed: bool  # kubectl is asked for it; else only a recording may show it
     waits: bool
+    deadline: Expression | None  # seconds that its objects may go without progress; None, or null: progress_deadline
     finishes: Expression | None  # whether its success is final: deleted after it, it has still succeeded
     owns: tuple[str, ...]
     current: tuple[Current, ...]
@@ -166,6 +167,7 @@ class Rule:
     fail_when: Expression | None
     fail_after: Expression | float | None
     since: Expression | None
+    endless: bool  # True if its wait may rightly last for ever
     let: Mapping[str, Expression]
     common: frozenset[str]  # those of `let` that give the same for all rules about a subject
     code: Template | None
@@ -191,7 +193,7 @@ VERDICTS = ("fail", "wait", "hold", "ignore", "note")
 SILENT = ("fail", "ignore", "note")  # verdicts that do not wait
 
 
-DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them
+DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them; one that holds may have a clock as well
 
 
 CODE_TYPES = ("rollout", "program")
@@ -206,7 +208,24 @@ CODE_KEYS = (*CODE_NEEDS, "symptom", "hint")
 PARAM_KEYS = ("type", "default", "choices", "doc")
 
 
-RULE_KEYS = ("id", "aliases", "subject", "each", "when", "given", "unless", *DECISIONS, "since", "let", "code", "message", "hint", "logs", "docs")
+RULE_KEYS = (
+    "id",
+    "aliases",
+    "subject",
+    "each",
+    "when",
+    "given",
+    "unless",
+    *DECISIONS,
+    "since",
+    "endless",
+    "let",
+    "code",
+    "message",
+    "hint",
+    "logs",
+    "docs",
+)
 
 
 FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "disable", "override", "annotations")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rollout_status_lib import Json
@@ -18,6 +18,9 @@ def get_key(kind: Kind, resource: Json) -> tuple[str, str, str]:
     return (kind.resource, str(get_field(resource, "metadata", "namespace") or ""), get_name(resource))
 
 
+NO_PROGRESS = "not-progressing"  # the code of what waits too long and has none of its own
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
     """A rule whose state is present for a subject. `verdict` is fail, wait, hold, ignore or note."""
@@ -26,14 +29,21 @@ class Finding:
     subject: Subject
     verdict: str
     scope: Scope
+    idle: float | None = None  # seconds without progress, if that is why it fails
 
     @property
     def message(self) -> str:
-        return (self.scope.fill(self.rule.message) or self.rule.id) + self.scope.fill(self.subject.blocked)
+        sentence = (self.scope.fill(self.rule.message) or self.rule.id) + self.scope.fill(self.subject.blocked)
+        if self.idle is None:
+            return sentence
+        workload = self.subject.workload
+        return (
+            f'{get_field(workload, "kind")} "{get_name(workload)}" is not progressing: nothing has changed for {self.idle:.0f}s. {sentence}'
+        )
 
     def code(self, codes: Mapping[str, Code]) -> Code | None:
         """The rule's code; None if it has none. RolloutError `invalid-rules` if it computes one that does not exist."""
-        name = self.scope.fill(self.rule.code)
+        name = self.scope.fill(self.rule.code) or ("" if self.idle is None else NO_PROGRESS)
         code = find_code(codes, name)
         if name and not code:
             raise RolloutError("invalid-rules", f"{self.rule.where}: no code {name}{suggest(name, codes)}")
@@ -103,3 +113,12 @@ class Judgement:
     @property
     def ready(self) -> bool:
         return not (self.failed or self.awaited) and all(workload.status in ("ready", "ignored") for workload in self.workloads)
+
+
+def group_failures(workloads: Iterable[Workload], codes: Mapping[str, Code]) -> tuple[tuple[Finding, ...], ...]:
+    """The failures of all workloads in order; those of the same rule, workload and part are one entry."""
+    found = [finding for workload in workloads for finding in workload.findings if finding.verdict == "fail"]
+    entries: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in sorted(found, key=lambda finding: finding.order(codes)):
+        entries.setdefault(finding.group(), []).append(finding)
+    return tuple(map(tuple, entries.values()))

@@ -57,7 +57,10 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
     entry |= {"resource": {**make_reference(subject.holder), **subject.part}, "count": len(findings)}
     if first.scope.seen_events:
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
-    hint = add_kubectl_flags(first.scope.fill(first.rule.hint), source.flags)
+    hint = first.scope.fill(first.rule.hint)
+    if not hint and first.idle is not None:  # a rule that only waits may have none
+        hint = f"kubectl -n {get_namespace(subject.holder)} describe {get_field(subject.holder, 'kind')} {get_name(subject.holder)}"
+    hint = add_kubectl_flags(hint, source.flags)
     return entry | ({"hint": hint} if hint else {})
 
 

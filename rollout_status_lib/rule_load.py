@@ -109,6 +109,7 @@ class RuleLoader:
             version=entry.text("version") or "",
             listed=entry.flag("listed", default=True),
             waits=entry.flag("waits", default=True),
+            deadline=entry.expression("deadline"),
             finishes=entry.expression("finishes"),
             owns=entry.texts("owns"),
             current=tuple(current),
@@ -170,7 +171,7 @@ class RuleLoader:
         given = sorted(set(DECISIONS) & entry.fields.keys())
         if not given:
             entry.missing("verdict", "write one of verdict, fail_when and fail_after")
-        elif len(given) > 1:
+        elif len(given) > (2 if verdict == "hold" else 1):
             entry.report(given[-1], f"a rule has one of verdict, fail_when and fail_after, not {' and '.join(given)}: remove the others")
         if verdict not in VERDICTS:
             entry.report("verdict", f"no verdict {verdict}{suggest(verdict, VERDICTS)}")
@@ -197,6 +198,7 @@ class RuleLoader:
             fail_when=entry.expression("fail_when"),
             fail_after=self.load_limit(entry),
             since=entry.expression("since"),
+            endless=entry.flag("endless", default=False),
             let=let,
             common=frozenset(name for name in let if is_common(name, let, {*VARYING, *document.mapping(at)})),
             code=entry.template("code"),

@@ -130,7 +130,11 @@ def make_expectation(text: str, rules: Rules) -> Rule:
     try:
         given = Expression.parse(text, "--expect")
         isnt = Expectation(text, "--expect", given.tree, given.meaning, given.roots)
-        rule = Rule("expect", "--expect", (), None, isnt, None, None, "wait", None, None, None, {}, frozenset(), None, message, None, logs=False)
+        is_over = Expression.parse("reached(time.watched, params.arrival_deadline)", "--expect")
+        code = Template(("not-progressing",))
+        rule = Rule(
+            "expect", "--expect", (), None, isnt, None, None, "wait", is_over, None, None, True, {}, frozenset(), code, message, None, logs=False
+        )
         rules.loader.check_params(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None

@@ -23,6 +23,7 @@ for variable in ("CI", "GITHUB_STEP_SUMMARY", *CI_VARIABLES.values()):  # the te
     os.environ.pop(variable, None)
 
 FIXTURES = ROOT / "fixtures"
+CASES = sorted(str(path.parent.relative_to(FIXTURES)) for path in FIXTURES.rglob("case.yaml"))
 SCHEMA = json.loads((ROOT / "schema.json").read_text())
 
 

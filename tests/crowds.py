@@ -71,7 +71,7 @@ def record(
     folder: Path, sizes: dict[str, tuple[int, int]], fixtures: Path, *, until: float = 60.0, step: float = 6.0, olds: int = 0
 ) -> None:
     """A recording of Deployments by their names: how many pods each has, and how many of them crash."""
-    template = json.loads(max((fixtures / "deployment-success").glob("*.json")).read_text())["items"]
+    template = json.loads(max((fixtures / "deployment/success").glob("*.json")).read_text())["items"]
     dice = random.Random(1)
     lives = {name: [(index / size * min(30, size), dice.uniform(4, 16)) for index in range(size)] for name, (size, _) in sizes.items()}
     folder.mkdir(parents=True)

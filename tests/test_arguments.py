@@ -10,7 +10,7 @@ import rollout_status
 from rollout_status_lib import __version__
 from rollout_status_lib.arguments import VERBS, build_parser
 
-CRASH = ("--replay", str(FIXTURES / "deployment-crash-loop"), "--quiet")
+CRASH = ("--replay", str(FIXTURES / "deployment/crash-loop"), "--quiet")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_spelling(arguments: list[str], name: str, value: object) -> None:
         (["--kinds", "deployment,"], ["a comma too much"]),
         (["--expect", "params.nosuch == null"], ["--expect", "no parameter nosuch"]),
         (["-A", "-n", "a"], ["--all-namespaces or --namespace"]),
-        (["--record", "a", "--replay", str(FIXTURES / "deployment-success")], ["--record", "recorded already"]),
+        (["--record", "a", "--replay", str(FIXTURES / "deployment/success")], ["--record", "recorded already"]),
         (["--expect", "a ==", "--replay", "a"], ["--expect", "a =="]),
         (["--expect-image", "app:v1", "--replay", "a"], ["expect-image", "'app:v1'", "NAME=VALUE"]),
         (["--on-superseded", "maybe", "--replay", "a"], ["on-superseded", "maybe", "note, fail"]),
@@ -101,7 +101,7 @@ def test_slip(arguments: list[str], words: list[str]) -> None:
     ("word", "meant"), [("deploymnets", "did you mean deployments?"), ("statefulsett/db", "did you mean statefulset?")]
 )
 def test_a_kind_that_nobody_declares_may_be_a_slip(word: str, meant: str) -> None:
-    outcome = run("--replay", str(FIXTURES / "deployment-success"), *([word] if "/" in word else ["--kinds", word]))
+    outcome = run("--replay", str(FIXTURES / "deployment/success"), *([word] if "/" in word else ["--kinds", word]))
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
     assert meant in outcome.result["notes"][0]
 
@@ -161,7 +161,7 @@ def test_kinds_that_are_not_there_are_not_found() -> None:
 
 
 def test_name_chooses() -> None:
-    case = ("--replay", str(FIXTURES / "release-two-failures"), "--quiet")
+    case = ("--replay", str(FIXTURES / "selection/release-two-failures"), "--quiet")
     assert [entry["name"] for entry in run(*case, "deploy/front").result["workloads"]] == ["front"]
     missing = run(*case, "deploy/front", "deployment/nope")
     assert (missing.exit, missing.error["code"]) == (1, "not-found")
@@ -179,7 +179,7 @@ def test_flag_of_its_own_wins_over_set() -> None:
 
 def test_time_of_a_single_file() -> None:
     """The newest time in it, and no deletion that lies ahead; --now says another."""
-    file = str(snapshot("deployment-unschedulable-memory"))
+    file = str(snapshot("pod/unschedulable-memory"))
     assert run("--replay", file, "--quiet").error["code"] == "timeout"
     assert run("--replay", file, "--quiet", "--now", "2026-11-24T06:00:00Z").error["code"] == "scheduling"
 
@@ -194,7 +194,7 @@ def test_text_for_people() -> None:
         "failed: r-deployment-crash-loop/Deployment/app",
     ):
         assert f"\n{line}" in outcome.stdout
-    ready = run("--replay", str(FIXTURES / "deployment-zero-replicas"), "-o", "text")
+    ready = run("--replay", str(FIXTURES / "deployment/zero-replicas"), "-o", "text")
     assert ready.stdout.startswith("The rollout succeeded.\nready: ")
     assert "\nnote: Deployment" in ready.stdout
     assert "not-found: There are no jobs" in run(*CRASH, "--kinds", "job", "-o", "text").stdout
@@ -219,18 +219,18 @@ def test_readme_shows_the_demo() -> None:
 
 def test_timeout_of_a_replay_and_its_progress() -> None:
     """A line when something changes, a heartbeat each 30 s that names the oldest wait, and none of it with --quiet."""
-    case = ("--replay", str(FIXTURES / "deployment-registry-down"))
+    case = ("--replay", str(FIXTURES / "container/registry-down"))
     outcome = run(*case, "--timeout", "10s")
     assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
     assert outcome.error["message"].startswith('Timed out after 10s: deployment/app: Container "main" is in ')
     assert outcome.result["elapsedSeconds"] == 10
     assert outcome.stderr.startswith("[   0s] deployment/app: ")
-    long = run("--replay", str(FIXTURES / "deployment-crash-then-recover"), "--set", "settle=1m")
+    long = run("--replay", str(FIXTURES / "container/crash-then-recover"), "--set", "settle=1m")
     assert re.search(r"^\[ +\d+s\] still waiting, for \d+s now: deployment/app: ", long.stderr, re.MULTILINE)
     assert run(*case, "--quiet").stderr == ""
 
 
 def test_progress_names_namespaces_where_there_are_several(tmp_path) -> None:
-    objects = [item for case in ("deployment-success", "job-success") for item in json.loads(snapshot(case).read_text())["items"]]
+    objects = [item for case in ("deployment/success", "job/success") for item in json.loads(snapshot(case).read_text())["items"]]
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": objects}))
     assert "] r-job-success: job/migrate: successfully rolled out" in run("--replay", str(tmp_path / "all.json")).stderr

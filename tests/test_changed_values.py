@@ -17,10 +17,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import FIXTURES, SCHEMA
+from conftest import CASES, FIXTURES, SCHEMA
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from test_deleted_keys import CASES, Case, rules
+from test_deleted_keys import Case, rules
 
 import rollout_status
 from rollout_status_lib.values import format_timestamp

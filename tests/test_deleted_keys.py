@@ -24,13 +24,14 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import FIXTURES, ROOT
+from conftest import CASES, FIXTURES, ROOT
 
 import rollout_status
-from rollout_status import Judge, Memory
+from rollout_status import Judge
 from rollout_status_lib.arguments import build_parser, collect_settings
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.findings import Judgement
+from rollout_status_lib.memory import Memory
 from rollout_status_lib.objects import drop_field, get_identity, get_namespace, parse_objects
 from rollout_status_lib.rules import Rules, make_expectation
 from rollout_status_lib.selection import make_selection
@@ -47,7 +48,6 @@ def rules() -> Rules:
     return new
 
 
-CASES = sorted(path.parent.name for path in FIXTURES.glob("*/recording.yaml"))
 PROGRAM = [ROOT / "rollout_status.py", *sorted((ROOT / "rollout_status_lib").rglob("*.py"))]
 TEXT = "\n".join(path.read_text() for path in [*PROGRAM, *sorted((ROOT / "rules").rglob("*.yaml"))])
 # All words of the program and its rules: a key that is none of them is never asked for by its name
@@ -58,24 +58,24 @@ TEMPLATE, HASH = ("spec", "template"), ("metadata", "labels", "pod-template-hash
 
 Path_ = tuple[str | int, ...]
 
-OLD_PODS = {"deployment-old-pod-terminating", "deployment-slow-old-pod-termination", "unobserved-deployment-update"}
+OLD_PODS = {"deployment/old-pod-terminating", "deployment/slow-old-pod-termination", "deployment/unobserved-update"}
 GONE = (OLD_PODS, "an old pod that is not there any more is what was waited for; one is found through its ReplicaSet")
 NOBODYS = (OLD_PODS, "absent: nothing controls it, so it is none of the Deployment's pods")
 # What is no success is one without these, for Kubernetes defines what is meant when they are absent: (kind, path) -> where, why
 EXCEPTIONS: dict[tuple[str, Path_], tuple[set[str], str]] = {
-    ("Deployment", ("metadata", "deletionTimestamp")): ({"deployment-being-deleted"}, "absent: it is not being deleted"),
-    ("ReplicaSet", ("status", "readyReplicas")): ({"deployment-pods-not-listed"}, "absent: 0, so that there is no pod to be missed"),
+    ("Deployment", ("metadata", "deletionTimestamp")): ({"workload/being-deleted"}, "absent: it is not being deleted"),
+    ("ReplicaSet", ("status", "readyReplicas")): ({"replicaset/pods-not-listed"}, "absent: 0, so that there is no pod to be missed"),
     ("Deployment", ()): (
-        {"release-finished-job-removed", "generic-owns-a-deployment"},
+        {"selection/release-finished-job-removed", "generic/owns-a-deployment"},
         "never listed: not known, unless by KIND/NAME; what is beside it succeeds",
     ),
     **{
-        ("Deployment", ("metadata", "annotations", *path)): ({"expect-image-ignored"}, "absent: it is judged, and ready")
+        ("Deployment", ("metadata", "annotations", *path)): ({"selection/expect-image-ignored"}, "absent: it is judged, and ready")
         for path in ((), ("rollout-status/ignore",))
     },
-    ("Widget", ("status", "observedGeneration")): ({"generic-not-observed"}, "absent: its controller does not tell, as many do not"),
-    ("Widget", ("status", "conditions", EACH)): ({"generic-moving"}, "absent: nothing says that its controller is at work"),
-    ("Pod", ("spec", "containers", EACH, "image")): ({"expect-image-of-pods"}, "absent: the status says which image runs"),
+    ("Widget", ("status", "observedGeneration")): ({"generic/not-observed"}, "absent: its controller does not tell, as many do not"),
+    ("Widget", ("status", "conditions", EACH)): ({"generic/moving"}, "absent: nothing says that its controller is at work"),
+    ("Pod", ("spec", "containers", EACH, "image")): ({"selection/expect-image-of-pods"}, "absent: the status says which image runs"),
     ("Pod", ()): GONE,
     ("ReplicaSet", ()): GONE,
     ("ReplicaSet", ("metadata", "uid")): GONE,

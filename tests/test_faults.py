@@ -22,7 +22,7 @@ from rollout_status_lib.clean import LONGEST_LINE, to_line
 from rollout_status_lib.sources.kubectl import Answer, Clock
 
 Program = Callable[..., str]
-SUCCESS = f"cat {snapshot('deployment-success')}"
+SUCCESS = f"cat {snapshot('deployment/success')}"
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ FAILS_AT_FIRST = """
         'echo "Error from server (ServiceUnavailable): the server is currently unable to handle the request" >&2; exit 1',
         'echo "Error from server: etcdserver: leader changed" >&2; exit 1',
         'echo "Error from server (Timeout): the server was unable to return a response in the time allotted" >&2; exit 1',
-        f"head -c 2000 {snapshot('deployment-success')}; exit 0",  # a list that is cut short
+        f"head -c 2000 {snapshot('deployment/success')}; exit 0",  # a list that is cut short
         "exit 0",  # nothing at all
         "kill -SEGV $$",
         "echo '{}'",
@@ -76,7 +76,7 @@ def test_what_does_not_pass_ends_after_its_grace(kubectl: Program) -> None:
 
 def test_a_token_that_expires_is_tried_once_more(kubectl: Program) -> None:
     refuse = 'echo "error: You must be logged in to the server (Unauthorized)" >&2; exit 1'
-    script = f"[ $(grep -c deployments $DIR/calls) -gt 1 ] && {{ {refuse}; }}; cat {snapshot('deployment-not-observed')}"
+    script = f"[ $(grep -c deployments $DIR/calls) -gt 1 ] && {{ {refuse}; }}; cat {snapshot('deployment/not-observed')}"
     program = kubectl(script)
     outcome = run("--kubectl", program, "deployment/web", "--interval", "100ms")
     assert (outcome.exit, outcome.error["code"], outcome.result["polls"]) == (4, "unauthorized", 3)
@@ -104,11 +104,11 @@ def test_rights_are_a_table_and_a_missing_one_that_is_needed_ends_with_4(kubectl
     assert (outcome.exit, outcome.error["code"]) == (4, "unreachable")
     outcome = run("--kubectl", kubectl("echo 'the path does not exist' >&2; exit 1"), "--check-access", "-f", "k8s")
     assert (outcome.exit, outcome.error["code"]) == (2, "usage")
-    assert "asks a cluster" in run("--replay", str(FIXTURES / "deployment-success"), "--check-access").error["message"]
+    assert "asks a cluster" in run("--replay", str(FIXTURES / "deployment/success"), "--check-access").error["message"]
 
 
 def test_a_warning_is_shown_once(kubectl: Program) -> None:
-    waiting, success = snapshot("deployment-success", 0), snapshot("deployment-success")
+    waiting, success = snapshot("deployment/success", 0), snapshot("deployment/success")
     finished = f"[ $(grep -c deployments $DIR/calls) -gt 2 ] && cat {success}"
     program = kubectl(f'echo "Warning: apps/v9 is deprecated" >&2; {finished} || cat {waiting}')
     outcome = run("--kubectl", program, "deployment/web", "--interval", "100ms", "--timeout", "1m")
@@ -124,7 +124,7 @@ def test_a_shim_that_prints_a_line_of_its_own_is_named(kubectl: Program) -> None
         assert word in outcome.error["message"]
 
 
-PROBELESS = json.loads(snapshot("deployment-crash-then-recover").read_text())
+PROBELESS = json.loads(snapshot("container/crash-then-recover").read_text())
 
 
 def served(minutes: int, tmp_path: Path) -> str:
@@ -174,7 +174,7 @@ NASTY = "a\x1b[2Jb ::set-output name=x::y ##[set-env name=A]b ##vso[task.setvari
 
 
 def test_nothing_of_a_message_reaches_a_terminal_or_a_ci_raw(tmp_path: Path) -> None:
-    content = json.loads(snapshot("deployment-missing-secret-env").read_text())
+    content = json.loads(snapshot("container/missing-secret-env").read_text())
     for item in content["items"]:
         for status in item.get("status", {}).get("containerStatuses", ()):
             status["state"] = {"waiting": {"reason": "CreateContainerConfigError", "message": NASTY}}
@@ -200,7 +200,7 @@ def test_no_line_is_a_command_of_a_ci(text: str) -> None:
 
 
 def test_a_message_of_a_megabyte(tmp_path: Path) -> None:
-    content = json.loads(snapshot("deployment-missing-secret-env").read_text())
+    content = json.loads(snapshot("container/missing-secret-env").read_text())
     for item in content["items"]:
         for status in item.get("status", {}).get("containerStatuses", ()):
             status["state"] = {"waiting": {"reason": "CreateContainerConfigError", "message": "x" * 1_000_000}}
@@ -211,7 +211,7 @@ def test_a_message_of_a_megabyte(tmp_path: Path) -> None:
 
 
 def test_what_matches_is_replaced_in_logs_also_recorded_ones(kubectl: Program, tmp_path: Path) -> None:
-    shown = snapshot("deployment-crash-loop")
+    shown = snapshot("deployment/crash-loop")
     program = kubectl(
         f'case "$*" in *" logs "*) echo "token=abc postgres://u:geheim@db" ;; *events*) echo "{{\\"items\\": []}}" ;; *) cat {shown} ;; esac'
     )
@@ -229,7 +229,7 @@ def tool(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, **{"env": environment(), **options})
 
 
-CRASH = ("--replay", str(FIXTURES / "deployment-crash-loop"), "--retry-limit", "1", "--quiet")
+CRASH = ("--replay", str(FIXTURES / "deployment/crash-loop"), "--retry-limit", "1", "--quiet")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_disk_that_is_full_under_the_recording(kubectl: Program, tmp_path: Pat
 
 def test_two_lists_that_disagree_are_waited_for(kubectl: Program, tmp_path: Path) -> None:
     """The pod is there and its ReplicaSet is not yet."""
-    items = json.loads(snapshot("deployment-success").read_text())["items"]
+    items = json.loads(snapshot("deployment/success").read_text())["items"]
     (tmp_path / "early.json").write_text(json.dumps({"kind": "List", "items": [each for each in items if each["kind"] != "ReplicaSet"]}))
     program = kubectl(f"[ $(grep -c pods $DIR/calls) -gt 1 ] && {SUCCESS} || cat {tmp_path}/early.json")
     outcome = run("--kubectl", program, "deployment/web")
@@ -271,7 +271,7 @@ def test_two_lists_that_disagree_are_waited_for(kubectl: Program, tmp_path: Path
 
 
 def test_ten_thousand_objects(tmp_path: Path) -> None:
-    items = json.loads(snapshot("deployment-success").read_text())["items"]
+    items = json.loads(snapshot("deployment/success").read_text())["items"]
     pod = next(each for each in items if each["kind"] == "Pod")
     strangers = [{**pod, "metadata": {"name": f"pod-{number}", "namespace": "shop", "uid": f"uid-{number}"}} for number in range(10_000)]
     (tmp_path / "many.json").write_text(json.dumps({"kind": "List", "items": [*items, *strangers]}))
@@ -285,13 +285,13 @@ def test_an_expectation_that_cannot_be_evaluated_is_wrong_input() -> None:
 
 
 def test_a_named_workload_that_is_not_to_be_judged_is_not_found() -> None:
-    outcome = run("--replay", str(FIXTURES / "annotation-ignore"), "-n", "r-deployment-success", "deployment/web")
+    outcome = run("--replay", str(FIXTURES / "workload/annotation-ignore"), "-n", "r-deployment-success", "deployment/web")
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
     assert "not to be judged" in outcome.error["message"]
 
 
 def test_values_of_variables_are_replaced_in_logs_and_recordings(kubectl: Program, tmp_path: Path) -> None:
-    content = json.loads(snapshot("deployment-crash-loop").read_text())
+    content = json.loads(snapshot("deployment/crash-loop").read_text())
     for item in content["items"]:
         if item["kind"] == "Pod":
             item["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": "geheimnis"}, {"name": "DEBUG", "value": "no"}]
@@ -305,7 +305,7 @@ def test_values_of_variables_are_replaced_in_logs_and_recordings(kubectl: Progra
 
 
 def test_of_five_hundred_workloads_the_one_that_fails_is_found_in_the_first_poll(tmp_path: Path) -> None:
-    items = json.loads(snapshot("deployment-success").read_text())["items"]
+    items = json.loads(snapshot("deployment/success").read_text())["items"]
     kinds = {each["kind"]: each for each in items}
     objects = []
     for number in range(500):
@@ -367,6 +367,6 @@ WORDS = [
     )
 )
 def test_no_argument_is_a_crash(arguments: list[str]) -> None:
-    outcome = run("--replay", str(FIXTURES / "deployment-paused"), "--quiet", *arguments)
+    outcome = run("--replay", str(FIXTURES / "deployment/paused"), "--quiet", *arguments)
     assert outcome.exit in (0, 1, 2, 3)
     assert "Traceback" not in outcome.stderr

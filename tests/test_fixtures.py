@@ -1,14 +1,13 @@
-"""Each folder of fixtures/ is a case: its recording is replayed, and all that comes out is compared with case.yaml."""
+"""Each folder with a case.yaml below fixtures/ is a case: its recording is replayed, and all that comes out is compared with case.yaml."""
 
 import pytest
 import yaml
-from conftest import FIXTURES, ROOT, run
+from conftest import CASES, FIXTURES, ROOT, run
 
 from rollout_status import run_to_end
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs.test import run_case
 
-CASES = sorted(path.parent.name for path in FIXTURES.glob("*/recording.yaml"))
 EXPECTED = {case: yaml.safe_load((FIXTURES / case / "case.yaml").read_text()) for case in CASES}
 RULES = Rules(ROOT / "rules", packs=None)
 
@@ -18,6 +17,11 @@ def test_case(case: str) -> None:
     outcome = run_case(run_to_end, FIXTURES / case)
     assert not outcome.problems
     assert outcome.got == outcome.expected, outcome.difference
+
+
+def test_a_rule_file_and_its_cases_share_a_name() -> None:
+    files = {str(path.relative_to(ROOT / "rules").with_suffix("")) for path in (ROOT / "rules").rglob("*.yaml")}
+    assert {case.rpartition("/")[0] for case in CASES} == (files - {"codes"}) | {"seed", "selection"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -40,5 +44,5 @@ def test_rule_fires_in_one_case_and_not_in_another(rule: str) -> None:
 
 
 def test_the_same_recording_gives_the_same_answer() -> None:
-    case = str(FIXTURES / "deployment-crash-loop")
+    case = str(FIXTURES / "deployment/crash-loop")
     assert run("--replay", case, "--retry-limit", "1").stdout == run("--replay", case, "--retry-limit", "1").stdout

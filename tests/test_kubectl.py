@@ -43,7 +43,7 @@ def calls(program: str) -> list[str]:
 
 
 def test_success_asks_once_for_workloads_and_once_for_what_they_own(kubectl: Program) -> None:
-    program = kubectl(cluster("deployment-success"))
+    program = kubectl(cluster("deployment/success"))
     outcome = run("--kubectl", program, "-n", "r-deployment-success", "-l", "app=web", "--context", "c", "--kubeconfig", "f")
     assert (outcome.exit, outcome.result["polls"]) == (0, 1)
     common = "--context=c --kubeconfig=f --request-timeout=30s get"
@@ -56,7 +56,7 @@ def test_success_asks_once_for_workloads_and_once_for_what_they_own(kubectl: Pro
 
 def test_what_the_selector_does_not_match_is_no_workload_though_one_may_own_it(kubectl: Program, tmp_path: Path) -> None:
     """ReplicaSets are listed twice: those that the selector matches, and all, for the Deployments."""
-    items = json.loads(snapshot("replicaset-not-available").read_text())["items"]
+    items = json.loads(snapshot("replicaset/not-available").read_text())["items"]
     of_nobody = next(each for each in items if each["kind"] == "ReplicaSet")
     del of_nobody["metadata"]["ownerReferences"]
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": [of_nobody]}))
@@ -67,14 +67,14 @@ def test_what_the_selector_does_not_match_is_no_workload_though_one_may_own_it(k
 
 
 def test_in_a_pod_nothing_keeps_kubectl_from_the_account_of_the_pod(kubectl: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = kubectl(cluster("deployment-success"))
+    program = kubectl(cluster("deployment/success"))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
     assert run("--kubectl", program, "-n", "r-deployment-success").exit == 0
     assert [call for call in calls(program) if "--request-timeout" in call] == []
 
 
 def test_one_name_is_asked_for_alone_where_not_all_may_be_listed(kubectl: Program) -> None:
-    program = kubectl(f'case "$*" in *,*) echo "Error from server (Forbidden)" >&2; exit 1 ;; esac; cat {snapshot("deployment-success")}')
+    program = kubectl(f'case "$*" in *,*) echo "Error from server (Forbidden)" >&2; exit 1 ;; esac; cat {snapshot("deployment/success")}')
     assert run("--kubectl", program, "deploy/web").exit == 0
     assert [call.partition(" get ")[2] for call in calls(program)] == [
         "deployments.apps,replicasets.apps,pods -o json",
@@ -85,7 +85,7 @@ def test_one_name_is_asked_for_alone_where_not_all_may_be_listed(kubectl: Progra
 
 
 def test_failure_reads_the_log_of_the_run_that_failed(kubectl: Program) -> None:
-    program = kubectl(cluster("deployment-crash-loop"))
+    program = kubectl(cluster("deployment/crash-loop"))
     outcome = run("--kubectl", program, "--retry-limit", "1")
     assert (outcome.exit, outcome.error["log"]) == (1, "a log\n")
     assert re.search(
@@ -96,12 +96,12 @@ def test_failure_reads_the_log_of_the_run_that_failed(kubectl: Program) -> None:
 
 
 def test_log_and_events_that_cannot_be_read_are_notes(kubectl: Program) -> None:
-    program = kubectl('case "$*" in *" logs "*) echo "no log" >&2; exit 1 ;; *) cat %s ;; esac' % snapshot("deployment-crash-loop"))
+    program = kubectl('case "$*" in *" logs "*) echo "no log" >&2; exit 1 ;; *) cat %s ;; esac' % snapshot("deployment/crash-loop"))
     outcome = run("--kubectl", program, "--retry-limit", "1")
     assert (outcome.exit, outcome.error["code"]) == (1, "process-crashing")
     assert "no log" in outcome.result["notes"][0]
     program = kubectl(
-        'case "$*" in *events*) echo "events is forbidden" >&2; exit 1 ;; *) cat %s ;; esac' % snapshot("deployment-unschedulable-memory")
+        'case "$*" in *events*) echo "events is forbidden" >&2; exit 1 ;; *) cat %s ;; esac' % snapshot("pod/unschedulable-memory")
     )
     outcome = run("--kubectl", program, "--pending-deadline", "1")
     assert (outcome.exit, outcome.error["code"]) == (1, "scheduling")
@@ -109,7 +109,7 @@ def test_log_and_events_that_cannot_be_read_are_notes(kubectl: Program) -> None:
 
 
 def test_nothing_there_names_the_namespace_of_the_context(kubectl: Program) -> None:
-    program = kubectl(cluster("seed-not-found"))
+    program = kubectl(cluster("seed/not-found"))
     outcome = run("--kubectl", program, "-selector", "a=b", "-kind-filter", "deployment")
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
     assert outcome.error["message"] == 'Selector "a=b" did not match any deployments in namespace "shop"'
@@ -118,7 +118,7 @@ def test_nothing_there_names_the_namespace_of_the_context(kubectl: Program) -> N
 
 def test_waits_until_it_is_there(kubectl: Program) -> None:
     """The second and third poll see nothing new, so that pauses grow; then the rollout ends."""
-    waiting, ready = snapshot("deployment-slow-readiness", 1), snapshot("deployment-slow-readiness")
+    waiting, ready = snapshot("container/slow-readiness", 1), snapshot("container/slow-readiness")
     program = kubectl(f'if [ "$(wc -l <$DIR/calls)" -le 5 ]; then cat {waiting}; else cat {ready}; fi')
     outcome = run("--kubectl", program, "-interval", "100ms", "deployment/web", "--timeout", "1m")
     assert outcome.exit == 0
@@ -127,7 +127,7 @@ def test_waits_until_it_is_there(kubectl: Program) -> None:
 
 
 def test_timeout_and_once(kubectl: Program) -> None:
-    program = kubectl(cluster("deployment-slow-readiness", 1))
+    program = kubectl(cluster("container/slow-readiness", 1))
     late = run("--kubectl", program, "--timeout", "700ms")
     assert (late.exit, late.error["code"]) == (3, "timeout")
     assert "deployment/web: Container" in late.error["message"]
@@ -174,7 +174,7 @@ def test_what_is_watched_by_default_may_be_forbidden(kubectl: Program) -> None:
       *daemonsets*,*|*,daemonsets*|*" daemonsets"*) echo 'Error from server (Forbidden): daemonsets.apps is forbidden' >&2; exit 1 ;;
       *) cat %s ;;
     esac"""
-    program = kubectl(script % snapshot("deployment-success"))
+    program = kubectl(script % snapshot("deployment/success"))
     outcome = run("--kubectl", program, "-n", "r-deployment-success")
     assert outcome.exit == 0
     assert "daemonsets.apps" in outcome.result["notes"][0]
@@ -191,7 +191,7 @@ def test_nothing_may_be_listed(kubectl: Program) -> None:
 
 def test_outage_is_said_and_survived(kubectl: Program) -> None:
     program = kubectl(
-        f'if [ "$(wc -l <$DIR/calls)" -le 4 ]; then echo "connection refused" >&2; exit 1; fi; cat {snapshot("deployment-success")}'
+        f'if [ "$(wc -l <$DIR/calls)" -le 4 ]; then echo "connection refused" >&2; exit 1; fi; cat {snapshot("deployment/success")}'
     )
     outcome = run("--kubectl", program, "deployment/web", "-interval", "10ms")
     assert outcome.exit == 0
@@ -233,7 +233,7 @@ def alive(pid: int) -> bool:
 def test_interrupted(kubectl: Program, signum: int, code: int) -> None:
     program = kubectl(
         'case "$*" in *deployments*) echo $$ >>$DIR/children; touch $DIR/hangs; exec sleep 1000 ;; esac; cat '
-        + str(snapshot("seed-not-found"))
+        + str(snapshot("seed/not-found"))
     )
     hangs = Path(program).with_name("hangs")
     process = subprocess.Popen(
@@ -277,7 +277,7 @@ def script(*arguments: str, **options: object) -> subprocess.CompletedProcess[by
 
 
 def test_stdout_closed_or_full_changes_no_exit_code() -> None:
-    case = ("--replay", str(FIXTURES / "deployment-success"), "--quiet")
+    case = ("--replay", str(FIXTURES / "deployment/success"), "--quiet")
     with open("/dev/full", "wb") as full:
         ended = script(*case, stdout=full, stderr=subprocess.PIPE, capture_output=False)
     assert (ended.returncode, b"cannot be written" in ended.stderr) == (0, True)
@@ -308,7 +308,7 @@ def test_copied_script_needs_only_rules_and_schema(tmp_path: Path) -> None:
     for name in ("rollout_status_lib", "rules"):
         shutil.copytree(ROOT / name, tmp_path / name)
     ended = subprocess.run(
-        [sys.executable, str(tmp_path / "rollout_status.py"), "--replay", str(FIXTURES / "job-success")],
+        [sys.executable, str(tmp_path / "rollout_status.py"), "--replay", str(FIXTURES / "job/success")],
         capture_output=True, cwd="/", env=environment(PYTHONPATH=""), timeout=60, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
@@ -341,8 +341,8 @@ def printed(case: str, *kinds: str) -> str:
 
 
 def test_what_comes_through_the_pipe_is_asked_for_in_its_own_namespace(kubectl: Program) -> None:
-    program = kubectl(cluster("deployment-success"))
-    outcome = run("--kubectl", program, "-f", "-", "--kinds", "deploy", stdin=printed("deployment-success", "Deployment", "Pod"))
+    program = kubectl(cluster("deployment/success"))
+    outcome = run("--kubectl", program, "-f", "-", "--kinds", "deploy", stdin=printed("deployment/success", "Deployment", "Pod"))
     assert (outcome.exit, outcome.result["notes"]) == (0, ["2 of 3 objects are passed over, being no workloads to judge: Pod"])
     assert sorted(call.partition(" get ")[2] for call in calls(program)) == [
         "--raw /api/v1/namespaces/r-deployment-success/pods",
@@ -374,8 +374,8 @@ def test_what_is_no_output_of_apply_is_refused(kubectl: Program, text: str, word
 
 
 def test_several_documents_in_the_pipe_are_one_after_the_other(kubectl: Program) -> None:
-    program = kubectl(cluster("deployment-success"))
-    document = printed("deployment-success", "Deployment")
+    program = kubectl(cluster("deployment/success"))
+    document = printed("deployment/success", "Deployment")
     outcome = run("--kubectl", program, "-f", "-", "-n", "r-deployment-success", stdin=f"\n{document}\n{document}\n")
     assert (outcome.exit, len(outcome.result["workloads"])) == (0, 1)
 
@@ -389,8 +389,8 @@ esac
 
 
 def test_manifests_are_read_by_kubectl(kubectl: Program, tmp_path: Path) -> None:
-    (tmp_path / "dry-run.json").write_text(printed("deployment-success", "Deployment"))
-    program = kubectl(MANIFESTS % (f"cat {tmp_path}/dry-run.json", snapshot("deployment-success")))
+    (tmp_path / "dry-run.json").write_text(printed("deployment/success", "Deployment"))
+    program = kubectl(MANIFESTS % (f"cat {tmp_path}/dry-run.json", snapshot("deployment/success")))
     outcome = run("--kubectl", program, "-f", "k8s", "-f", "more.yaml", "-n", "r-deployment-success")
     assert (outcome.exit, outcome.result["polls"]) == (0, 1)
     read = "create --dry-run=client --validate=false --namespace=r-deployment-success -f k8s -f more.yaml -o json"
@@ -403,20 +403,20 @@ def test_manifests_that_kubectl_cannot_read_end_the_run_and_a_refused_connection
     program = kubectl(MANIFESTS % ("echo 'error: the path \"k8s\" does not exist' >&2; exit 1", "/dev/null"))
     outcome = run("--kubectl", program, "-f", "k8s")
     assert (outcome.exit, outcome.error["code"], outcome.error["rule"]) == (2, "usage", "kubectl-manifests")
-    (tmp_path / "dry-run.json").write_text(printed("deployment-success", "Deployment"))
+    (tmp_path / "dry-run.json").write_text(printed("deployment/success", "Deployment"))
     once = f"[ -e $DIR/up ] && cat {tmp_path}/dry-run.json || {{ touch $DIR/up; echo connection refused >&2; exit 1; }}"
-    outcome = run("--kubectl", kubectl(MANIFESTS % (once, snapshot("deployment-success"))), "-f", "k8s")
+    outcome = run("--kubectl", kubectl(MANIFESTS % (once, snapshot("deployment/success"))), "-f", "k8s")
     assert (outcome.exit, outcome.result["polls"]) == (0, 2)
 
 
 def test_all_namespaces_are_asked_for_at_once(kubectl: Program) -> None:
-    program = kubectl(cluster("deployment-success"))
+    program = kubectl(cluster("deployment/success"))
     assert run("--kubectl", program, "-A").exit == 0
     assert sorted(call.partition(" get ")[2] for call in calls(program)) == [
         "--raw /api/v1/pods",
         "daemonsets.apps,deployments.apps,jobs.batch,statefulsets.apps,replicasets.apps -A -o json",
     ]
-    outcome = run("--kubectl", kubectl(cluster("seed-not-found")), "-A", "-l", "a=b", "--kinds", "deployment")
+    outcome = run("--kubectl", kubectl(cluster("seed/not-found")), "-A", "-l", "a=b", "--kinds", "deployment")
     assert outcome.error["message"] == 'Selector "a=b" did not match any deployments in any namespace'
 
 
@@ -440,7 +440,7 @@ def test_a_short_name_that_only_the_cluster_knows(kubectl: Program, tmp_path: Pa
 
 
 def test_a_word_for_several_kinds_is_refused(kubectl: Program) -> None:
-    outcome = run("--kubectl", kubectl(cluster("deployment-success")), "--kinds", "all")
+    outcome = run("--kubectl", kubectl(cluster("deployment/success")), "--kinds", "all")
     assert (outcome.exit, outcome.error["code"]) == (2, "usage")
     assert "all stands for Deployment, among others" in outcome.error["message"]
 
@@ -479,7 +479,7 @@ def test_a_recorded_run_replays(kubectl: Program, tmp_path: Path) -> None:
         "kind": "Deployment",
         "metadata": {"name": "other", "namespace": "r-deployment-crash-loop", "uid": "x"},
     }
-    items = json.loads(snapshot("deployment-crash-loop").read_text())["items"]
+    items = json.loads(snapshot("deployment/crash-loop").read_text())["items"]
     pod = next(each for each in items if each["kind"] == "Pod")
     pod["metadata"]["managedFields"] = [{"manager": "kubelet"}]
     pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "kept": "yes"}
@@ -520,11 +520,11 @@ def test_a_recorded_run_replays(kubectl: Program, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("source", "uid"), [("-", "another"), ("-", None), ("web.yaml", None)])
 def test_a_recorded_run_replays_what_was_applied(kubectl: Program, tmp_path: Path, source: str, uid: str | None) -> None:
-    applied = json.loads(printed("deployment-success", "Deployment"))
+    applied = json.loads(printed("deployment/success", "Deployment"))
     applied["items"][0]["metadata"].pop("uid")
     applied["items"][0]["metadata"] |= {"uid": uid} if uid else {}
     (tmp_path / "dry-run.json").write_text(json.dumps(applied))
-    program = kubectl(MANIFESTS % (f"cat {tmp_path}/dry-run.json", snapshot("deployment-success")))
+    program = kubectl(MANIFESTS % (f"cat {tmp_path}/dry-run.json", snapshot("deployment/success")))
     folder = tmp_path / "recording"
     live = run("--kubectl", program, "-f", source, "--record", str(folder), stdin=json.dumps(applied))
     assert live.exit == 0
@@ -536,7 +536,7 @@ def test_a_recorded_run_replays_what_was_applied(kubectl: Program, tmp_path: Pat
 
 
 def test_a_snapshot_that_has_not_changed_is_recorded_once(kubectl: Program, tmp_path: Path) -> None:
-    program = kubectl(cluster("deployment-not-observed"))
+    program = kubectl(cluster("deployment/not-observed"))
     outcome = run("--kubectl", program, "--timeout", "1.2s", "--record", str(tmp_path / "recording"))
     assert outcome.result["polls"] > 1
     assert (tmp_path / "recording" / "recording.yaml").read_text().count("001.json") == outcome.result["polls"]
@@ -544,14 +544,14 @@ def test_a_snapshot_that_has_not_changed_is_recorded_once(kubectl: Program, tmp_
 
 
 def test_a_recording_that_cannot_be_written_never_hides_the_verdict(kubectl: Program, tmp_path: Path) -> None:
-    program = kubectl(f"rm -rf {tmp_path}/recording; cat {snapshot('deployment-success')}")
+    program = kubectl(f"rm -rf {tmp_path}/recording; cat {snapshot('deployment/success')}")
     outcome = run("--kubectl", program, "--record", str(tmp_path / "recording"))
     assert outcome.exit == 0
     assert "the recording is not complete" in outcome.result["notes"][-1]
 
 
 def test_explain_shows_rules_and_what_they_read() -> None:
-    outcome = run("explain", "--replay", str(FIXTURES / "statefulset-blocked-by-old-pod"), "--quiet")
+    outcome = run("explain", "--replay", str(FIXTURES / "statefulset/blocked-by-old-pod"), "--quiet")
     assert outcome.exit == 1
     lines = outcome.stdout.splitlines()
     assert re.fullmatch(r"statefulset db: \d+ rules, of which 3 hold", lines[0])

@@ -12,14 +12,14 @@ LAYERS = """
     errors values clean interrupts objects
     functions interpreter expressions
     rulefile declarations rule_merge rule_load rules
-    source subjects scope findings selection
+    source subjects scope findings memory selection
     changes result progress arguments
-    sources.replay sources.kubectl sources.watches sources.live sources.recorder sources.access
+    sources.replay sources.kubectl sources.watches sources.live sources.recorder sources.access sources
     reports.timeline reports.story reports.markdown reports.junit reports.page reports.files
     views.text views.ci views.terminal views
     verbs verbs.explain verbs.query verbs.fields verbs.lint_rule verbs.lint verbs.test verbs.rules verbs.report verbs.completion
 """
-ORDER = {name: number for number, name in enumerate(LAYERS.split(), start=1)} | {"": 0, "sources": 0, "reports": 0}
+ORDER = {name: number for number, name in enumerate(LAYERS.split(), start=1)} | {"": 0, "reports": 0}
 FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
 LONGEST, LONGEST_ENGINE = 450, 700  # lines
 

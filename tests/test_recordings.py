@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import FIXTURES, run, snapshot
 
-CRASH = FIXTURES / "deployment-crash-loop"
+CRASH = FIXTURES / "deployment/crash-loop"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ CRASH = FIXTURES / "deployment-crash-loop"
     ],
 )
 def test_slip_in_a_recording(tmp_path: Path, recording: str | None, words: list[str]) -> None:
-    (tmp_path / "001.json").write_text(snapshot("deployment-success").read_text())
+    (tmp_path / "001.json").write_text(snapshot("deployment/success").read_text())
     if recording is not None:
         (tmp_path / "recording.yaml").write_text(recording)
     outcome = run("--replay", str(tmp_path))
@@ -77,7 +77,7 @@ def test_file_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_until_before_the_last_poll_is_that_poll(tmp_path: Path) -> None:
-    (tmp_path / "001.json").write_text(snapshot("deployment-success").read_text())
+    (tmp_path / "001.json").write_text(snapshot("deployment/success").read_text())
     (tmp_path / "recording.yaml").write_text("polls:\n- {at: 2026-11-23T12:00:00Z, objects: 001.json}\nuntil: 2026-11-23T11:00:00Z\n")
     assert run("--replay", str(tmp_path)).exit == 0
 
@@ -110,7 +110,7 @@ def only(items: list[dict], kind: str) -> dict:
     ],
 )
 def test_odd_objects_are_no_success(tmp_path: Path, edit) -> None:
-    outcome = run("--replay", edited(tmp_path, "deployment-success", edit), "--quiet")
+    outcome = run("--replay", edited(tmp_path, "deployment/success", edit), "--quiet")
     assert outcome.exit in (2, 3)
     assert outcome.error["code"] in ("invalid-rules", "timeout")
 
@@ -131,7 +131,7 @@ def test_objects_that_own_each_other(tmp_path: Path) -> None:
             ]
         twin["metadata"]["ownerReferences"] = [{"controller": True, "uid": deployment["metadata"]["uid"]}]
 
-    assert run("--replay", edited(tmp_path, "deployment-success", edit), "--quiet").exit in (0, 3)
+    assert run("--replay", edited(tmp_path, "deployment/success", edit), "--quiet").exit in (0, 3)
 
 
 def test_templates_are_not_needed_where_there_are_none(tmp_path: Path) -> None:
@@ -142,11 +142,11 @@ def test_templates_are_not_needed_where_there_are_none(tmp_path: Path) -> None:
             if item["kind"] in ("Deployment", "ReplicaSet"):
                 del item["spec"]["template"]
 
-    assert run("--replay", edited(tmp_path, "deployment-success", edit), "--quiet").exit == 0
+    assert run("--replay", edited(tmp_path, "deployment/success", edit), "--quiet").exit == 0
 
 
 def test_log_that_is_not_there_hides_nothing(tmp_path: Path) -> None:
-    file = snapshot("deployment-crash-loop")
+    file = snapshot("deployment/crash-loop")
     outcome = run("--replay", str(file), "--retry-limit", "1", "--quiet")
     assert outcome.error["code"] == "process-crashing"
     assert "log" not in outcome.error
@@ -173,7 +173,7 @@ def log_names(recording: str) -> list[str]:
 
 def test_what_cannot_be_told_is_no_bug(tmp_path: Path) -> None:
     """The message of what is awaited besides is only needed at the end, when the recording has ended without a verdict."""
-    objects = json.loads(snapshot("deployment-crash-loop").read_text())
+    objects = json.loads(snapshot("deployment/crash-loop").read_text())
     pod = next(each for each in objects["items"] if each["kind"] == "Pod")
     next(each for each in pod["status"]["conditions"] if each["type"] == "Ready")["message"] = ["x"]
     (tmp_path / "001.json").write_text(json.dumps(objects))

@@ -90,10 +90,10 @@ def args_of(case: str) -> list[str]:
     return yaml.safe_load((FIXTURES / case / "case.yaml").read_text())["args"]
 
 
-CASES = ["deployment-crash-loop", "deployment-unschedulable-memory", "deployment-image-not-found", "deployment-init-crash-loop", "job-success",
-         "job-backoff-limit", "statefulset-crash-loop", "deployment-update-success", "deployment-evicted-then-ready", "release-two-failures",
-         "deployment-sidecar-crash", "pod-ready-then-deleted", "release-finished-job-removed", "pack-certificate-failed", "namespace-empty",
-         "deployment-deleted-while-watched", "api-forbidden", "api-down-for-a-while", "deployment-sandbox-fails", "deployment-created-anew"]  # fmt: skip
+CASES = ["deployment/crash-loop", "pod/unschedulable-memory", "container/image-not-found", "container/init-crash-loop", "job/success",
+         "job/backoff-limit", "statefulset/crash-loop", "deployment/update-success", "pod/evicted-then-ready", "selection/release-two-failures",
+         "container/sidecar-crash", "pod/ready-then-deleted", "selection/release-finished-job-removed", "packs/cert-manager/certificate-failed", "selection/namespace-empty",
+         "deployment/deleted-while-watched", "kubectl/forbidden", "kubectl/down-for-a-while", "pod/sandbox-fails", "deployment/created-anew"]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -142,12 +142,12 @@ def lanes_of(folder: Path, case: str, *arguments: str) -> dict[str, list[tuple[s
 @pytest.mark.parametrize(
     ("case", "arguments", "stages"),
     [
-("deployment-crash-loop", (), ["created", "scheduled", "pulled", "started", "crashed", "started", "crashed", "warning", "started", "error"]),
-        ("deployment-image-not-found", (), ["created", "scheduled", "warning", "error"]),
-        ("deployment-unschedulable-memory", (), ["created", "unschedulable", "warning"]),
-        ("job-success", (), ["created", "scheduled", "pulled", "started", "ready", "ended", "succeeded"]),
-        ("job-backoff-limit", (), ["created", "scheduled", "pulled", "started", "crashed", "failed"]),
-        ("deployment-readiness-failing", (), ["created", "not ready", "scheduled", "pulled", "started", "warning"]),
+("deployment/crash-loop", (), ["created", "scheduled", "pulled", "started", "crashed", "started", "crashed", "warning", "started", "error"]),
+        ("container/image-not-found", (), ["created", "scheduled", "warning", "error"]),
+        ("pod/unschedulable-memory", (), ["created", "unschedulable", "warning"]),
+        ("job/success", (), ["created", "scheduled", "pulled", "started", "ready", "ended", "succeeded"]),
+        ("job/backoff-limit", (), ["created", "scheduled", "pulled", "started", "crashed", "failed"]),
+        ("container/readiness-failing", (), ["created", "not ready", "scheduled", "pulled", "started", "warning"]),
     ],
 )  # fmt: skip
 def test_stages_of_a_pod(tmp_path: Path, case: str, arguments: tuple[str, ...], stages: list[str]) -> None:
@@ -157,7 +157,7 @@ def test_stages_of_a_pod(tmp_path: Path, case: str, arguments: tuple[str, ...], 
 
 
 def test_stages_say_why(tmp_path: Path) -> None:
-    [marks] = lanes_of(tmp_path, "deployment-crash-loop").values()
+    [marks] = lanes_of(tmp_path, "deployment/crash-loop").values()
     assert ("crashed", 'Container "main" has ended with exit code 1 (Error)') in marks
     assert any(name == "error" and 'Container "main" is in "CrashLoopBackOff": back-off' in text for name, text in marks)
     assert any(name == "pulled" and "already present on machine" in text for name, text in marks)
@@ -199,7 +199,7 @@ def test_a_group_of_which_few_are_healthy_is_not_folded(tmp_path: Path) -> None:
 
 
 def test_nothing_of_the_cluster_breaks_out(tmp_path: Path) -> None:
-    shutil.copytree(FIXTURES / "deployment-image-not-found", tmp_path / "hostile")
+    shutil.copytree(FIXTURES / "container/image-not-found", tmp_path / "hostile")
     for path in (tmp_path / "hostile").glob("*.json"):
         content = json.loads(path.read_text())
         for each in content["items"]:
@@ -223,7 +223,7 @@ def test_nothing_of_the_cluster_breaks_out(tmp_path: Path) -> None:
 
 
 def test_a_hostile_log(tmp_path: Path) -> None:
-    shutil.copytree(FIXTURES / "deployment-crash-loop", tmp_path / "hostile")
+    shutil.copytree(FIXTURES / "deployment/crash-loop", tmp_path / "hostile")
     recording = yaml.load((tmp_path / "hostile" / "recording.yaml").read_text(), yaml.BaseLoader)
     logs = dict.fromkeys(recording["logs"], f"````\n</details>{HOSTILE[:100]}\ttab\n]]>\n")
     (tmp_path / "hostile" / "recording.yaml").write_text(yaml.safe_dump({**recording, "logs": logs}))
@@ -255,7 +255,7 @@ def test_a_file_that_can_be_no_report_is_refused_before_anything_is_polled(kubec
 
 
 def test_a_report_that_cannot_be_written_never_hides_the_verdict(kubectl: Program, tmp_path: Path) -> None:
-    program = kubectl(f"rm -rf {tmp_path}/out; cat {snapshot('deployment-success')}")
+    program = kubectl(f"rm -rf {tmp_path}/out; cat {snapshot('deployment/success')}")
     outcome = run("--kubectl", program, "--report", str(tmp_path / "out" / "r.md"))
     assert outcome.exit == 0
     assert "could not be written" in outcome.result["notes"][-1]
@@ -265,7 +265,7 @@ def test_a_report_that_cannot_be_written_never_hides_the_verdict(kubectl: Progra
 def test_a_timeline_that_is_not_complete_hides_nothing(tmp_path: Path) -> None:
     rules = tmp_path / "team.yaml"
     rules.write_text("version: 1\nkinds:\n- name: pod\n  stages:\n  - {name: x, at: sum(metadata.name), means: wait}\n")
-    outcome = run("report", str(FIXTURES / "deployment-success"), "-o", str(tmp_path / "r.md"), "--rules", str(rules))
+    outcome = run("report", str(FIXTURES / "deployment/success"), "-o", str(tmp_path / "r.md"), "--rules", str(rules))
     assert (outcome.exit, outcome.stdout) == (2, "\n")
     assert "the timeline is not complete" in outcome.stderr
     assert "The rollout succeeded" in (tmp_path / "r.md").read_text()
@@ -274,13 +274,13 @@ def test_a_timeline_that_is_not_complete_hides_nothing(tmp_path: Path) -> None:
 def test_a_lane_of_notes_alone(tmp_path: Path) -> None:
     rules = tmp_path / "team.yaml"
     rules.write_text("version: 1\nkinds:\n- name: pod\n  stages:\n  - {name: born, at: metadata.creationTimestamp, means: note}\n")
-    page, _, _ = reports(FIXTURES / "deployment-success", tmp_path, "--rules", str(rules))
+    page, _, _ = reports(FIXTURES / "deployment/success", tmp_path, "--rules", str(rules))
     assert "born" in page.text
     assert page.all("i", "note") == []
 
 
 def test_events_that_no_api_server_writes(tmp_path: Path) -> None:
-    content = json.loads(snapshot("deployment-success").read_text())
+    content = json.loads(snapshot("deployment/success").read_text())
     for event in (each for each in content["items"] if each["kind"] == "Event"):
         event.update(count="many", firstTimestamp=[], message={})
     (tmp_path / "objects.json").write_text(json.dumps(content))
@@ -299,7 +299,7 @@ def test_events_that_no_api_server_writes(tmp_path: Path) -> None:
         (["--quiet", "-o", "r.md"], "write rollout-status report DIR"),
         (["nowhere", "-o", "r.md"], "nowhere"),
         (["nowhere", "-o"], "it is empty"),
-        ([str(FIXTURES / "job-success"), "--output=r.pdf"], "ends in"),
+        ([str(FIXTURES / "job/success"), "--output=r.pdf"], "ends in"),
     ],
 )
 def test_slips_with_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str) -> None:
@@ -315,7 +315,7 @@ def test_help_of_the_verb() -> None:
 
 
 def test_a_live_run_reads_the_events_once_at_its_end(kubectl: Program, tmp_path: Path) -> None:
-    items = json.loads(snapshot("deployment-crash-loop").read_text())["items"]
+    items = json.loads(snapshot("deployment/crash-loop").read_text())["items"]
     for name, kinds in (("events", ["Event"]), ("objects", ["Deployment", "ReplicaSet", "Pod"])):
         (tmp_path / f"{name}.json").write_text(json.dumps({"kind": "List", "items": [each for each in items if each["kind"] in kinds]}))
     program = kubectl(
@@ -340,14 +340,14 @@ def test_events_that_cannot_be_evaluated_are_a_note(kubectl: Program, tmp_path: 
     rules.write_text(
         "version: 1\nkinds:\n- name: pod\n  stages:\n  - {name: y, each: events, means: note}\n  - {name: x, at: 'events && sum(events[].reason)', means: wait}\n"
     )
-    program = kubectl(f"cat {snapshot('deployment-success')}")
+    program = kubectl(f"cat {snapshot('deployment/success')}")
     outcome = run("--kubectl", program, "--rules", str(rules), "--report", str(tmp_path / "r.md"), "--quiet")
     assert outcome.exit == 0
     assert "the timeline is not complete" in outcome.result["notes"][-1]
 
 
 def test_an_outage_is_shown(tmp_path: Path) -> None:
-    page, _, _ = reports(FIXTURES / "api-down-for-a-while", tmp_path)
+    page, _, _ = reports(FIXTURES / "kubectl/down-for-a-while", tmp_path)
     assert len(page.all("i", "outage")) == 1
     assert "could not be asked" in page.text
 
@@ -367,14 +367,14 @@ def story_of(folder: Path, case: str, **changes) -> Story:
 
 
 def test_what_changed_and_the_way_back_are_shown_when_they_are_known(tmp_path: Path) -> None:
-    workloads = story_of(tmp_path, "deployment-crash-loop").result["workloads"]
+    workloads = story_of(tmp_path, "deployment/crash-loop").result["workloads"]
     changed = {**workloads[0], "changes": ["image: a -> b <x>"], "rollback": "kubectl rollout undo"}
     for entry, also in (
         (changed, True),
         ({**workloads[0], "rollback": "kubectl rollout undo"}, False),
         ({**changed, "rollback": ""}, True),
     ):
-        story = story_of(tmp_path, "deployment-crash-loop", workloads=[entry])
+        story = story_of(tmp_path, "deployment/crash-loop", workloads=[entry])
         page, markdown = render_page(story), render_markdown(story)
         assert "What changed" in Page(page).text
         assert ("image: a -&gt; b &lt;x&gt;" in page) == ("image: a -&gt; b &lt;x&gt;" in markdown) == also
@@ -382,7 +382,7 @@ def test_what_changed_and_the_way_back_are_shown_when_they_are_known(tmp_path: P
 
 
 def test_many_workloads_and_causes_are_cut(tmp_path: Path) -> None:
-    story = story_of(tmp_path, "deployment-crash-loop")
+    story = story_of(tmp_path, "deployment/crash-loop")
     story.result["notes"] = ["a note"]
     story.groups *= 130
     story.causes = story.causes * 30
@@ -395,14 +395,14 @@ def test_many_workloads_and_causes_are_cut(tmp_path: Path) -> None:
 
 
 def test_events_of_a_cause(tmp_path: Path) -> None:
-    story = story_of(tmp_path, "deployment-sandbox-fails")
+    story = story_of(tmp_path, "pod/sandbox-fails")
     story.causes[0]["events"] = [{"reason": "A|B", "message": None, "count": 2, "lastSeen": "2026-11-23T12:00:00Z"}]
     assert "| 2026-11-23T12:00:00Z | 2 | A\\|B |  |" in render_markdown(story)
     assert "<td>A|B</td>" in render_page(story)
 
 
 def test_a_workload_that_vanished_is_gone_and_one_of_a_lost_judgement_is_what_it_was(tmp_path: Path) -> None:
-    story = story_of(tmp_path, "deployment-deleted-while-watched")
+    story = story_of(tmp_path, "deployment/deleted-while-watched")
     assert [group.status for group in story.groups] == ["gone"]
     assert next(ElementTree.fromstring(render_junit(story)).iter("failure")).get("type") == "not-found"
     whole = {key: value for key, value in story.result.items() if key != "workloads"}
@@ -429,7 +429,7 @@ def test_span(seconds: float, text: str) -> None:
 
 
 def test_a_day_long_timeline_has_few_ticks(tmp_path: Path) -> None:
-    shutil.copytree(FIXTURES / "deployment-crash-loop", tmp_path / "long")
+    shutil.copytree(FIXTURES / "deployment/crash-loop", tmp_path / "long")
     recording = yaml.load((tmp_path / "long" / "recording.yaml").read_text(), yaml.BaseLoader)
     recording["polls"] = [recording["polls"][0], {**recording["polls"][-1], "at": "2026-11-24T05:45:38Z"}]
     (tmp_path / "long" / "recording.yaml").write_text(yaml.safe_dump({"exact": True, **recording}))
@@ -446,7 +446,7 @@ def test_a_creation_that_cannot_be_read() -> None:
 
 def test_a_run_that_fails_is_dumped_and_replays(kubectl: Program, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "dump"
-    items = json.loads(snapshot("deployment-crash-loop").read_text())
+    items = json.loads(snapshot("deployment/crash-loop").read_text())
     (tmp_path / "objects.json").write_text(json.dumps(items))
     program = kubectl(f'case "$*" in *" logs "*) echo "a log" ;; *) cat {tmp_path}/objects.json ;; esac')
     live = run("--kubectl", program, "--retry-limit", "1", "--dump", str(folder))
@@ -460,7 +460,7 @@ def test_a_run_that_fails_is_dumped_and_replays(kubectl: Program, tmp_path: Path
 
 
 def test_a_run_that_times_out_is_dumped(kubectl: Program, tmp_path: Path) -> None:
-    live = run("--kubectl", kubectl(f"cat {snapshot('deployment-not-observed')}"), "--timeout", "1s", "--dump", str(tmp_path / "dump"))
+    live = run("--kubectl", kubectl(f"cat {snapshot('deployment/not-observed')}"), "--timeout", "1s", "--dump", str(tmp_path / "dump"))
     assert live.exit == 3
     replayed = run("--replay", str(tmp_path / "dump"))
     assert (replayed.exit, replayed.error["code"]) == (3, "timeout")
@@ -471,14 +471,14 @@ def test_a_run_that_succeeds_leaves_nothing(kubectl: Program, tmp_path: Path, wa
     folder = tmp_path / "new" / "dump"
     if was_there:
         folder.mkdir(parents=True)
-    outcome = run("--kubectl", kubectl(f"cat {snapshot('deployment-success')}"), "--dump", str(folder))
+    outcome = run("--kubectl", kubectl(f"cat {snapshot('deployment/success')}"), "--dump", str(folder))
     assert outcome.exit == 0
     assert list((tmp_path / "new").glob("**/*")) == ([folder] if was_there else [])
     assert (tmp_path / "new").exists() == was_there
 
 
 def test_a_folder_with_somebody_elses_files_stays(kubectl: Program, tmp_path: Path) -> None:
-    program = kubectl(f"touch {tmp_path}/dump/theirs; cat {snapshot('deployment-success')}")
+    program = kubectl(f"touch {tmp_path}/dump/theirs; cat {snapshot('deployment/success')}")
     assert run("--kubectl", program, "--dump", str(tmp_path / "dump")).exit == 0
     assert [path.name for path in (tmp_path / "dump").iterdir()] == ["theirs"]
 
@@ -490,14 +490,14 @@ def test_a_run_that_saw_nothing_is_not_dumped(kubectl: Program, tmp_path: Path) 
 
 
 def test_a_dump_that_cannot_be_written_never_hides_the_verdict(kubectl: Program, tmp_path: Path) -> None:
-    program = kubectl(f"rm -rf {tmp_path}/dump; cat {snapshot('deployment-crash-loop')}")
+    program = kubectl(f"rm -rf {tmp_path}/dump; cat {snapshot('deployment/crash-loop')}")
     outcome = run("--kubectl", program, "--retry-limit", "1", "--dump", str(tmp_path / "dump"))
     assert outcome.exit == 1
     assert any("the recording is not complete" in note for note in outcome.result["notes"])
 
 
 def test_a_run_that_is_interrupted_is_dumped_and_reported(kubectl: Program, tmp_path: Path) -> None:
-    program = kubectl(f"cat {snapshot('deployment-not-observed')}")
+    program = kubectl(f"cat {snapshot('deployment/not-observed')}")
     command = [sys.executable, str(ROOT / "rollout_status.py"), "--kubectl", program, "--dump", str(tmp_path / "dump")]
     process = subprocess.Popen(
         [*command, "--report", str(tmp_path / "r.md")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()

@@ -115,7 +115,7 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "rules" / "team.yaml"
 
 
-def judged(case: str = "deployment-success", *arguments: str):
+def judged(case: str = "deployment/success", *arguments: str):
     return run("--replay", str(FIXTURES / case), "--quiet", *arguments)
 
 
@@ -236,7 +236,7 @@ def test_events_are_those_about_the_subject_since_its_last_progress(rules: Path)
         "rules:\n- id: mine\n  subject: container\n  when: container.state.waiting != null\n"
         "  fail_when: events[?reason == 'Failed']\n  code: paused\n  message: '{events[0].message} {events[0].count}'\n"
     )
-    outcome = judged("deployment-image-not-found")
+    outcome = judged("container/image-not-found")
     assert "mine" in [entry.get("rule") for entry in (outcome.error, *outcome.result["errors"])]
     mine = next(entry for entry in (outcome.error, *outcome.result["errors"]) if entry["rule"] == "mine")
     assert mine["events"]
@@ -245,7 +245,7 @@ def test_events_are_those_about_the_subject_since_its_last_progress(rules: Path)
 
 def test_a_part_of_any_kind_and_strange_events_satisfy_the_schema(rules: Path, tmp_path: Path) -> None:
     """As each result of these tests must."""
-    objects = json.loads(snapshot("deployment-unschedulable-memory").read_text())
+    objects = json.loads(snapshot("pod/unschedulable-memory").read_text())
     for event in (each for each in objects["items"] if each["kind"] == "Event"):
         event |= {"reason": ["x"], "message": 5, "count": "many", "series": None, "lastTimestamp": None}
     (tmp_path / "objects.json").write_text(json.dumps(objects))
@@ -268,11 +268,11 @@ def test_a_part_of_any_kind_and_strange_events_satisfy_the_schema(rules: Path, t
 
 def test_call_that_no_rule_takes_is_a_bug(rules: Path) -> None:
     (rules.parent / "kubectl.yaml").write_text("version: 1\nkinds: [{name: call}]\n")
-    assert (judged("api-down-for-good").exit, judged("api-down-for-good").error["code"]) == (70, "internal")
+    assert (judged("kubectl/down-for-good").exit, judged("kubectl/down-for-good").error["code"]) == (70, "internal")
 
 
 def test_file_of_kubectl_with_one_object(tmp_path: Path) -> None:
-    job = next(item for item in json.loads(snapshot("job-success").read_text())["items"] if item["kind"] == "Job")
+    job = next(item for item in json.loads(snapshot("job/success").read_text())["items"] if item["kind"] == "Job")
     (tmp_path / "job.json").write_text(json.dumps(job))
     assert run("--replay", str(tmp_path / "job.json"), "--quiet").exit == 0
 
@@ -282,7 +282,7 @@ def test_times_that_cannot_be_read(rules: Path, tmp_path: Path) -> None:
     rules.write_text(RULE.replace("verdict: fail", "fail_after: 3s\n  since: deployment.metadata.name"))
     assert "mine: since: 'web' is no moment" in judged().error["message"]
     rules.unlink()
-    content = json.loads(snapshot("deployment-missing-configmap-volume", 0).read_text())
+    content = json.loads(snapshot("pod/missing-configmap-volume", 0).read_text())
     for item in content["items"]:
         if item["kind"] == "Event":
             item.update(lastTimestamp="soon", eventTime=None, series=None)
@@ -297,17 +297,17 @@ def test_file_that_is_named_twice_is_read_once(tmp_path: Path, monkeypatch: pyte
     """As by ROLLOUT_STATUS_RULES and by --rules, or by `test --rules` and by the arguments of a case."""
     (tmp_path / "team.yaml").write_text("version: 1\n" + TEAM_RULE)
     monkeypatch.setenv("ROLLOUT_STATUS_RULES", str(tmp_path))
-    assert judged("deployment-success", "--rules", f"{tmp_path}/../{tmp_path.name}/team.yaml").error["rule"] == "acme/mine"
+    assert judged("deployment/success", "--rules", f"{tmp_path}/../{tmp_path.name}/team.yaml").error["rule"] == "acme/mine"
 
 
 def test_a_few_cases_are_no_test_of_the_built_in_rules() -> None:
-    case = str(FIXTURES / "deployment-success")
+    case = str(FIXTURES / "deployment/success")
     assert run("test", case).stdout == "1 cases, 0 failed\n"
     assert "no case in which it holds" in run("test", case, "--strict").stdout
 
 
 def test_strict_asks_for_cases_of_what_a_team_overrides(tmp_path: Path) -> None:
-    case = str(FIXTURES / "deployment-success")
+    case = str(FIXTURES / "deployment/success")
     (tmp_path / "team.yaml").write_text("version: 1\noverride:\n  deployment-paused: {unless: deployment.metadata.name == 'web'}\n")
     outcome = run("test", case, "--strict", "--rules", str(tmp_path))
     assert (outcome.exit, "deployment-paused: no case in which it holds" in outcome.stdout) == (1, True)
@@ -367,7 +367,7 @@ def test_override_of_a_decision_drops_the_other_decisions(tmp_path: Path) -> Non
 )
 def test_a_team_that_makes_success_come_earlier_is_told_so(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "team.yaml").write_text(f"version: 1\n{text}\n")
-    outcome = judged("deployment-success", "--rules", str(tmp_path / "team.yaml"), "--kinds", "deployment")
+    outcome = judged("deployment/success", "--rules", str(tmp_path / "team.yaml"), "--kinds", "deployment")
     assert words in outcome.result["notes"][0]
     assert f"{tmp_path}/team.yaml:2" in outcome.result["notes"][0]
 
@@ -379,7 +379,7 @@ def test_a_limit_is_a_duration(rules: Path) -> None:
 
 def test_a_parameter_that_is_not_there_is_no_new_one(tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text("version: 1\nparams: {settel: 5s}\n")
-    message = judged("deployment-success", "--rules", str(tmp_path / "team.yaml")).error["message"]
+    message = judged("deployment/success", "--rules", str(tmp_path / "team.yaml")).error["message"]
     assert "team.yaml:2: no parameter settel; did you mean settle?" in message
 
 
@@ -390,7 +390,7 @@ def test_a_parameter_that_is_not_there_is_no_new_one(tmp_path: Path) -> None:
 def team(tmp_path: Path):
     """Judges a recording under a team's rules."""
 
-    def judged_by(text: str, case: str = "deployment-crash-loop", *arguments: str):
+    def judged_by(text: str, case: str = "deployment/crash-loop", *arguments: str):
         (tmp_path / "acme.yaml").write_text(f"version: 1\n{text}")
         return judged(case, "--rules", str(tmp_path / "acme.yaml"), *arguments)
 
@@ -403,9 +403,9 @@ SEEN = "- {id: acme/seen, subject: container, when: container.name == 'main', ve
 def test_extends_none(team) -> None:
     """Only the team's rules count, and those about kubectl's own errors."""
     rule = "rules:\n- {id: acme/ready, subject: deployment, when: deployment.status.readyReplicas < `1`, verdict: wait}\n"
-    outcome = team(f"extends: none\n{rule}", "deployment-crash-loop", "--kinds", "deployment")
+    outcome = team(f"extends: none\n{rule}", "deployment/crash-loop", "--kinds", "deployment")
     assert (outcome.error["code"], outcome.result["workloads"][0]["message"]) == ("timeout", "acme/ready")
-    assert team(f"extends: none\n{rule}", "api-unauthorized", "--kinds", "deployment").error["code"] == "unauthorized"
+    assert team(f"extends: none\n{rule}", "kubectl/unauthorized", "--kinds", "deployment").error["code"] == "unauthorized"
     assert "no rule about daemonset can wait" in team(f"extends: none\n{rule}").error["message"]
 
 
@@ -442,15 +442,15 @@ def test_rule_by_the_name_that_it_had(rules: Path, team) -> None:
 
 
 def test_flag_over_annotation_over_team_over_built_in(team) -> None:
-    def limit(*arguments: str, case: str = "annotation-retry-limit", params: str = "params: {retry_limit: 77}\n") -> str:
+    def limit(*arguments: str, case: str = "workload/annotation-retry-limit", params: str = "params: {retry_limit: 77}\n") -> str:
         rule = "rules:\n- {id: acme/limit, subject: workload, when: '`true`', verdict: note, message: '{params.retry_limit}'}\n"
         return team(params + rule, case, *arguments).result["notes"][0]
 
     annotated = limit()
     assert annotated not in ("6", "77")
     assert limit("--retry-limit", "5") == "5"
-    assert limit(case="deployment-success") == "77"
-    assert limit(case="deployment-success", params="") == "6"
+    assert limit(case="deployment/success") == "77"
+    assert limit(case="deployment/success", params="") == "6"
 
 
 @pytest.mark.parametrize(
@@ -458,15 +458,15 @@ def test_flag_over_annotation_over_team_over_built_in(team) -> None:
     [("none", False), ("all", True), ("[image-grace]", False), ("[retry-limit]", True), ("[image_grace, retry_limit]", True)],
 )
 def test_annotations_that_a_team_allows(team, allowed: str, works: bool) -> None:
-    plain = judged("annotation-retry-limit").error["code"]
-    outcome = team(f"annotations: {allowed}\nparams: {{retry_limit: -1}}\n", "annotation-retry-limit")
+    plain = judged("workload/annotation-retry-limit").error["code"]
+    outcome = team(f"annotations: {allowed}\nparams: {{retry_limit: -1}}\n", "workload/annotation-retry-limit")
     assert (outcome.error["code"] == plain) is works
     assert any("rollout-status/retry-limit" in note and "is not allowed" in note for note in outcome.result["notes"]) is not works
 
 
 def annotated(tmp_path: Path, annotations: dict[str, str]) -> str:
     """The sentence with which a run ends."""
-    content = json.loads(snapshot("deployment-success").read_text())
+    content = json.loads(snapshot("deployment/success").read_text())
     for each in content["items"]:
         if each["kind"] == "Deployment":
             each["metadata"].setdefault("annotations", {}).update(annotations)
@@ -484,7 +484,7 @@ def test_two_files_of_the_environment(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "b.yml").write_text("version: 1\nrules:\n" + SEEN)
     monkeypatch.setenv("ROLLOUT_STATUS_RULES", f"{tmp_path}/a.yaml:{tmp_path}/b")
-    outcome = judged("deployment-crash-loop")
+    outcome = judged("deployment/crash-loop")
     assert (outcome.error["code"], outcome.result["notes"]) == ("process-crashing", ["seen"])
 
 

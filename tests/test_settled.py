@@ -9,9 +9,9 @@ from conftest import ROOT
 from test_deleted_keys import CASES, HOOKS, Case
 
 import rollout_status
-from rollout_status import Memory
 from rollout_status_lib.arguments import build_parser
 from rollout_status_lib.findings import Judgement
+from rollout_status_lib.memory import Memory
 from rollout_status_lib.objects import get_identity
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.selection import make_selection
@@ -52,7 +52,7 @@ def test_what_is_not_judged_again_would_have_been_judged_the_same(name: str) -> 
 
 
 def test_an_object_that_has_not_changed_is_not_judged_again() -> None:
-    case = Case("deployment-success")
+    case = Case("deployment/success")
     snapshot = next(poll.snapshot for poll in reversed(list(case.source.polls(HOOKS))) if poll.snapshot)
     _, memory = case.judge.judge(Memory(), snapshot)
     _, later = case.judge.judge(memory, replace(snapshot, at=snapshot.at + 1))
@@ -65,11 +65,11 @@ def test_time_alone_may_change_what_was_settled(tmp_path: Path, when: str) -> No
     (tmp_path / "acme.yaml").write_text(
         f'version: 1\nextends: builtin\nrules:\n- {{id: acme/old, subject: pod, verdict: wait, message: Too old, when: "{when}"}}\n'
     )
-    case = Case("deployment-success")
+    case = Case("deployment/success")
     rules = Rules(ROOT / "rules", [tmp_path])
     judge = rollout_status.Judge(rules, make_selection(build_parser().parse([]), rules), [], 0.0, [])
     snapshot = next(poll.snapshot for poll in reversed(list(case.source.polls(HOOKS))) if poll.snapshot)
     judgement, memory = judge.judge(Memory(), snapshot)
     assert not any(finding.rule.id == "acme/old" for each in judgement.workloads for finding in each.findings)
     later, _ = judge.judge(memory, replace(snapshot, at=parse_timestamp("2031-01-01T00:00:00Z")))
-    assert [workload.sentence for workload in later.workloads] == ["Too old"]
+    assert [workload.findings[0].rule.id for workload in later.workloads] == ["acme/old"]

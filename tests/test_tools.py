@@ -30,7 +30,7 @@ from rollout_status_lib.verbs.fields import FIELDS, collect_fields, write_fields
 
 BROKEN = sorted((ROOT / "tests" / "broken-rules").glob("*.yaml"))
 GOOD = sorted((ROOT / "tests" / "good-rules").glob("*.yaml"))
-CRASH = FIXTURES / "deployment-crash-loop"
+CRASH = FIXTURES / "deployment/crash-loop"
 
 
 # ---------------------------------------------------------------------------------------------------------------- lint
@@ -144,9 +144,9 @@ def test_case_that_cannot_be_judged(case: Path, tmp_path: Path) -> None:
     change(case, args=["--nonsense"])
     assert "unknown flag --nonsense" in run("test", str(case)).stdout
     shutil.rmtree(case)
-    assert run("test", str(shutil.copytree(FIXTURES / "api-forbidden", case))).exit == 0
+    assert run("test", str(shutil.copytree(FIXTURES / "kubectl/forbidden", case))).exit == 0
     shutil.rmtree(case)
-    assert run("test", str(shutil.copytree(FIXTURES / "pipe-created-anew", case))).exit == 0
+    assert run("test", str(shutil.copytree(FIXTURES / "selection/pipe-created-anew", case))).exit == 0
 
 
 def test_cases_of_a_team(case: Path, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def explained(case: str, *arguments: str) -> str:
 
 
 def test_explain() -> None:
-    text = explained("deployment-crash-loop", "--retry-limit", "1")
+    text = explained("deployment/crash-loop", "--retry-limit", "1")
     assert re.search(r"^deployment app: \d+ rules, of which \d+ hold$", text, re.MULTILINE)
     assert re.search(r"^ +fail: container-crash-loop \(\S+/rules/container.yaml:\d+\): Container \"main\"", text, re.MULTILINE)
     assert "params.retry_limit = 1 (from a flag)" in text
@@ -272,22 +272,22 @@ def test_explain() -> None:
 def test_explain_where_parameters_come_from(tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text("version: 1\nparams:\n  retry_limit: 1\n")
     assert f"params.retry_limit = 1 (from {tmp_path}/team.yaml:3)" in explained(
-        "deployment-crash-loop", "--rules", str(tmp_path / "team.yaml")
+        "deployment/crash-loop", "--rules", str(tmp_path / "team.yaml")
     )
-    assert "(from the annotation rollout-status/retry-limit)" in explained("annotation-retry-limit")
+    assert "(from the annotation rollout-status/retry-limit)" in explained("workload/annotation-retry-limit")
 
 
 def test_explain_nearly() -> None:
-    text = explained("deployment-crash-loop", "--retry-limit", "1", "--nearly")
+    text = explained("deployment/crash-loop", "--retry-limit", "1", "--nearly")
     assert re.search(r"nearly: deployment-[a-z-]+ \(\S+:\d+\): all of its `when` holds, but for this part:\n +\S.* = ", text)
-    assert "nearly" not in explained("deployment-crash-loop", "--retry-limit", "1")
-    for case in ("deployment-two-equal-replicasets", "statefulset-blocked-by-old-pod", "generic-failed", "job-backoff-limit"):
+    assert "nearly" not in explained("deployment/crash-loop", "--retry-limit", "1")
+    for case in ("deployment/two-equal-replicasets", "statefulset/blocked-by-old-pod", "generic/failed", "job/backoff-limit"):
         assert explained(case, "--nearly")
 
 
 def test_explain_what_is_not_judged() -> None:
-    assert "of another revision, not judged" in explained("deployment-fixed-after-broken")
-    assert ", not of the current revision" in explained("statefulset-blocked-by-old-pod")
+    assert "of another revision, not judged" in explained("deployment/fixed-after-broken")
+    assert ", not of the current revision" in explained("statefulset/blocked-by-old-pod")
 
 
 # -------------------------------------------------------------------------------------------------------------- schema

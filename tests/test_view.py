@@ -23,7 +23,7 @@ from rollout_status_lib.findings import Judgement
 from rollout_status_lib.views.ci import CAUSES, SUMMARY, SUMMARY_LOG, Github, escape_data, escape_property
 from rollout_status_lib.views.terminal import Below, Row, Terminal, format_age, make_rows
 
-CRASH = ("--replay", str(FIXTURES / "deployment-crash-loop"), "--retry-limit", "1")
+CRASH = ("--replay", str(FIXTURES / "deployment/crash-loop"), "--retry-limit", "1")
 LOG = """::error::no error of ours
   ::set-env name=PATH::x
 \u2003::endgroup::
@@ -37,10 +37,10 @@ section_end:1:rollout-status\r\x1b[0K
 
 def nasty(folder: Path) -> tuple[str, ...]:
     """A crash loop whose log and whose message are full of commands; the arguments of its replay."""
-    for path in (FIXTURES / "deployment-crash-loop").glob("*.json"):
+    for path in (FIXTURES / "deployment/crash-loop").glob("*.json"):
         text = path.read_text().replace("back-off", "\\n::warning::back-off").replace('"Error"', '"Error\\n::error::r"')
         (folder / path.name).write_text(text)
-    recording = yaml.safe_load((FIXTURES / "deployment-crash-loop/recording.yaml").read_text())
+    recording = yaml.safe_load((FIXTURES / "deployment/crash-loop/recording.yaml").read_text())
     recording["logs"] = dict.fromkeys(recording["logs"], LOG)
     recording = json.loads(json.dumps(recording, default=lambda moment: moment.isoformat().replace("+00:00", "Z")))
     (folder / "recording.yaml").write_text(json.dumps(recording))
@@ -120,7 +120,7 @@ def test_what_is_in_a_command_is_escaped() -> None:
 
 
 def test_a_success_has_no_annotation(step: Path) -> None:
-    outcome = run("--replay", str(FIXTURES / "deployment-success"))
+    outcome = run("--replay", str(FIXTURES / "deployment/success"))
     assert commands_in(outcome.stderr) == []
     assert "\nThe rollout succeeded: 1 ready\n" in outcome.stderr
     assert "## ✅ The rollout succeeded" in step.read_text()
@@ -328,16 +328,16 @@ def counts(case: str, *more: str) -> list[tuple[float, float] | None]:
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        ("deployment-success", (2, 2)),
-        ("deployment-zero-replicas", (0, 0)),
-        ("deployment-surge-crash-old-serving", (0, 3)),
-        ("statefulset-success", (2, 2)),
-        ("statefulset-partition", (3, 3)),
-        ("statefulset-image-not-found-on-update", (0, 2)),
-        ("daemonset-success", (1, 1)),
-        ("daemonset-not-updated", (0, 1)),
-        ("job-success", (1, 1)),
-        ("job-parallel-completions", (4, 4)),
+        ("deployment/success", (2, 2)),
+        ("deployment/zero-replicas", (0, 0)),
+        ("deployment/surge-crash-old-serving", (0, 3)),
+        ("statefulset/success", (2, 2)),
+        ("statefulset/partition", (3, 3)),
+        ("statefulset/image-not-found-on-update", (0, 2)),
+        ("daemonset/success", (1, 1)),
+        ("daemonset/not-updated", (0, 1)),
+        ("job/success", (1, 1)),
+        ("job/parallel-completions", (4, 4)),
     ],
 )
 def test_how_many_of_the_new_revision_are_ready(case: str, expected: tuple[int, int]) -> None:
@@ -345,24 +345,24 @@ def test_how_many_of_the_new_revision_are_ready(case: str, expected: tuple[int, 
 
 
 def test_a_kind_without_numbers_has_no_bar() -> None:
-    assert counts("pack-certificate-ready", "--kinds", "certificate") == [None]
+    assert counts("packs/cert-manager/certificate-ready", "--kinds", "certificate") == [None]
     view = terminal(Row("ready", "certificate/x", None, 0.0, "successfully rolled out", ()))
     assert picture(view, 140, 9)[1] == f"✔ ready    certificate/x  {' ' * 17}        successfully rolled out"
 
 
 def test_numbers_that_cannot_be_read_have_no_bar(tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text("version: 1\nkinds:\n- name: deployment\n  counts: [sum(metadata.name), spec.replicas]\n")
-    assert counts("deployment-success", "--rules", str(tmp_path / "team.yaml")) == [None]
+    assert counts("deployment/success", "--rules", str(tmp_path / "team.yaml")) == [None]
     (tmp_path / "team.yaml").write_text("version: 1\nkinds:\n- name: deployment\n  counts: [metadata.name, spec.replicas]\n")
-    assert counts("deployment-success", "--rules", str(tmp_path / "team.yaml")) == [None]
+    assert counts("deployment/success", "--rules", str(tmp_path / "team.yaml")) == [None]
     (tmp_path / "team.yaml").write_text("version: 1\nkinds:\n- name: deployment\n  counts: [spec.replicas]\n")
-    outcome = run("--replay", str(FIXTURES / "deployment-success"), "--rules", str(tmp_path / "team.yaml"))
+    outcome = run("--replay", str(FIXTURES / "deployment/success"), "--rules", str(tmp_path / "team.yaml"))
     assert (outcome.exit, "counts takes two expressions" in outcome.error["message"]) == (2, True)
 
 
 def test_an_object_without_a_time_has_no_age(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(
-        re.sub('"creationTimestamp": "[^"]*"', '"creationTimestamp": "x"', snapshot("deployment-success").read_text())
+        re.sub('"creationTimestamp": "[^"]*"', '"creationTimestamp": "x"', snapshot("deployment/success").read_text())
     )
     rows = make_rows(judged("--replay", str(tmp_path / "x.json"), "--now", "2026-11-23T09:00:00Z"))
     assert [row.born for row in rows] == [0.0]
@@ -384,7 +384,7 @@ def test_what_else_is_said_stands_below_until_it_is_over() -> None:
 
 
 def test_namespaces_are_said_where_there_are_several(tmp_path: Path) -> None:
-    content = [json.loads(snapshot(case).read_text())["items"] for case in ("deployment-success", "job-success")]
+    content = [json.loads(snapshot(case).read_text())["items"] for case in ("deployment/success", "job/success")]
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": [*content[0], *content[1]]}))
     titles = [row.title for row in make_rows(judged("--replay", str(tmp_path / "all.json"), "-A"))]
     assert "r-job-success: job/migrate" in titles
@@ -462,7 +462,7 @@ LEFT = "\x1b[?1049l"  # the second screen
 def test_a_picture_is_drawn_and_taken_away(kubectl) -> None:
     """A Deployment waits until the test has seen that; then it is ready."""
     program = kubectl(
-        f'case "$*" in *"get "*) [ -e $DIR/ready ] && cat {snapshot("deployment-success")} || cat {snapshot("deployment-success", 0)} ;; esac'
+        f'case "$*" in *"get "*) [ -e $DIR/ready ] && cat {snapshot("deployment/success")} || cat {snapshot("deployment/success", 0)} ;; esac'
     )
     screen = Screen("--kubectl", program, "-n", "r-deployment-success", "--interval", "0.2s", "--set", "settle=0s")
     screen.wait_for("waiting")
@@ -482,7 +482,7 @@ def test_a_picture_is_drawn_and_taken_away(kubectl) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_the_terminal_as_it_was(kubectl, signum: int) -> None:
     screen = Screen(
-        "--kubectl", kubectl(f'case "$*" in *"get "*) cat {snapshot("deployment-success", 0)} ;; esac'), "-n", "r-deployment-success"
+        "--kubectl", kubectl(f'case "$*" in *"get "*) cat {snapshot("deployment/success", 0)} ;; esac'), "-n", "r-deployment-success"
     )
     screen.wait_for("waiting")
     screen.process.send_signal(signum)

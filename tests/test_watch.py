@@ -23,7 +23,7 @@ from rollout_status_lib.sources.replay import Replay
 from rollout_status_lib.sources.watches import Bell, Watch
 
 Program = Callable[..., str]
-WAITING, READY = snapshot("deployment-slow-readiness", 1), snapshot("deployment-slow-readiness")
+WAITING, READY = snapshot("container/slow-readiness", 1), snapshot("container/slow-readiness")
 BOOKMARK = """echo '{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1"}}}'"""
 # Answers with $DIR/now.json, which is what a watch that rings puts in its place
 NOW = "[ -e $DIR/now.json ] || cp %s $DIR/now.json; cat $DIR/now.json"
@@ -139,7 +139,7 @@ def test_a_watch_that_cannot_be_started(kubectl: Program) -> None:
 @pytest.mark.usefixtures("no_polling")
 def test_time_alone_brings_a_verdict(kubectl: Program, tmp_path: Path) -> None:
     """A container without a probe must have run for a while: no event says that it has."""
-    content = json.loads(snapshot("deployment-crash-then-recover").read_text())
+    content = json.loads(snapshot("container/crash-then-recover").read_text())
     began = (datetime.now(timezone.utc) - timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
     for status in (status for each in content["items"] for status in each.get("status", {}).get("containerStatuses", ())):
         status |= {"state": {"running": {"startedAt": began}}, "restartCount": 0}
@@ -155,7 +155,7 @@ def test_time_alone_brings_a_verdict(kubectl: Program, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_polling")
 def test_patience_ends_without_an_event(kubectl: Program) -> None:
-    program = kubectl(f"cat {snapshot('seed-not-found')}")
+    program = kubectl(f"cat {snapshot('seed/not-found')}")
     outcome = run("--kubectl", program, "deployment/web", "--wait-for-create", "1s", "--interval", "600s", "--timeout", "60s")
     assert (outcome.exit, outcome.error["code"], outcome.result["polls"]) == (1, "not-found", 2)
     outcome = run("--kubectl", program, "--wait-for-create", "1s", "--interval", "600s", "--timeout", "60s")
@@ -220,7 +220,7 @@ def test_what_belongs_to_nothing_that_is_judged_is_no_news(kind: str, changed: d
 
 def test_old_pods_are_among_what_is_judged(kubectl: Program) -> None:
     """For they are waited for."""
-    case = ROOT / "fixtures" / "deployment-slow-old-pod-termination"
+    case = ROOT / "fixtures/deployment/slow-old-pod-termination"
     options = build_parser().parse(["--replay", str(case)])
     rules = Rules(ROOT / "rules")
     selection = make_selection(options, rules)

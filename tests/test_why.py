@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import FIXTURES, ROOT, run, snapshot
+from conftest import CASES, FIXTURES, ROOT, run, snapshot
 
 import rollout_status
 from rollout_status_lib.clean import add_kubectl_flags
@@ -21,7 +21,7 @@ from rollout_status_lib.source import Poll
 
 Json = Any
 Program = Callable[..., str]
-CASES = sorted(path.parent for path in FIXTURES.glob("*/case.yaml"))
+FOLDERS = [FIXTURES / case for case in CASES]
 
 
 def text_of(case: str, *arguments: str) -> list[str]:
@@ -33,40 +33,40 @@ def text_of(case: str, *arguments: str) -> list[str]:
 
 def test_the_cause_comes_before_its_symptom() -> None:
     """A missing Secret that is waited for, until the Deployment's own deadline has passed."""
-    outcome = run("--replay", str(FIXTURES / "deployment-missing-secret-until-deadline"), "--ignore-secret-not-found")
+    outcome = run("--replay", str(FIXTURES / "container/missing-secret-until-deadline"), "--ignore-secret-not-found")
     assert [each["code"] for each in (outcome.error, *outcome.result["errors"])] == ["invalid-config", "not-progressing"]
     assert outcome.stderr.splitlines()[-1].endswith(
         'deployment/api: failed: Container "main" is in "CreateContainerConfigError": secret "db" not found'
     )
-    lines = text_of("deployment-missing-secret-until-deadline", "--ignore-secret-not-found")
+    lines = text_of("container/missing-secret-until-deadline", "--ignore-secret-not-found")
     assert [line.partition(": ")[0] for line in lines if ": " in line and line[0] != " "] == ["invalid-config", "not-progressing", "failed"]
     assert not any(line.startswith("  while: ") for line in lines)
 
 
 def test_what_pods_wait_for_stands_beside_a_symptom_without_a_cause() -> None:
-    lines = text_of("deployment-readiness-failing")
+    lines = text_of("container/readiness-failing")
     assert lines[1].startswith("not-progressing: ")
     assert lines[2] == '  while: Container "main" is running, but not ready: its readiness probe (GET /missing on port 8080) does not pass'
 
 
 def test_what_could_not_fail_by_itself_is_no_cause() -> None:
     """Pods that a Job has stopped at its deadline ended with an error, too."""
-    assert run("--replay", str(FIXTURES / "job-deadline-of-fast-exit")).error["code"] == "deadline-exceeded"
+    assert run("--replay", str(FIXTURES / "job/deadline-of-fast-exit")).error["code"] == "deadline-exceeded"
 
 
 def test_five_pods_with_the_same_failure_are_one_entry() -> None:
-    outcome = run("--replay", str(FIXTURES / "deployment-crash-of-five"), "--retry-limit", "1")
+    outcome = run("--replay", str(FIXTURES / "container/crash-of-five"), "--retry-limit", "1")
     assert "errors" not in outcome.result
     assert outcome.error["count"] == 5
     assert sum("is not ready" in each for each in outcome.result["workloads"][0]["waitingFor"]) == 1
-    lines = text_of("deployment-crash-of-five", "--retry-limit", "1")
+    lines = text_of("container/crash-of-five", "--retry-limit", "1")
     assert [line for line in lines if line.startswith("  in ")] == ["  in Pod/why-shop/web-f985b554b-7p57b/main and 4 more"]
 
 
 def test_who_waits_for_nothing_of_its_own_while_another_has_failed_is_no_problem() -> None:
-    lines = text_of("release-one-fails-one-waits")
+    lines = text_of("selection/release-one-fails-one-waits")
     assert [line for line in lines if "front" in line] == ["on their way: why-shop/Deployment/front"]
-    outcome = run("--replay", str(FIXTURES / "release-one-fails-one-waits"))
+    outcome = run("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"))
     assert not [line for line in outcome.stderr.splitlines()[-1:] if "front" in line]
 
 
@@ -74,7 +74,7 @@ def test_who_waits_in_a_state_of_its_own_is_listed_behind_the_failed_ones(tmp_pa
     """Beside a crash loop: a Deployment whose Secret is missing, and may still come."""
     objects = [
         each
-        for case in ("deployment-crash-loop", "deployment-missing-secret-env", "deployment-success")
+        for case in ("deployment/crash-loop", "container/missing-secret-env", "deployment/success")
         for each in json.loads(snapshot(case).read_text())["items"]
     ]
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": objects}))
@@ -92,7 +92,7 @@ def test_the_time_is_up_names_what_could_fail_first(tmp_path: Path) -> None:
     """And the command that shows more of it."""
     objects = [
         each
-        for case, number in (("deployment-slow-readiness", 0), ("deployment-missing-secret-env", -1))
+        for case, number in (("container/slow-readiness", 0), ("container/missing-secret-env", -1))
         for each in json.loads(snapshot(case, number).read_text())["items"]
     ]
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": objects}))
@@ -109,7 +109,7 @@ Edit = Callable[[Json, Json], object]  # of the templates before and now
 
 def changed(tmp_path: Path, edit: Edit, *arguments: str) -> Json:
     """The failed workload whose current template is edited; before, it was the same."""
-    content = json.loads(snapshot("deployment-surge-crash-old-serving").read_text())
+    content = json.loads(snapshot("deployment/surge-crash-old-serving").read_text())
     deployment = next(each for each in content["items"] if each["kind"] == "Deployment")
     revision = "deployment.kubernetes.io/revision"
     sets = sorted(
@@ -227,7 +227,7 @@ def test_what_has_no_name_of_its_own_is_not_compared(tmp_path: Path) -> None:
 
 
 def test_a_first_revision_has_no_way_back() -> None:
-    workload = run("--replay", str(FIXTURES / "deployment-crash-loop"), "--retry-limit", "1").result["workloads"][0]
+    workload = run("--replay", str(FIXTURES / "deployment/crash-loop"), "--retry-limit", "1").result["workloads"][0]
     assert not {"changes", "rollback"} & workload.keys()
 
 
@@ -236,7 +236,7 @@ def test_revisions_that_cannot_be_understood_cost_no_verdict(tmp_path: Path) -> 
         "version: 1\nkinds:\n- name: deployment\n  revisions:\n    kept_in: replicaset\n    number: sum(metadata.name)\n"
         "    template: spec.template\n    current: spec.template\n    makes: pod\n"
     )
-    case = str(FIXTURES / "deployment-surge-crash-old-serving")
+    case = str(FIXTURES / "deployment/surge-crash-old-serving")
     outcome = run("--replay", case, "--retry-limit", "0", "--rules", str(tmp_path / "team.yaml"))
     assert (outcome.exit, outcome.error["code"]) == (1, "process-crashing")
     assert any(note.startswith("what has changed is not known: ") and "team.yaml:6" in note for note in outcome.result["notes"])
@@ -249,7 +249,7 @@ def test_revisions_of_a_team_without_a_command(tmp_path: Path) -> None:
         "    template: '{spec: {mark: spec.replicas}}'\n    current: '{spec: {mark: metadata.name}}'\n    makes: pod\n"
         "- {name: pod, shown: '{spec: spec}'}\n"
     )
-    case = str(FIXTURES / "deployment-surge-crash-old-serving")
+    case = str(FIXTURES / "deployment/surge-crash-old-serving")
     workload = run("--replay", case, "--retry-limit", "0", "--rules", str(tmp_path / "team.yaml")).result["workloads"][0]
     assert [line.partition(" ")[0] for line in workload["changes"]] == ["mark"]
     assert "rollback" not in workload
@@ -257,7 +257,7 @@ def test_revisions_of_a_team_without_a_command(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------------------------- revisions that are asked for at the end
 
-AGENT = FIXTURES / "daemonset-missing-secret-on-update"
+AGENT = FIXTURES / "daemonset/missing-secret-on-update"
 # Answers like a cluster in which an update has failed; $1 is what it says of its revisions
 FAILED = """
 case "$*" in
@@ -280,7 +280,7 @@ def test_revisions_are_asked_for_once_and_only_after_the_failure(kubectl: Progra
 
 
 def test_revisions_are_not_asked_for_after_a_success(kubectl: Program, tmp_path: Path) -> None:
-    program = kubectl(FAILED % ("exit 1", snapshot("daemonset-success")))
+    program = kubectl(FAILED % ("exit 1", snapshot("daemonset/success")))
     assert run("--kubectl", program).exit == 0
     assert "controllerrevisions" not in (tmp_path / "calls").read_text()
 
@@ -351,7 +351,7 @@ def hints_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
 def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """In all fixtures and of all rules: the namespace and the name in it are those of an object that is there."""
     told = set()
-    for folder in CASES:
+    for folder in FOLDERS:
         objects = [each for path in folder.glob("*.json") for each in parse_objects(path.read_text(), str(path))]
         names = {get_name(each) for each in objects} | {"resourcequota", "limitrange", "serviceaccounts", "pods"}
         spaces = {get_namespace(each) for each in objects}
@@ -372,7 +372,7 @@ def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_rollback_is_a_whole_command() -> None:
     """In all fixtures: of a revision that is there."""
     found = 0
-    for folder in CASES:
+    for folder in FOLDERS:
         result = yaml.safe_load((folder / "case.yaml").read_text())["expect"]["result"]
         for workload in result.get("workloads", ()):
             if rollback := workload.get("rollback"):
@@ -383,7 +383,7 @@ def test_each_rollback_is_a_whole_command() -> None:
     assert found
 
 
-CRASH_LOOP = ("--replay", str(ROOT / "fixtures" / "deployment-crash-loop"))
+CRASH_LOOP = ("--replay", str(FIXTURES / "deployment/crash-loop"))
 
 
 def test_every_error_says_what_to_do_next() -> None:

@@ -31,7 +31,7 @@ def collect_fields() -> Json:
     rules = Rules(find_data("rules"), packs=None)
     found: dict[str, Json] = json.loads(find_data("tests", "api-fields.json").read_text(encoding="utf-8"))
     whole = {*found, "container"}
-    for path in sorted(find_data("fixtures").glob("*/*.json")):
+    for path in sorted(find_data("fixtures").rglob("*.json")):
         objects = parse_objects(path.read_text(encoding="utf-8"), str(path))
         snapshot = Snapshot(0.0, objects, None, lambda _: None)
         tree = Tree(rules, snapshot, Functions(0.0), {})

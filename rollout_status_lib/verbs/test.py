@@ -30,6 +30,7 @@ class Outcome:
     """A case as it was run. `problems` are what is wrong with the case itself, `difference` is what came otherwise than expected."""
 
     case: Path
+    name: str  # its path below the folder that was searched
     about: str
     expected: Json
     got: Json
@@ -50,7 +51,7 @@ class Outcome:
 CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
 
 
-def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path | None = None) -> Outcome:
+def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path | None = None, *, name: str = "") -> Outcome:
     """Replays a case. Its arguments are as from its folder; `rules` are files of teams, by absolute paths."""
     document = Document(folder / "case.yaml", "usage")
     case = document.mapping((), CASE_KEYS, ("args",))
@@ -81,7 +82,7 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
     judged = {subject.kind.name for workload in workloads for subject in walk_subjects(workload.subject)} | (
         {"call"} if run.memory.failed_calls else set()
     )
-    return Outcome(folder, str(case.get("about", "")), expected, got, tuple(problems), frozenset(judged))
+    return Outcome(folder, name or folder.name, str(case.get("about", "")), expected, got, tuple(problems), frozenset(judged))
 
 
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
@@ -105,21 +106,21 @@ def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
 
 def test(options: Any, engine: Engine) -> tuple[str, int]:
     folders = [Path(each) for each in options.folders] or [find_data("fixtures")]
-    cases = sorted({path.parent.resolve() for folder in folders for path in folder.rglob("case.yaml")})
+    cases = find_cases(folders)
     if not cases:
         raise RolloutError("usage", f"there is no case.yaml in or below {', '.join(map(str, folders))}", hint="README: fixtures")
     rules = [str(Path(path).resolve()) for path in options.rules]
-    outcomes = [run_case(engine, case, rules) for case in cases]
+    outcomes = [run_case(engine, case, rules, name=name) for case, name in cases.items()]
     if options.against:
         return compare(engine, outcomes, options.against)
     lines = []
     for outcome in outcomes:
         if options.update and outcome.expected != outcome.got:
             update_case(outcome)
-            lines.append(f"{outcome.case.name}: written")
+            lines.append(f"{outcome.name}: written")
         elif not outcome.passed:
             lines += [
-                f"{outcome.case.name}: failed{f': {outcome.about}' if outcome.about else ''}",
+                f"{outcome.name}: failed{f': {outcome.about}' if outcome.about else ''}",
                 *(f"  {problem}" for problem in outcome.problems),
             ]
             lines += [f"  {line}" for line in outcome.difference.splitlines()]
@@ -128,6 +129,12 @@ def test(options: Any, engine: Engine) -> tuple[str, int]:
     failed = sum(not outcome.passed for outcome in outcomes) if not options.update else 0
     summary = f"{len(outcomes)} cases, {failed} failed" + (f", {len(untested)} rules without a case" if whole else "")
     return "\n".join([*lines, *untested, summary]), int(bool(failed or (options.strict and untested)))
+
+
+def find_cases(folders: Sequence[Path]) -> dict[Path, str]:
+    """The folders that have a case.yaml, in order, each with its path below the searched folder."""
+    found = {path.parent.resolve(): path.parent.relative_to(folder) for folder in folders for path in folder.rglob("case.yaml")}
+    return {case: str(name) if name.parts else case.name for case, name in sorted(found.items())}
 
 
 def find_unexercised(outcomes: Sequence[Outcome], teams: Sequence[str]) -> Iterator[str]:
@@ -174,7 +181,6 @@ def compare(engine: Engine, outcomes: Sequence[Outcome], against: str) -> tuple[
         verdicts = [f"exit {each.got['exit']} {get_field(each.got['result'], 'error', 'code') or 'success'}" for each in (old, outcome)]
         if old.got != outcome.got:
             lines.append(
-                f"{outcome.case.name}: {verdicts[0]} -> {verdicts[1]}"
-                + ("" if verdicts[0] != verdicts[1] else ", with other words or rules")
+                f"{outcome.name}: {verdicts[0]} -> {verdicts[1]}" + ("" if verdicts[0] != verdicts[1] else ", with other words or rules")
             )
     return "\n".join([*lines, f"{len(outcomes)} cases, {len(lines)} differ"]), 0

@@ -29,10 +29,10 @@ def report(request, tmp_path_factory) -> Path:
     if request.param in SIZES:
         crowds.record(source, SIZES[request.param], FIXTURES, olds=int(request.param) // 2)
     elif request.param == "one":
-        source = FIXTURES / "deployment-crash-loop"
+        source = FIXTURES / "deployment/crash-loop"
     else:
         source.mkdir()
-        for path in (FIXTURES / "deployment-image-not-found").iterdir():
+        for path in (FIXTURES / "container/image-not-found").iterdir():
             text = path.read_text().replace("app:does-not-exist", HOSTILE.replace('"', "'")) if path.suffix == ".json" else path.read_text()
             (source / path.name).write_text(text)
     assert run("report", str(source), "-o", str(folder / "r.html"), *arguments).exit == 0

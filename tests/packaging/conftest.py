@@ -31,9 +31,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A git repository with the files of this checkout as they are."""
     folder = tmp_path_factory.mktemp("repository")
     shutil.copytree(ROOT, folder, ignore=LEFT_OUT, dirs_exist_ok=True)
-    for case in (folder / "fixtures").iterdir():
-        if case.name != "deployment-crash-loop":
-            shutil.rmtree(case)
+    shutil.rmtree(folder / "fixtures")
+    shutil.copytree(FIXTURES / "deployment/crash-loop", folder / "fixtures/deployment/crash-loop")
     author = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
     for words in (["init", "-q"], ["add", "--all"], [*author, "commit", "-q", "-m", "all"]):
         command("git", *words, cwd=folder)

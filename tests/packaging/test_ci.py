@@ -11,8 +11,8 @@ import pytest
 import yaml
 from conftest import BIN, FIXTURES, command
 
-FAILS = f"--replay={FIXTURES / 'deployment-crash-loop'}\n\n--retry-limit=1\n"
-SUCCEEDS = f"--replay={FIXTURES / 'deployment-success'}"
+FAILS = f"--replay={FIXTURES / 'deployment/crash-loop'}\n\n--retry-limit=1\n"
+SUCCEEDS = f"--replay={FIXTURES / 'deployment/success'}"
 # What a script would run if a value became a part of it
 HOSTILE = [
     "$(touch pwned)",
@@ -105,7 +105,7 @@ def test_an_argument_is_no_part_of_the_script(ci, text: str) -> None:
     assert not list(ci.folder.rglob("pwned"))
 
 
-@pytest.mark.parametrize(("case", "code"), [("deployment-success", 0), ("deployment-crash-loop", 1)])
+@pytest.mark.parametrize(("case", "code"), [("deployment/success", 0), ("deployment/crash-loop", 1)])
 def test_what_was_applied_is_judged(ci, case: str, code: int, tmp_path: Path) -> None:
     snapshot = max((FIXTURES / case).glob("*.json"))
     items = json.loads(snapshot.read_text())["items"]

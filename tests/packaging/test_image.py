@@ -23,7 +23,7 @@ case "$*" in
   *watch=1*) exec sleep 1000 ;;
   *"--context=c "*" -n r-deployment-success -l app=web -o json"* | *" -n r-deployment-success -o json"* | *--raw*/namespaces/r-deployment-success/*)
     cat <<'END'
-{max((FIXTURES / "deployment-success").glob("*.json")).read_text()}
+{max((FIXTURES / "deployment/success").glob("*.json")).read_text()}
 END
     ;;
   *) exit 1 ;;

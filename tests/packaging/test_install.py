@@ -44,7 +44,7 @@ def tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         "TMPDIR": f"{folder}/tmp",
     }
     if request.param == "uv run --script":
-        shutil.copytree(FIXTURES / "deployment-crash-loop", folder / "fixtures" / "deployment-crash-loop")
+        shutil.copytree(FIXTURES / "deployment/crash-loop", folder / "fixtures/deployment/crash-loop")
     install, program = WAYS[request.param]
 
     def filled(words):

@@ -30,7 +30,7 @@ def window(tmp_path: Path):
 def rollout(kubectl, tmp_path: Path):
     """A program for kubectl, of which two Deployments wait until the file `ready` is there."""
     return kubectl(
-        f'case "$*" in *"get "*) [ -e $DIR/ready ] && cat {snapshot("deployment-success")} || cat {snapshot("deployment-success", 0)} ;; esac'
+        f'case "$*" in *"get "*) [ -e $DIR/ready ] && cat {snapshot("deployment/success")} || cat {snapshot("deployment/success", 0)} ;; esac'
     )
 
 

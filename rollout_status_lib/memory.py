@@ -1,0 +1,49 @@
+"""What must be remembered from one judgement to the next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rollout_status_lib import Json
+from rollout_status_lib.findings import Workload
+from rollout_status_lib.scope import Reads
+from rollout_status_lib.subjects import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a workload has moved. Progress is a state of its `progress` values that it has not been in before."""
+
+    values: Json
+    changed: float = 0.0  # when they changed last, by the cluster's clock; 0: not since the workload is watched
+    idle_since: float = 0.0  # the last progress, by a clock that stands still while polls fail
+    states: frozenset[str] = frozenset()  # that it has been in; one that comes again is no progress: a crash loop moves for ever
+
+    @staticmethod
+    def begin(values: Json, now: float) -> Pace:
+        """The pace of a workload that is seen for the first time; `now` is by the clock that stands still."""
+        return Pace(values, idle_since=now, states=frozenset([json.dumps(values, default=str)]))
+
+    def move(self, values: Json, now: float, at: float) -> Pace:
+        """The pace with the values of now; `at` is by the cluster's clock."""
+        if values == self.values:
+            return self
+        state = json.dumps(values, default=str)
+        return Pace(values, at, self.idle_since if state in self.states else now, self.states | {state})
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The judge's memory. All moments are seconds since 1970; -1: there is none."""
+
+    started: float = -1.0  # of the first poll
+    failing_since: float = -1.0
+    outage: float = 0.0  # seconds in which polls failed
+    since: Mapping[tuple[str, str], float] = field(default_factory=dict)  # rule and subject -> when its state began
+    paces: Mapping[str, Pace] = field(default_factory=dict)  # workload -> how it has moved
+    seen: Mapping[tuple[str, str, str], Workload] = field(default_factory=dict)  # every workload that was ever judged
+    failed_calls: Mapping[str, int] = field(default_factory=dict)  # resource -> failures in a row
+    grown: Mapping[str, tuple[Json, Subject]] = field(default_factory=dict)  # the subjects of the last snapshot
+    settled: Mapping[str, tuple[Json, Reads]] = field(default_factory=dict)  # subject without findings -> what that depends on
