@@ -349,10 +349,10 @@ class Moment:
                 yield from self.decide(rule, subject, scope)
 
     def decide(self, rule: Rule, subject: Subject, scope: Scope) -> Iterator[Finding]:
-        """The finding of a rule whose state is present, unless its `unless` is true."""
+        """The finding of a rule whose `when` is true, if its `given` is true as well and its `unless` is not."""
         self.held = True
         scope.events_of = lambda: self.read_events(subject)
-        if scope.holds(rule.unless):
+        if (rule.given and not scope.holds(rule.given)) or scope.holds(rule.unless):
             return
         began = self.present[rule.id, subject.key] = self.memory.since.get((rule.id, subject.key), self.now)
         in_state = round(self.now - began, 3)
