@@ -70,7 +70,7 @@ class RuleLoader:
             entry.report_missing(
                 "type" if type_name is None else "default", f"write type (one of {', '.join(PARAMETER_TYPES)}) and default"
             )
-        elif type_name not in PARAMETER_TYPES:
+        elif str(type_name) not in PARAMETER_TYPES:
             entry.report("type", f"no type {type_name}{suggest(type_name, PARAMETER_TYPES)}")
         elif not isinstance(entry.get("choices", []), list):
             entry.report("choices", "choices must be a list, like [fast, slow]")
@@ -201,6 +201,7 @@ class RuleLoader:
             subjects=entry.get_texts("subject"),
             each=entry.get_expression("each"),
             when=when or Expression.parse("null", entry.document.locate(entry.at)),
+            given=entry.get_expression("given"),
             unless=entry.get_expression("unless"),
             verdict=entry.get_text("verdict") or "wait",
             fail_when=entry.get_expression("fail_when"),

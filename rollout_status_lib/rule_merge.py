@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from rollout_status_lib import Json
 from rollout_status_lib.declarations import DECISIONS, TEAM_CODE, is_word_for
 from rollout_status_lib.errors import RolloutError, collect_errors, make_missing, suggest
 from rollout_status_lib.rule_schema import get_keys, get_required
@@ -163,7 +162,7 @@ class RuleFiles:
 
     def override_rule(self, document: Document, at: FieldPath) -> None:
         """Replaces single fields of a rule. A new decision replaces the old one, whichever of DECISIONS that was."""
-        rule = self.find_rule(at[-1], document, at)
+        rule = self.find_rule(str(at[-1]), document, at)
         fields = document.get_mapping(at, get_keys("rule"))
         if "id" in fields:
             document.refuse((*at, "id"), "an override cannot change the id: disable the rule, and write one of your own")
@@ -177,7 +176,7 @@ class RuleFiles:
             self.notes.append(f"{rule.get('id')} waits for less, or not any more: success may come earlier ({document.locate(at)})")
 
     def disable_rule(self, document: Document, at: FieldPath) -> None:
-        rule = self.find_rule(document.get(at), document, at)
+        rule = self.find_rule(str(document.get(at)), document, at)
         del self.entries["rules"][rule.get("id")]
         if can_wait(rule):
             self.notes.append(f"{rule.get('id')} is disabled and could wait: success may come earlier ({document.locate(at)})")
@@ -192,7 +191,7 @@ class RuleFiles:
                 document.report(at, f"no parameter {name}{suggest(name, choices)}")
         self.annotations = None if allowed == ["all"] else allowed
 
-    def find_rule(self, name: Json, document: Document, at: FieldPath) -> Entry:
+    def find_rule(self, name: str, document: Document, at: FieldPath) -> Entry:
         """The rule with this id, or with this alias: it had that id before it was renamed. Refuses the file if there is none."""
         rules = self.entries["rules"]
         renamed = next((rule for rule in rules.values() if name in rule.get_texts("aliases")), None)

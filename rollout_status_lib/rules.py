@@ -142,9 +142,9 @@ def make_expectation(text: str, rules: Rules) -> Rule:
     try:
         expected = Expression.parse(text, "--expect")
         when = Expectation(text, "--expect", expected.tree, expected.meaning, expected.roots)
-        is_over = Expression.parse("reached(time.watched, params.arrival_deadline)", "--expect")
+        limit = Expression.parse("params.arrival_deadline", "--expect")
         code = Template(("not-progressing",))
-        rule = Rule("expect", "--expect", (), when, fail_when=is_over, endless=True, code=code, message=message)
+        rule = Rule("expect", "--expect", (), when, fail_after=limit, code=code, message=message)
         rules.loader.check_params(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None
