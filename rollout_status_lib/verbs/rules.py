@@ -92,10 +92,15 @@ def render_rules(rules: Rules) -> Iterator[str]:
     yield "*note*: a line in `notes`. *wait, then fail*: when its `fail_when` is true.\n"
     yield "## Parameters\n\n`--set NAME=VALUE`, a team's `params`, or the annotation `rollout-status/NAME` of a workload.\n"
     yield "| parameter | type | default | |\n|---|---|---|---|"
-    for name, entry in sorted(rules.files.entries["params"].items()):
+    params = rules.files.entries["params"]
+    for name, entry in sorted((name, entry) for name, entry in params.items() if entry.get("type") != "words"):
         kind = ", ".join(entry.get_texts("choices")) or entry.get("type")
         default = json.dumps(entry.get("default")).strip('"')
         yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
+    yield "\n## Words\n\nParameters, too: what is set is added, and `-WORD` takes a word out. `*` stands for any text. Of two lists that both have a"
+    yield "word the first counts.\n\n| parameter | | words |\n|---|---|---|"
+    for name, entry in ((name, entry) for name, entry in params.items() if entry.get("type") == "words"):
+        yield f"| `{name}` | {entry.get('doc', '')} | {', '.join(f'`{word}`' for word in entry.get_texts('default'))} |"
     yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`. Where all failures"
     yield "of a workload are *symptoms*, what it still waits for in a state with another code is the cause, and fails too.\n"
     yield "| code | type | exit | |\n|---|---|---|---|"
