@@ -31,6 +31,7 @@ class RuleFiles:
         self.pack_kinds: set[str] = set()  # names of kinds that packs declare: they are judged only when they are asked for
         self.notes: list[str] = []  # for the result: what makes a success come earlier, and renamed rules
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
+        self.added: dict[str, list[tuple[Document, FieldPath]]] = {}  # to the words of a parameter, by teams
         self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
         for document in self.read_builtin(folder, None if teams else packs):
             with collect_errors(self.problems):
@@ -130,10 +131,12 @@ class RuleFiles:
             self.add("kinds", entry)
 
     def merge_param(self, document: Document, at: FieldPath) -> None:
-        """Adds a parameter, or changes the default or other fields of a known one."""
+        """Adds a parameter, or changes the default or other fields of a known one; words are added to its default."""
         name, content = at[-1], document.get(at)
         param = self.entries["params"].get(str(name))
-        if param and not isinstance(content, dict):
+        if param and param.get("type") == "words" and not isinstance(content, dict):
+            self.added.setdefault(str(name), []).append((document, at))
+        elif param and not isinstance(content, dict):
             param.fields["default"] = (document, at)
         elif param:
             document.get_mapping(at, get_keys("param"))

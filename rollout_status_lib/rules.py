@@ -101,8 +101,7 @@ class Rules:
             if name not in self.params:
                 raise RolloutError("usage", f"no rule has a parameter {name}{suggest(name, self.params)}")
             try:
-                value = self.params[name].parse_value(text)
-                values[name] = values[name] + value if isinstance(value, list) else value
+                values[name] = self.params[name].change(values[name], self.params[name].parse_value(text))
             except UnreadableError as error:
                 raise RolloutError("usage", f"{name.replace('_', '-')}: {error}") from None
         return values
@@ -143,9 +142,9 @@ def make_expectation(text: str, rules: Rules) -> Rule:
     try:
         expected = Expression.parse(text, "--expect")
         when = Expectation(text, "--expect", expected.tree, expected.meaning, expected.roots)
-        is_over = Expression.parse("reached(time.watched, params.arrival_deadline)", "--expect")
+        limit = Expression.parse("params.arrival_deadline", "--expect")
         code = Template(("not-progressing",))
-        rule = Rule("expect", "--expect", (), when, fail_when=is_over, endless=True, code=code, message=message)
+        rule = Rule("expect", "--expect", (), when, fail_after=limit, code=code, message=message)
         rules.loader.check_params(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None

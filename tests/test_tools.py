@@ -49,7 +49,7 @@ def test_good_file(path: Path) -> None:
 
 
 def test_built_in_rules_and_all_good_files_together() -> None:
-    assert run("lint").stdout == "no findings\n"
+    assert re.fullmatch(r"these may wait for ever \(endless: true\): [\w, -]+\nno findings\n", run("lint").stdout)
     assert run("lint", *(str(path) for path in GOOD if path.stem not in ("standalone", "workload"))).exit == 0
 
 
@@ -326,3 +326,13 @@ def test_paths_of_an_expression_that_refers_to_another() -> None:
     """What is behind & begins at an entry, and is no path from a root."""
     tree = Expression.parse("sort_by(pod.spec.containers, &name)", "test").tree
     assert [format_path(node) for node in find_paths(tree)] == ["pod.spec.containers"]
+
+
+def test_lint_and_rules_name_what_may_wait_for_ever(tmp_path: Path) -> None:
+    """For a team its own rules, and no finding; for `rules` in the column of what a rule says."""
+    team = tmp_path / "team.yaml"
+    rule = "{id: acme/queue, subject: job, verdict: wait, endless: true, message: It queues, when: job.spec.suspend == `true`}"
+    team.write_text(f"version: 1\nrules:\n- {rule}\n")
+    outcome = run("lint", str(team))
+    assert (outcome.exit, outcome.stdout) == (0, "these may wait for ever (endless: true): acme/queue\nno findings\n")
+    assert re.search(r"^job-running +job +wait, endless ", run("rules").stdout, re.MULTILINE)

@@ -44,7 +44,8 @@ def lint(teams: Sequence[Path]) -> tuple[str, int]:
     findings = list(linter.findings())  # it has the rules loaded
     others = [*(problem.message for problem in problems), *findings]
     found = dict.fromkeys([*cut, *(line for line in others if line.partition(": ")[0] not in places)])
-    return "\n".join([*sorted(found, key=get_place), f"{len(found)} findings" if found else "no findings"]), int(bool(found))
+    summary = f"{len(found)} findings" if found else "no findings"
+    return "\n".join([*sorted(found, key=get_place), *linter.list_endless(), summary]), int(bool(found))
 
 
 def get_place(finding: str) -> tuple[str, int]:
@@ -78,6 +79,16 @@ class Linter:
 
     def documents(self) -> list[Document]:
         return [document for document in self.rules.files.documents if self.is_ours(document)]
+
+    def list_endless(self) -> Iterator[str]:
+        """A line that names the rules whose wait may last for ever; none without such rules. That is no finding, but worth knowing."""
+        rules = [
+            rule.id
+            for rule in self.rules.rules.values()
+            if rule.endless and self.is_ours(self.rules.files.entries["rules"][rule.id].document)
+        ]
+        if rules:
+            yield f"these may wait for ever (endless: true): {', '.join(rules)}"
 
     def findings(self) -> Iterator[str]:
         for rule in self.rules.rules.values():

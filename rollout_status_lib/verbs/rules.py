@@ -66,9 +66,12 @@ def describe_code(rule: Rule) -> str:
 
 def describe_decision(entry: Entry) -> str:
     """What a rule decides, in a word."""
-    if entry.get("verdict"):
-        return str(entry.get("verdict"))
-    return f"wait, fail after {entry.get('fail_after')}" if entry.get("fail_after") is not None else "wait, then fail"
+    words = [str(entry.get("verdict") or "wait")]
+    if entry.get("fail_after") is not None:
+        words.append(f"fail after {entry.get('fail_after')}")
+    elif entry.get("fail_when") is not None:
+        words.append("then fail")
+    return ", ".join([*words, *(["endless"] if entry.get("endless") else [])])
 
 
 def show_rule(rules: Rules, name: str) -> Iterator[str]:
