@@ -88,7 +88,8 @@ def draw_group(outcome: Outcome, lanes: Sequence[Lane], history: Sequence[Mark],
     """A workload with what was said of it, and below it its lanes. It is open if all are, or if it is not ready."""
     status, (shown, folded) = STATUS[outcome.status], fold_lanes(lanes)
     sign = make("span", status.sign, class_=f"sign {status.means}")
-    name = make("span", sign, f"{outcome.title} ", make("small", outcome.namespace), class_="name", title=f"{outcome.title} {outcome.namespace}")  # fmt: skip
+    title, space = outcome.title, outcome.namespace
+    name = make("span", sign, f"{title} ", make("small", space), class_="name", title=f"{title} {space}")
     track = [draw_picture(lanes, axis)] if lanes else draw_bar(history, axis)
     return make(
         "details",
@@ -131,7 +132,7 @@ def draw_lane(lane: Lane, axis: Axis) -> Element:
     """An object: its name, its life as a bar, its state, and behind it all marks."""
     state, marks = lane.state, lane.marks
     times = sum((mark.name, mark.means) == (state.name, "bad") for mark in marks)
-    old = [" ", make("em", "old", title="of another revision")] if lane.old else []
+    old: list[str | Element] = [" ", make("em", "old", title="of another revision")] if lane.old else []
     return make(
         "details",
         make(

@@ -20,7 +20,10 @@ def render_junit(story: Story) -> str:
         if not cause.workload:
             suites.setdefault(OWN, []).append(make_cause_case(cause, story))
     time = format_seconds(story.elapsed)
-    elements = [make("testsuite", *cases, name=name, **count_cases(cases), skipped=count(cases, "skipped"), time=time) for name, cases in suites.items()]  # fmt: skip
+    elements = [
+        make("testsuite", *cases, name=name, **count_cases(cases), skipped=count(cases, "skipped"), time=time)
+        for name, cases in suites.items()
+    ]
     root = make("testsuites", *elements, name=OWN, time=time, **count_cases([case for cases in suites.values() for case in cases]))
     indent(root, space="")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{write_markup(root)}\n'
