@@ -39,6 +39,7 @@ from rollout_status_lib.changes import find_changes
 from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
 from rollout_status_lib.declarations import ANNOTATION, FIRST_CODES, Code, Kind, Rule, find_code
 from rollout_status_lib.errors import RolloutError, UnreadableError
+from rollout_status_lib.events import Events
 from rollout_status_lib.expressions import Expression
 from rollout_status_lib.findings import Finding, Judgement, Workload, group_failures
 from rollout_status_lib.functions import Functions, is_true
@@ -49,11 +50,8 @@ from rollout_status_lib.objects import (
     get_creation_time,
     get_field,
     get_identity,
-    get_last_seen,
     get_name,
-    get_namespace,
     make_reference,
-    summarize_event,
 )
 from rollout_status_lib.progress import Progress
 from rollout_status_lib.result import make_document, make_error_entry, make_workload_entry
@@ -62,7 +60,7 @@ from rollout_status_lib.scope import Reads, Scope, View
 from rollout_status_lib.selection import Selection, make_selection, read_applied
 from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
 from rollout_status_lib.sources import open_source
-from rollout_status_lib.subjects import Subject, Tree, is_about
+from rollout_status_lib.subjects import Subject, Tree
 from rollout_status_lib.values import format_timestamp, parse_timestamp
 
 # -------------------------------------------------------------------------------------------------------------- judge
@@ -144,6 +142,7 @@ class Moment:
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
         self.notes: list[str] = []
+        self.events = Events(judge.rules, snapshot, self.functions)
         self.held = False  # whether a rule's state was present, since the last time this was set
 
     def judge_all(self) -> tuple[Judgement, Memory]:
@@ -234,9 +233,9 @@ class Moment:
         return [replace(finding, verdict="fail") if self.is_cause(finding) else finding for finding in findings]
 
     def is_cause(self, finding: Finding) -> bool:
-        """True if it waits in a state that is no step on the way: one with a code."""
+        """True if it waits in a state that is no step on the way: one with a code, and no symptom of the workload as a whole."""
         code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
-        return code is not None and not code.symptom
+        return code is not None and (not code.symptom or len(finding.subject.lineage) > 1)
 
     def read_annotations(self, workload: Json) -> Iterator[tuple[str, Json]]:
         """The parameters that a workload's annotations set. A flag wins over them, and a team may forbid them."""
@@ -368,13 +367,9 @@ class Moment:
         return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}; {there}' for pair in missing]
 
     def read_events(self, subject: Subject) -> list[Json] | None:
-        """The events about a subject since its workload's last progress, newest first; None when they cannot be read."""
-        events = self.snapshot.events(get_namespace(subject.holder))
-        if events is None:
-            return None
+        """The events about the subject since its workload's last progress, newest first; None when they cannot be read."""
         pace = self.paces.get(get_identity(subject.workload))
-        about = [summarize_event(event) for event in events if is_about(event, subject)]
-        return sorted((each for each in about if get_last_seen(each) >= (pace.changed if pace else 0.0)), key=get_last_seen, reverse=True)
+        return self.events.read(subject, pace.changed if pace else 0.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- run

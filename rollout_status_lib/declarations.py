@@ -106,6 +106,18 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A step of an object's start, in the order of the others. It tells when an event about the object is history."""
+
+    name: str
+    of: str  # the kind whose objects take the step; if it is a part (a container), each of them takes it by itself
+    begins: Expression | None  # of an event: true if it says that the step begins
+    fails: Expression | None  # of an event: true if it says that the step fails
+    passes: Expression | None  # of an event: true if it says that the step is done
+    seen: Expression | None  # of the object: the moment, or several, at which the object itself shows that the step was done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of subject. `name` is its root in expressions; what has a `resource` is an object, the others are parts.
 
@@ -226,7 +238,7 @@ RULE_KEYS = (
 )
 
 
-FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "disable", "override", "annotations")
+FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "steps", "rules", "disable", "override", "annotations")
 
 
 ANNOTATION = "rollout-status/"  # a workload's own parameters: rollout-status/retry-limit: "3"

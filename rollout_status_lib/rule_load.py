@@ -24,6 +24,7 @@ from rollout_status_lib.declarations import (
     Revisions,
     Rule,
     Stage,
+    Step,
     find_code,
     is_common,
 )
@@ -50,7 +51,12 @@ class RuleLoader:
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
         self.kinds: dict[str, Kind] = {}
         self.params: dict[str, Parameter] = {}
-        sections: Any = ((self.kinds, self.load_kind, kinds), (self.params, self.load_param, params))
+        self.steps: dict[str, Step] = {}
+        sections: Any = (
+            (self.kinds, self.load_kind, kinds),
+            (self.params, self.load_param, params),
+            (self.steps, self.load_step, self.entries["steps"]),
+        )
         for loaded, load, entries in sections:
             for name, entry in entries.items():
                 with collect_errors(self.problems):
@@ -153,6 +159,11 @@ class RuleLoader:
             name, means = document.text((*each, "name")) or "", str(fields.get("means"))
             one, moment = document.expression((*each, "each")), document.expression((*each, "at"))
             yield Stage(name, means, one, moment, document.template((*each, "message")))
+
+    def load_step(self, entry: Entry) -> Step:
+        self.check_names(*entry.place("of"))
+        begins, fails, passes, seen = (entry.expression(field) for field in ("begins", "fails", "passes", "seen"))
+        return Step(entry.text("name") or "", entry.text("of") or "", begins, fails, passes, seen)
 
     def check_names(self, document: Document, at: FieldPath) -> None:
         """Refuses what names kinds and names one that no file declares."""

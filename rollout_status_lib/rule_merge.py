@@ -17,6 +17,7 @@ from rollout_status_lib.declarations import (
     SILENT,
     TEAM_CODE,
     Kind,
+    Step,
     is_word_for,
 )
 from rollout_status_lib.errors import RolloutError, collect_errors, suggest
@@ -40,7 +41,7 @@ class RuleFiles:
         self.packed: set[str] = set()  # names of kinds that come from a pack: they are judged only if somebody asks for them
         self.notes: list[str] = []
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
-        self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
+        self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "steps": {}, "rules": {}}
         own = [self.document(path) for path in sorted(folder.glob("*.yaml"))]
         if not own:
             raise RolloutError("invalid-rules", f"{folder} has no rules: rules/ and schema.json belong beside the program")
@@ -78,6 +79,7 @@ class RuleFiles:
         for section, keys, needed in (
             ("codes", CODE_KEYS, CODE_NEEDS),
             ("kinds", Kind.__slots__, ("name",)),
+            ("steps", Step.__slots__, ("name", "of")),
             ("rules", RULE_KEYS, ("id",)),
         ):
             for at in document.entries((section,)):
@@ -86,7 +88,7 @@ class RuleFiles:
             self.add("params", Entry(document, at, PARAM_KEYS, ()))
 
     def add(self, section: str, entry: Entry) -> None:
-        key = {"codes": "code", "kinds": "name", "rules": "id"}.get(section)
+        key = {"codes": "code", "kinds": "name", "steps": "name", "rules": "id"}.get(section)
         name, known = str(entry.get(key) if key else entry.at[-1]), self.entries[section]
         if name in known:
             entry.document.refuse(entry.at, f"{name} stands twice, first in {known[name].document.where(known[name].at)}")
@@ -99,6 +101,7 @@ class RuleFiles:
             (self.take_code, document.entries(("codes",))),
             (self.take_kind, document.entries(("kinds",))),
             (self.take_param, document.members(("params",))),
+            (self.take_step, document.entries(("steps",))),
             (self.take_rule, document.entries(("rules",))),
             (self.override, document.members(("override",))),
             (self.disable, document.entries(("disable",))),
@@ -142,6 +145,14 @@ class RuleFiles:
             document.refuse(at, f"no parameter {at[-1]}{near} (a new one is a mapping with type and default)")
         else:
             self.add("params", Entry(document, at, PARAM_KEYS, ()))
+
+    def take_step(self, document: Document, at: FieldPath) -> None:
+        """What a team changes of a known step; a new one would have no place in their order."""
+        name, known = Entry(document, at, Step.__slots__, ("name",)).text("name"), self.entries["steps"]
+        if name is not None and name not in known:
+            document.refuse((*at, "name"), f"no step {name}{suggest(name, known)}: a team can change the known ones, and add none")
+        elif name is not None:
+            known[name].replace(document, at)
 
     def take_rule(self, document: Document, at: FieldPath) -> None:
         entry = Entry(document, at, RULE_KEYS, ())

@@ -34,7 +34,7 @@ class Rules:
     ) -> None:
         self.files = RuleFiles(folder, teams, packs=packs, problems=problems)
         self.loader = RuleLoader(self.files)
-        self.codes, self.kinds, self.params = self.loader.codes, self.loader.kinds, self.loader.params
+        self.codes, self.kinds, self.params, self.steps = self.loader.codes, self.loader.kinds, self.loader.params, self.loader.steps
         self.undeclared: dict[str, Kind] = {}  # the word of the command line -> the kind that it names and no file declares
         self.kinds_of_objects: dict[tuple[str, str], Kind | None] = {}  # kind and API group of an object -> its kind
 

@@ -12,7 +12,7 @@ LAYERS = """
     errors values clean interrupts objects
     functions interpreter expressions
     rulefile declarations rule_merge rule_load rules
-    source subjects scope findings memory selection
+    source subjects events scope findings memory selection
     changes result progress arguments
     sources.replay sources.kubectl sources.watches sources.live sources.recorder sources.access sources
     reports.timeline reports.story reports.markdown reports.junit reports.page reports.files
