@@ -24,7 +24,7 @@ ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", 
 TIMES = ("now", "watched", "idle", "in_state")
 
 
-EVENT = ("reason", "message", "count", "firstSeen", "lastSeen")
+EVENT = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
 
 
 TOP = ("metadata", "spec", "status")
