@@ -184,6 +184,7 @@ class Rule:
     subjects: tuple[str, ...]  # names of kinds, or `workload`
     when: Expression
     each: Expression | None = None  # a list: the rule is judged once for each entry
+    given: Expression | None = None  # part of the state that may read events: asked only once `when` is true
     unless: Expression | None = None
     verdict: str = "wait"  # fail, wait, hold, ignore or note; wait if fail_when or fail_after decides
     fail_when: Expression | None = None
@@ -203,7 +204,7 @@ class Rule:
 
     def walk_expressions(self) -> Iterator[Expression]:
         """All its expressions, also those in its templates."""
-        for each in (self.each, self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
+        for each in (self.each, self.when, self.given, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
             yield from [each] if isinstance(each, Expression) else []
         for template in (self.code, self.message, self.hint):
             yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))

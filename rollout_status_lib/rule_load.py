@@ -212,6 +212,7 @@ class RuleLoader:
             subjects=entry.get_texts("subject"),
             each=entry.get_expression("each"),
             when=when or Expression.parse("null", entry.document.locate(entry.at)),
+            given=entry.get_expression("given"),
             unless=entry.get_expression("unless"),
             verdict=entry.get_text("verdict") or "wait",
             fail_when=entry.get_expression("fail_when"),

@@ -22,7 +22,7 @@ ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", 
 TIMES = ("now", "watched", "idle", "in_state")
 EVENT = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
 TOP = ("metadata", "spec", "status")
-TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "unless", "fail_when", "since", "each")
+TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "given", "unless", "fail_when", "since", "each")
 ROOT: Json = {"": {}}  # where the names are roots and not fields
 Level = Any  # the fields that a value can have, as in fields.json; None: nobody knows. `?`: others may be there too
 
@@ -44,7 +44,7 @@ class RuleLinter:
             if expression not in rule.let.values():
                 self.early = expression in (rule.when, rule.each)
                 self.start(expression)
-        for condition in filter(None, (rule.when, rule.unless, rule.fail_when)):
+        for condition in filter(None, (rule.when, rule.given, rule.unless, rule.fail_when)):
             for node in find_truths(condition.tree):
                 self.path = [condition]
                 if "{}" in (self.quietly(node) or ()):
