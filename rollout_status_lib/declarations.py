@@ -116,6 +116,18 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A step of an object's start, in the order of the others. It tells which events about the object are history."""
+
+    name: str
+    of: str  # the kind whose objects take the step; if it is a part (a container), each of them takes it by itself
+    begins: Expression | None  # of an event: true if it says that the step begins
+    fails: Expression | None  # of an event: true if it says that the step fails
+    passes: Expression | None  # of an event: true if it says that the step is done
+    seen: Expression | None  # of the object: the moments at which the object itself shows that the step was done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of subject: of objects, or of parts of them. The kind with the resource `*` stands for all that no file declares."""
 

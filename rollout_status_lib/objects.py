@@ -91,14 +91,27 @@ def get_last_seen(event: Json) -> float:
 
 
 def summarize_event(event: Json) -> Json:
-    """An event as rules see it: {type, reason, message, count, firstSeen, lastSeen}, from the fields of either events API."""
+    """An event as rules see it: {type, reason, message, part, count, firstSeen, lastSeen}, from the fields of either events API.
+
+    `part` is the name of the container that it is about; null if it is about the object as a whole.
+    """
+    path = str(get_field(event, "involvedObject", "fieldPath"))
     first = get_field(event, "firstTimestamp") or get_field(event, "eventTime") or get_creation_time(event)
     return {
         **{key: get_field(event, key) for key in ("type", "reason", "message")},
+        "part": path.rpartition("{")[2].removesuffix("}") if path.endswith("}") else None,
         "count": get_field(event, "series", "count") or get_field(event, "count") or 1,
         "firstSeen": first,
         "lastSeen": get_field(event, "series", "lastObservedTime") or get_field(event, "lastTimestamp") or first,
     }
+
+
+def group_events(events: Iterable[Json]) -> dict[str, list[Json]]:
+    """The events about each object, as rules see them, by the object's uid."""
+    found: dict[str, list[Json]] = {}
+    for event in events:
+        found.setdefault(str(get_field(event, "involvedObject", "uid")), []).append(summarize_event(event))
+    return found
 
 
 def parse_objects(text: str, origin: str) -> tuple[Json, ...]:
