@@ -13,6 +13,11 @@ $(VENV)/run: requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
 	touch $@
 
+# The same with what builds a wheel of it
+$(VENV)/build: $(VENV)/run requirements-build.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.txt
+	touch $@
+
 # The same with what its developers need
 $(VENV)/ready: $(VENV)/run requirements-dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
@@ -58,12 +63,14 @@ terminal: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/bench.py
 
-# requirements.txt and requirements-dev.txt anew: the newest versions that pyproject.toml allows, each with its hashes
+# All requirements*.txt anew: the newest versions that pyproject.toml allows, each with its hashes
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check uv
 	$(VENV)-lock/bin/uv pip compile $(LOCK) --output-file requirements.txt pyproject.toml
+	echo 'jsonschema<4.18' | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint - --output-file requirements-onefile.txt pyproject.toml
 	$(VENV)-lock/bin/uv pip compile $(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
+	echo hatchling | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint requirements-dev.txt --output-file requirements-build.txt -
 	rm -rf $(VENV)-lock
 
 # What is generated: docs/rules.md from the rules, the fields that `rollout-status lint` knows from the fixtures
@@ -73,18 +80,18 @@ docs: $(VENV)/ready
 	$(BIN)/python -c 'from rollout_status_lib.verbs.fields import write_fields; write_fields()'
 
 # The wheel in dist/
-wheel: $(VENV)/ready
+wheel: $(VENV)/build
 	rm -f dist/*.whl
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 # dist/rollout-status: one executable archive with rules and dependencies inside, for the platform and the Python of the build
 onefile: wheel
 	rm -rf build/onefile
-	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --require-hashes --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --require-hashes --requirement requirements-onefile.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --no-deps dist/*.whl
 	rm -rf build/onefile/lib/bin
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
-	cp package/onefile.py build/onefile/__main__.py
+	cp packaging/onefile.py build/onefile/__main__.py
 	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile
 	chmod 755 dist/rollout-status
 

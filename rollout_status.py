@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.10"
-# dependencies = ["jmespath>=1.1", "PyYAML>=6.0.1", "sh>=2.1"]
+# dependencies = ["jmespath>=1.1", "PyYAML>=6.0.1", "sh>=2.1", "jsonschema>=4.17"]
 # ///
 """Waits until what was applied to Kubernetes has rolled out, says whether it did, and if not, why.
 
@@ -27,43 +27,88 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rollout_status_lib import Json, find_data
-from rollout_status_lib.arguments import VERBS, build_parser, collect_settings, refuse_contradictions
-from rollout_status_lib.changes import find_changes
-from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
-from rollout_status_lib.declarations import ANNOTATION, FIRST_CODES, Code, Kind, Rule, find_code
-from rollout_status_lib.errors import RolloutError, UnreadableError
-from rollout_status_lib.expressions import Expression
-from rollout_status_lib.findings import Finding, Judgement, Workload, group_failures
-from rollout_status_lib.functions import Functions, is_true
-from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
-from rollout_status_lib.memory import Memory, Pace
-from rollout_status_lib.objects import (
-    get_controller,
-    get_creation_time,
-    get_field,
-    get_identity,
-    get_last_seen,
-    get_name,
-    get_namespace,
-    make_reference,
-    summarize_event,
-)
-from rollout_status_lib.progress import Progress
-from rollout_status_lib.result import make_document, make_error_entry, make_workload_entry
-from rollout_status_lib.rules import Rules, make_expectation, read_rules
-from rollout_status_lib.scope import Reads, Scope, View
-from rollout_status_lib.selection import Selection, make_selection, read_applied
-from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
-from rollout_status_lib.sources import open_source
-from rollout_status_lib.subjects import Subject, Tree, is_about
-from rollout_status_lib.values import format_timestamp, parse_timestamp
+VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  # a module of verbs/ each; all else is a run
+
+
+# --------------------------------------------------------------------------------- before the rest of the program is there
+
+
+def describe_fault(error: Exception) -> tuple[str, str]:
+    """What is wrong with the program, in a sentence, and the command that puts it right; an empty one for a bug."""
+    if isinstance(error, ImportError) and not (error.name or "").startswith("rollout_status_lib"):
+        return f"{error}; install what the program needs", "python3 -m pip install jmespath PyYAML sh jsonschema"
+    if isinstance(error, ImportError | SyntaxError):
+        return f"{error}; copy the whole program", f"cp -r rollout_status* rules schema.json {Path(__file__).parent}"
+    return f"This is a bug of rollout-status: {type(error).__name__}: {error}", ""
+
+
+def refuse(argv: Sequence[str], why: str, hint: str = "") -> int:
+    """Ends what cannot begin: with a line on stderr, with a document on stdout if it is a run, and with exit code 70."""
+    if not (argv and argv[0] in VERBS):
+        error = {"code": "internal", "type": "program", "message": why} | ({"hint": hint} if hint else {})
+        write(json.dumps({"success": False, "error": error}, indent=2))
+    with suppress(OSError, ValueError):
+        print(f"rollout-status: {why}{f' ({hint})' if hint else ''}", file=sys.stderr)
+    return 70
+
+
+def write(text: str) -> None:
+    """Writes to stdout. If it is closed or full, neither the verdict nor the exit code changes."""
+    try:
+        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at the end finds no fault
+        with suppress(OSError):
+            print(f"rollout-status: stdout cannot be written: {error}", file=sys.stderr)
+
+
+for stream in ("stdout", "stderr"):
+    if getattr(sys, stream) is None:  # closed before we began; else what is for the one could come to the other
+        setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, until the end
+if sys.version_info < (3, 10):  # noqa: UP036, a copied script is started with whatever python3 there is
+    raise SystemExit(refuse(sys.argv[1:], f"Python 3.10 or later is needed; this is {sys.version.split()[0]}"))
+try:
+    if not Path(__file__).resolve().parent.joinpath("rollout_status_lib", "__init__.py").is_file():  # an installed one may be another
+        raise ModuleNotFoundError(f"No rollout_status_lib/__init__.py beside {__file__}", name="rollout_status_lib")  # noqa: TRY301
+    from rollout_status_lib import DEMO, Json, find_data
+    from rollout_status_lib.arguments import build_parser, collect_settings, refuse_contradictions
+    from rollout_status_lib.changes import find_changes
+    from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
+    from rollout_status_lib.contract import enforce, load_schema
+    from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
+    from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
+    from rollout_status_lib.expressions import Expression
+    from rollout_status_lib.findings import Finding, Judgement, Workload, find_missing_containers, group_failures
+    from rollout_status_lib.functions import Functions, is_true
+    from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
+    from rollout_status_lib.memory import Memory, Pace
+    from rollout_status_lib.objects import (
+        get_controller,
+        get_creation_time,
+        get_identity,
+        get_last_seen,
+        get_namespace,
+        make_reference,
+        summarize_event,
+    )
+    from rollout_status_lib.progress import Progress, complain
+    from rollout_status_lib.result import make_document, make_error_entries, make_workload_entry
+    from rollout_status_lib.rules import Rules, make_expectation, read_rules
+    from rollout_status_lib.scope import Reads, Scope, View
+    from rollout_status_lib.selection import Selection, make_selection, read_applied
+    from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
+    from rollout_status_lib.sources import open_source
+    from rollout_status_lib.subjects import Subject, Tree, is_about
+    from rollout_status_lib.values import format_timestamp, parse_timestamp
+except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
+    raise SystemExit(refuse(sys.argv[1:], *describe_fault(error))) from None
 
 # -------------------------------------------------------------------------------------------------------------- judge
 LONGEST_WAIT = 600.0  # seconds without progress; rules/workload.yaml has the parameter
@@ -153,7 +198,7 @@ class Moment:
         finished, missing, awaited = self.find_missing({workload.key for workload in workloads})
         kinds = self.selection.kinds
         workloads = sorted([*workloads, *finished], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
-        containers = self.find_missing_containers([workload for workload in workloads if workload.status != "ignored"])
+        containers = find_missing_containers(workloads, self.judge.params.get("expect_image", ()), self.functions)
         is_over = 0 <= self.judge.params.get("arrival_deadline", LONGEST_WAIT) <= self.snapshot.at - self.started
         missing, awaited = (missing + containers, awaited) if is_over else (missing, awaited + containers)
         failures, notes = group_failures(workloads, self.rules.codes), tuple(dict.fromkeys(self.notes))
@@ -182,7 +227,7 @@ class Moment:
         self.paces[root.key] = before.move(values, self.now, self.snapshot.at) if before else Pace.begin(values, self.now)
         target = self.selection.target(root.kind, root.value)
         self.applied[root.key] = target and target.applied
-        self.params_of[root.key] = {**self.judge.params, **dict(self.read_annotations(root.value))}
+        self.params_of[root.key] = {**self.judge.params, **dict(self.rules.read_annotations(root.value, self.judge.fixed, self.notes))}
         found = list(self.find(root))
         self.notes += [finding.message for finding in found if finding.verdict == "note"]
         others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
@@ -238,21 +283,6 @@ class Moment:
         code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
         return code is not None and not code.symptom
 
-    def read_annotations(self, workload: Json) -> Iterator[tuple[str, Json]]:
-        """The parameters that a workload's annotations set. A flag wins over them, and a team may forbid them."""
-        annotations = get_field(workload, "metadata", "annotations")
-        for key in annotations if isinstance(annotations, dict) else ():
-            if key.startswith(ANNOTATION):
-                name = key.removeprefix(ANNOTATION).replace("-", "_")
-                allowed = self.rules.files.annotations
-                if allowed is not None and name not in allowed:
-                    self.notes.append(f"the annotation {key} of {get_name(workload)} is not allowed to change anything")
-                elif name not in self.judge.fixed:
-                    try:
-                        yield name, self.rules.compute_params([(name, str(annotations[key]))])[name]
-                    except RolloutError as error:
-                        raise RolloutError("usage", f"annotation {key} of {get_name(workload)}: {error.message}") from None
-
     def find(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it. One that is ignored or held is judged no further."""
         rules, view = self.judge.get_rules(subject), View(self.get_roots(subject), reads)
@@ -272,9 +302,9 @@ class Moment:
         before = self.memory.settled.get(subject.key)
         if not (before and before[0] is subject.value and before[1].are_same(roots)):
             before = (subject.value, Reads(subject.lineage[:-1]))
-            self.held = self.functions.told_time = False
+            self.held = self.functions.used_clock = False
             yield from self.find(subject, before[1])
-            if self.held or self.functions.told_time:
+            if self.held or self.functions.used_clock:
                 return
         self.still[subject.key] = before
 
@@ -358,15 +388,6 @@ class Moment:
         finishes = workload.kind.finishes
         return finishes is not None and is_true(finishes.evaluate(workload.value, self.functions))
 
-    def find_missing_containers(self, workloads: Iterable[Workload]) -> list[str]:
-        """A message for each container that --expect-image names and none of the workloads has; it says which they have."""
-        judged = [workload for workload in workloads if workload.kind.runs]
-        runs = [name for each in judged for name in each.kind.runs.evaluate(each.value, self.functions) or ()]  # type: ignore[union-attr]
-        expected = self.judge.params.get("expect_image", ()) if workloads else ()
-        there = f"there is {', '.join(dict.fromkeys(map(str, runs)))}" if runs else "none is there"
-        missing = [pair for pair in expected if pair["name"] not in runs]
-        return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}; {there}' for pair in missing]
-
     def read_events(self, subject: Subject) -> list[Json] | None:
         """The events about a subject since its workload's last progress, newest first; None when they cannot be read."""
         events = self.snapshot.events(get_namespace(subject.holder))
@@ -378,8 +399,6 @@ class Moment:
 
 
 # ---------------------------------------------------------------------------------------------------------------- run
-
-DEMO = ("--replay", str(find_data("fixtures", "deployment", "crash-loop")), "--retry-limit", "1")
 
 
 class Run:
@@ -404,10 +423,11 @@ class Run:
         self.polls, self.elapsed = 0, 0.0
         self.result: dict[str, Json] = {}
         self.exit_code = 0
+        self.fault = ""  # what is wrong with the program itself, in a sentence; the exit code is 70 then
 
     def watch(self, argv: Sequence[str]) -> None:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
-        options = build_parser().parse([*DEMO, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
+        options = build_parser().parse(["--replay", str(DEMO), "--retry-limit=1", *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
         self.progress.is_told = self.output == "text" and sys.stdout.isatty()
@@ -449,9 +469,10 @@ class Run:
             self.recorder = Recorder(Path(options.record or options.dump), selection, self.rules, only_failed=bool(options.dump))
 
     def prepare(self) -> None:
-        """Loads the rules, which nobody needs before there is something to judge; RolloutError `invalid-rules` when one is wrong."""
+        """Loads the rules, which nobody needs before there is something to judge, and schema.json; RolloutError when one is wrong."""
         for kind in self.judge.selection.kinds:
             self.rules.check_kind(kind)
+        load_schema()
 
     def get_judged(self) -> frozenset[str]:
         """The identities of all that was judged last, and of what is below it and of other revisions."""
@@ -553,57 +574,45 @@ class Run:
         judgement = self.judgement
         if not end and judgement and judgement.nothing:
             end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
-        entries = self.make_errors(end)
+        codes = self.rules.codes if self.rules else {}
+        entries = make_error_entries(end, judgement, codes, self.source)
         workloads = [self.make_workload(each, failed=not end) for each in judgement.workloads] if judgement else None
-        self.exit_code = end.exit if end and end.exit else self.get_code(entries[0]["code"]).exit if entries else 0
-        if self.recorder:
-            self.recorder.end(self.source.logs, self.revisions, self.exit_code)
-            self.notes += self.recorder.notes
-        if self.timeline and judgement and self.memory.failing_since < 0 and not INTERRUPTS.pending:
-            self.timeline.read_events(self.snapshot)
+        self.exit_code = end.exit if end and end.exit else get_code(codes, entries[0]["code"]).exit if entries else 0
+        self.fault = end.line if end and end.code == "internal" else ""
         self.notes += self.rules.files.notes if self.rules else []
         notes = [*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())]
-        self.result = make_document(entries, workloads, notes, elapsed=self.elapsed, polls=self.polls)
+        self.accept(make_document(entries, workloads, notes, elapsed=self.elapsed, polls=self.polls))
+        if self.recorder:
+            self.recorder.end(self.source.logs, self.revisions, self.exit_code)
+            self.add_notes(self.recorder.notes)
+        if self.timeline and judgement and self.memory.failing_since < 0 and not INTERRUPTS.pending:
+            self.timeline.read_events(self.snapshot)
         if self.reports:
             self.add_notes(self.reports.write(self.result))
 
-    def make_errors(self, end: RolloutError | None) -> list[dict[str, Json]]:
-        """The errors of the result: what ended the run, or else the failures of the last judgement. Each has a hint if its code has one."""
-        entries: list[dict[str, Json]] = []
-        if end:
-            entries = [{"code": end.code, "type": self.get_code(end.code).type, "message": end.message}]
-            entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
-        elif self.judgement:
-            entries = [make_error_entry(findings, self.rules.codes, self.source) for findings in self.judgement.failures]
-            entries += [{"code": "not-found", "type": "rollout", "message": message} for message in self.judgement.missing]
-        for entry in entries:
-            if "hint" not in entry and (hint := self.get_code(entry["code"]).hint):
-                entry["hint"] = add_kubectl_flags(hint, self.source.flags if self.source else "")
-        return entries
-
     def make_workload(self, workload: Workload, *, failed: bool) -> dict[str, Json]:
         """A workload's entry in the result. What has changed is looked up if the rollout has failed, and this workload too."""
-        changes = self.make_changes(workload) if failed and workload.status == "failed" else {}
-        return make_workload_entry(workload, self.rules.codes) | changes
-
-    def make_changes(self, workload: Workload) -> dict[str, Json]:
-        """`changes` and `rollback` of a workload, if there are any. If a rule file is wrong about them, the verdict stands."""
+        entry = make_workload_entry(workload, self.rules.codes)
+        if not failed or workload.status != "failed":
+            return entry
         try:
             changes, revisions = find_changes(workload, self.rules, self.snapshot, self.source)
-        except RolloutError as error:
+        except RolloutError as error:  # a rule file is wrong about them: the verdict stands
             self.notes.append(f"what has changed is not known: {error.message}")
-            return {}
+            return entry
         self.revisions += revisions
-        return changes
+        return entry | changes
 
-    def get_code(self, name: str) -> Code:
-        """The code of this name, also when the rules could not be read."""
-        return (find_code(self.rules.codes, name) if self.rules else None) or FIRST_CODES[name]
+    def accept(self, document: dict[str, Json]) -> None:
+        """Takes a document for the result if it satisfies schema.json; if not, its verdict alone, and exit code 70."""
+        self.result, problem = enforce(document)
+        if problem:
+            self.fault, self.exit_code = self.fault or problem, FIRST_CODES["internal"].exit
 
     def add_notes(self, notes: Collection[str]) -> None:
-        """Adds notes to the result that is there already."""
+        """Adds notes to the result."""
         if notes:
-            self.result["notes"] = [*self.result.get("notes", ()), *notes]
+            self.accept({**self.result, "notes": [*self.result.get("notes", ()), *notes]})
 
 
 # --------------------------------------------------------------------------------------------------------------- main
@@ -617,13 +626,15 @@ def run_to_end(argv: Sequence[str], base: Path | None = None, choose: Callable[[
     except RolloutError as end:  # a finding's message cannot be told
         run.judgement = None
         run.conclude(end)
-    except Exception as bug:  # noqa: BLE001, the one place that ends a run
-        import traceback  # noqa: PLC0415, only for a bug: it takes 5 ms
+    except Exception as error:  # noqa: BLE001, the one place that ends a run
+        if not isinstance(error, ImportError):
+            import traceback  # noqa: PLC0415, only for a bug: it takes 5 ms
 
-        with suppress(OSError, ValueError):
-            print("\n".join(map(to_line, traceback.format_exc().splitlines())), file=sys.stderr)
+            with suppress(OSError, ValueError):
+                print("\n".join(map(to_line, traceback.format_exc().splitlines())), file=sys.stderr)
+        message, hint = describe_fault(error)
         run.judgement = None
-        run.conclude(RolloutError("internal", f"This is a bug of rollout-status: {type(bug).__name__}: {bug}"))
+        run.conclude(RolloutError("internal", message, hint=hint))
     return run
 
 
@@ -642,17 +653,17 @@ def run_to_verdict(run: Run, argv: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code. Exactly one JSON document goes to stdout, whatever happens."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed before we began; else what is for the one could come to the other
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, until the end
     gc.set_threshold(100_000)  # large lists are no garbage: with Python's 700 a fifth of the time went into looking for some
     INTERRUPTS.listen()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] and arguments[0] in VERBS:
-        verb: Any = importlib.import_module(f"rollout_status_lib.verbs.{arguments[0]}")
-        text, exit_code = verb.main(arguments[1:], run_to_end)
-    else:
-        text, exit_code = watch(arguments)
+    try:
+        if arguments[:1] and arguments[0] in VERBS:
+            verb: Any = importlib.import_module(f"rollout_status_lib.verbs.{arguments[0]}")
+            text, exit_code = verb.main(arguments[1:], run_to_end)
+        else:
+            text, exit_code = watch(arguments)
+    except Exception as error:  # noqa: BLE001, runs and verbs end by themselves, if their modules are there
+        return refuse(arguments, *describe_fault(error))
     write(text)
     gc.freeze()  # the process ends: what is in use need not be looked through and freed first, which took a sixth of a large run
     return int(exit_code)
@@ -660,27 +671,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def watch(arguments: Sequence[str]) -> tuple[str, int]:
     """What goes to stdout when no verb is named, and the exit code."""
-    from rollout_status_lib.views import choose_progress  # noqa: PLC0415, verbs do without
+    # Verbs do without; what is missing must be known before anything is waited for
+    from rollout_status_lib.views import choose_progress  # noqa: PLC0415
+    from rollout_status_lib.views.text import render_text  # noqa: PLC0415
 
     run = run_to_end(arguments, choose=choose_progress)
     INTERRUPTS.ignore()
-    run.add_notes(run.progress.conclude(run.result))
-    if run.output == "json":
-        return to_json(run.result), run.exit_code
-    from rollout_status_lib.views.text import render_text  # noqa: PLC0415, only when asked for
-
-    return render_text(run.result), run.exit_code
-
-
-def write(text: str) -> None:
-    """Writes to stdout. If it is closed or full, neither the verdict nor the exit code changes."""
     try:
-        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at the end finds no fault
-        with suppress(OSError):
-            print(f"rollout-status: stdout cannot be written: {error}", file=sys.stderr)
+        run.add_notes(run.progress.conclude(run.result))
+    except MISHAPS as error:
+        run.add_notes([f"the result could not be shown on stderr: {error}"])
+    if run.fault:
+        complain(f"rollout-status: {run.fault}")
+    return to_json(run.result) if run.output == "json" else render_text(run.result), run.exit_code
 
 
 if __name__ == "__main__":

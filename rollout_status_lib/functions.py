@@ -47,12 +47,12 @@ class Functions(jmespath.functions.Functions):
 
     def __init__(self, now: float) -> None:
         self.now = now
-        self.told_time = False
+        self.used_clock = False
 
     @signature(TEXT)
     def _func_age(self, moment: str | None) -> float | None:
         """The seconds since a timestamp; null for null."""
-        self.told_time = self.told_time or moment is not None
+        self.used_clock = self.used_clock or moment is not None
         try:
             return None if moment is None else round(self.now - parse_timestamp(moment), 3)
         except UnreadableError as error:

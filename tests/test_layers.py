@@ -11,9 +11,9 @@ PACKAGE = "rollout_status_lib"
 LAYERS = """
     errors values clean interrupts objects
     functions interpreter expressions
-    rulefile declarations rule_merge rule_load rules
+    rulefile rule_schema declarations rule_merge rule_load rules
     source subjects scope findings memory selection
-    changes result progress arguments
+    changes result contract progress arguments
     sources.replay sources.kubectl sources.watches sources.live sources.recorder sources.access sources
     reports.timeline reports.story reports.markdown reports.junit reports.page reports.files
     views.text views.ci views.terminal views

@@ -22,7 +22,7 @@ def make_element(name: str, attributes: Mapping[str, Json], *content: str) -> st
 
 def render_junit(story: Story) -> str:
     """A suite for each namespace, a case for each workload. What is about no workload is a case of its own."""
-    whole = story.result["elapsedSeconds"]
+    whole = story.result.get("elapsedSeconds", 0.0)
     suites: dict[str, list[tuple[str, str]]] = {}  # namespace -> outcome and case
     for group in story.groups:
         own = [cause for cause in story.causes if tuple(cause.get("workload", {}).values()) == group.key]

@@ -9,6 +9,7 @@ from string import Template
 
 from rollout_status_lib import Json, __version__
 from rollout_status_lib.clean import clean_line, clean_log
+from rollout_status_lib.errors import read_part
 from rollout_status_lib.reports.junit import escape
 from rollout_status_lib.reports.markdown import CAUSES, EVENT
 from rollout_status_lib.reports.story import Group, Story
@@ -16,26 +17,12 @@ from rollout_status_lib.reports.timeline import STATUS, Lane, Mark, Timeline
 from rollout_status_lib.values import format_span, format_timestamp
 
 HISTORY = 3600.0  # seconds before the first poll that a timeline can show
-
-
 FEW, MANY = 30, 12  # lanes up to which all are shown; of a larger group, healthy ones from which on they are folded
-
-
 WAITS = 5  # of what a workload waits for, those that are not folded
-
-
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between two lines of the axis
-
-
 TICKS = 8
-
-
 COLUMNS = 120  # of the picture of a group
-
-
 LAYERS = ("good", "old", "run", "wait", "bad")  # of that picture, from below
-
-
 LEGEND = {"wait": "not yet", "run": "running", "good": "ready", "bad": "failing", "old": "earlier revision", "end": "gone"}
 
 
@@ -247,6 +234,9 @@ def show_workloads(story: Story) -> str:
     return f"<section><h2>Workloads</h2>{table}</section>" if rows else ""
 
 
+PAGE = Template(read_part(Path(__file__).with_name("page.html")))
+
+
 def render_page(story: Story) -> str:
     """One page that needs nothing else: no script, no network."""
     code = f": {clean_line(story.causes[0]['code'])}" if story.causes else ""
@@ -254,8 +244,7 @@ def render_page(story: Story) -> str:
     parts = [show_causes(story), draw_timeline(story) if story.groups else "", show_changes(story), show_workloads(story)]
     parts += [f"<section><h2>Notes</h2><ul>{notes}</ul></section>"] if notes else []
     verdict = "good" if story.success else "bad"
-    page = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    return page.substitute(
+    return PAGE.substitute(
         title=html.escape(story.headline + code),
         verdict=verdict,
         sign=STATUS["ready" if story.success else "failed"].sign,

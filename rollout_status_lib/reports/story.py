@@ -71,7 +71,8 @@ class Story:
     def facts(self) -> list[str]:
         """In a few words: how long, how many polls, how many workloads, when."""
         last, result = self.timeline.last, self.result
-        facts = [format_span(result["elapsedSeconds"]), f"{result['polls']} poll{'s' * (result['polls'] != 1)}"]
+        facts = [format_span(result["elapsedSeconds"])] if "elapsedSeconds" in result else []
+        facts += [f"{result['polls']} poll{'s' * (result['polls'] != 1)}"] if "polls" in result else []
         facts += [self.counts] if self.groups else []
         return facts + ([f"ended {format_timestamp(last)[:19].replace('T', ' ')} UTC"] if last >= 0 else [])
 

@@ -27,8 +27,6 @@ from rollout_status_lib.subjects import Subject
 from rollout_status_lib.values import format_timestamp, parse_timestamp
 
 Key = tuple[str, ...]  # of a workload: kind, namespace, name
-
-
 LONGEST_LANE = 100  # marks; of a longer one those in its middle are dropped
 
 

@@ -19,23 +19,11 @@ from rollout_status_lib.rules import Rules
 
 # Roots that are no kinds. Inside [?...] and other projections they are null: there, names are those of the entry.
 ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
-
-
 TIMES = ("now", "watched", "idle", "in_state")
-
-
 EVENT = ("type", "reason", "message", "count", "firstSeen", "lastSeen")
-
-
 TOP = ("metadata", "spec", "status")
-
-
 TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "given", "unless", "fail_when", "since", "each")
-
-
 ROOT: Json = {"": {}}  # where the names are roots and not fields
-
-
 Level = Any  # the fields that a value can have, as in fields.json; None: nobody knows. `?`: others may be there too
 
 
@@ -52,7 +40,7 @@ class RuleLinter:
 
     def findings(self) -> list[str]:
         rule = self.rule
-        for expression in rule.expressions():
+        for expression in rule.walk_expressions():
             if expression not in rule.let.values():
                 self.early = expression in (rule.when, rule.each)
                 self.start(expression)
@@ -101,17 +89,17 @@ class RuleLinter:
     def texts(self) -> None:
         """What templates have in them that is none of their expressions."""
         rule = self.rule
-        document, at = self.rules.files.entries["rules"][rule.id].place("message")
+        document, at = self.rules.files.entries["rules"][rule.id].find_place("message")
         for part in rule.message.parts if rule.message else ():
             if isinstance(part, str) and re.match(r"\s*\.?\w+(\.\w+)+\s*}}", part):
                 name = part.partition("}")[0].strip().lstrip(".")
-                self.problems.append(f"{document.where(at)}: message: {{{{ stands for a brace: write {{{name}}} for the value")
+                self.problems.append(f"{document.locate(at)}: message: {{{{ stands for a brace: write {{{name}}} for the value")
         entry = self.rules.files.entries["rules"][rule.id]
-        document, at = entry.place("code")
+        document, at = entry.find_place("code")
         for part in rule.code.parts if rule.code else ():
             for name in find_literals(part.tree) if isinstance(part, Expression) else ():
                 if not find_code(self.rules.codes, name):
-                    self.problems.append(f"{document.where(at)}: no code {name}{suggest(name, self.rules.codes)}")
+                    self.problems.append(f"{document.locate(at)}: no code {name}{suggest(name, self.rules.codes)}")
         if isinstance(rule.fail_after, Expression):
             name = rule.fail_after.text.partition(".")[2]
             param = self.rules.params.get(name)
@@ -275,11 +263,7 @@ class Stray(dict[str, Level]):
 
 
 JSON_NAMES = {"string": str, "number": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
-
-
 JSON_TYPES: dict[type, str] = {float: "number"} | {type_: name for name, type_ in JSON_NAMES.items()}
-
-
 SAME = ("named", "sort_by", "max_by", "min_by", "reverse", "sort")  # what they give has the fields of their first argument's entries
 
 

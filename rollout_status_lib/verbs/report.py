@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rollout_status_lib.arguments import describe_exits
 from rollout_status_lib.clean import to_line
 from rollout_status_lib.declarations import FIRST_CODES
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.reports.story import Story
-from rollout_status_lib.verbs import Engine, run_verb
+from rollout_status_lib.verbs import Engine, run_engine, run_verb
+
+EXITS = describe_exits("the reports are written, whatever the verdict is")
 
 
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
@@ -20,7 +23,7 @@ def report(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
     """Replays a recording and writes its reports, whatever its verdict is."""
     usage = "rollout-status report DIR -o FILE [-o FILE ...] [flags of a replay]"
     if {"-h", "--help", "-help"} & {*argv}:
-        return f"usage: {usage}\n\nWrites reports of a recording: .html, .md or .xml (JUnit), by the ending of FILE.", 0
+        return f"usage: {usage}\n\nWrites reports of a recording: .html, .md or .xml (JUnit), by the ending of FILE.\n\n{EXITS}", 0
     files, rest, words = list[str](), list[str](), iter(argv)
     for word in words:
         flag, equals, value = word.partition("=")
@@ -30,7 +33,7 @@ def report(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
             rest.append(word)
     if not files or not rest or rest[0].startswith("-"):
         raise RolloutError("usage", f"write {usage}")
-    run = engine(["--replay", rest[0], "--quiet", *rest[1:], *(f"--report={name}" for name in files)])
+    run = run_engine(engine, ["--replay", rest[0], "--quiet", *rest[1:], *(f"--report={name}" for name in files)])
     error = run.result.get("error", {})
     if error.get("code") in FIRST_CODES:
         raise RolloutError(error["code"], error["message"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import suppress
 
 from rollout_status_lib.progress import Progress
 
@@ -28,8 +27,11 @@ def choose_progress(options: argparse.Namespace) -> Progress:
         and not options.quiet
     )
     if is_terminal:
-        with suppress(ImportError):  # no rich
+        try:
             from rollout_status_lib.views.terminal import Terminal  # noqa: PLC0415, only when asked for
 
             return Terminal(stream, quiet=options.quiet)
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] != "rich":  # which nobody needs
+                raise
     return Progress(stream, quiet=options.quiet)

@@ -23,11 +23,7 @@ from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.reports.story import Story
 
 CAUSES = 10  # that are told; GitHub shows no more annotations of a step
-
-
 SUMMARY = 1 << 20  # bytes that a step summary of GitHub may have
-
-
 SUMMARY_LOG = 8_000  # letters of each log in it
 
 

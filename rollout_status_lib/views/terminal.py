@@ -24,20 +24,10 @@ from rollout_status_lib.values import format_span, parse_timestamp
 from rollout_status_lib.views.ci import CAUSES, describe_event
 
 COLORS = {"bad": "red", "wait": "yellow", "good": "green", "end": "dim"}  # of what a status means
-
-
 BAR = 10  # cells
-
-
 WIDE, NARROW, NARROWEST = 140, 64, 40  # columns from which on a row has its sentence beside it, a bar, the word of its status
-
-
 PODS = 3  # lines beneath a workload
-
-
 TITLE = 44  # cells that a title gets at most, unless there is room to spare
-
-
 FULL = 24  # lines that the last picture may always have
 
 
@@ -240,7 +230,8 @@ class Terminal(Progress):
         story = Story(result)
         yield self.text("")
         sign, color = ("✔", "green") if story.success else ("✖", "red")
-        yield self.text(f"{sign} {story.headline}, after {format_span(result['elapsedSeconds'])}", style=f"bold {color}")
+        after = f", after {format_span(result['elapsedSeconds'])}" if "elapsedSeconds" in result else ""
+        yield self.text(f"{sign} {story.headline}{after}", style=f"bold {color}")
         for cause in story.causes[:CAUSES]:
             yield self.text("")
             yield self.text(clean_line(cause["code"]), style="bold red").append(
