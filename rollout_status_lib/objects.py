@@ -91,11 +91,16 @@ def get_last_seen(event: Json) -> float:
 
 
 def summarize_event(event: Json) -> Json:
-    """An event as rules see it: {type, reason, message, count, firstSeen, lastSeen}, from the fields of either events API."""
+    """An event as rules see it: {type, reason, message, count, firstSeen, lastSeen}, from the fields of either events API.
+
+    The first three are texts or null, and the count is a number, whatever the event has there.
+    """
     first = get_field(event, "firstTimestamp") or get_field(event, "eventTime") or get_creation_time(event)
+    texts = {key: get_field(event, key) for key in ("type", "reason", "message")}
+    count = get_field(event, "series", "count") or get_field(event, "count")
     return {
-        **{key: get_field(event, key) for key in ("type", "reason", "message")},
-        "count": get_field(event, "series", "count") or get_field(event, "count") or 1,
+        **{key: None if text is None else str(text) for key, text in texts.items()},  # rules look for words in them
+        "count": count if type(count) is int else 1,
         "firstSeen": first,
         "lastSeen": get_field(event, "series", "lastObservedTime") or get_field(event, "lastTimestamp") or first,
     }
