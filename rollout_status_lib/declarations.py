@@ -184,7 +184,7 @@ class Rule:
     subjects: tuple[str, ...]  # names of kinds, or `workload`
     when: Expression
     each: Expression | None = None  # a list: the rule is judged once for each entry
-    given: Expression | None = None  # part of the state that may read events: asked only once `when` is true
+    given: Expression | None = None  # the same as `when`, but may read events; evaluated once `when` is true
     unless: Expression | None = None
     verdict: str = "wait"  # fail, wait, hold, ignore or note; wait if fail_when or fail_after decides
     fail_when: Expression | None = None

@@ -93,14 +93,17 @@ def get_last_seen(event: Json) -> float:
 def summarize_event(event: Json) -> Json:
     """An event as rules see it: {type, reason, message, part, count, firstSeen, lastSeen}, from the fields of either events API.
 
-    `part` is the name of the container that it is about; null if it is about the object as a whole.
+    `part` is the name of the container that it is about; null if it is about the object as a whole. Reason and message are texts or
+    null, and the count is a number, whatever the event has there.
     """
     path = str(get_field(event, "involvedObject", "fieldPath"))
     first = get_field(event, "firstTimestamp") or get_field(event, "eventTime") or get_creation_time(event)
+    texts = {key: get_field(event, key) for key in ("type", "reason", "message")}
+    count = get_field(event, "series", "count") or get_field(event, "count")
     return {
-        **{key: get_field(event, key) for key in ("type", "reason", "message")},
+        **{key: None if text is None else str(text) for key, text in texts.items()},  # rules look for words in them
         "part": path.rpartition("{")[2].removesuffix("}") if path.endswith("}") else None,
-        "count": get_field(event, "series", "count") or get_field(event, "count") or 1,
+        "count": count if type(count) is int else 1,
         "firstSeen": first,
         "lastSeen": get_field(event, "series", "lastObservedTime") or get_field(event, "lastTimestamp") or first,
     }
