@@ -112,6 +112,7 @@ except Exception as error:  # noqa: BLE001, a part that is missing or was copied
 
 # -------------------------------------------------------------------------------------------------------------- judge
 LONGEST_WAIT = 600.0  # seconds without progress; rules/workload.yaml has the parameter
+NONE = 1e9  # seconds from which on a deadline is none
 LATER = 60.0  # seconds that a workload's own controller gets to say itself that its deadline has passed
 
 
@@ -263,7 +264,8 @@ class Moment:
         Its own controller comes first: it knows the deadline too, and says more.
         """
         own: Json = root.kind.deadline.evaluate(root.value, self.functions) if root.kind.deadline else None
-        return float(own + LATER if type(own) in (int, float) else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
+        has_own = type(own) in (int, float) and own < NONE  # NaN is no deadline either
+        return float(own + LATER if has_own else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
 
     def may_last(self, finding: Finding) -> bool:
         """True if a wait may rightly last longer than its workload's deadline."""
@@ -341,7 +343,7 @@ class Moment:
     def apply_to_each(self, rule: Rule, each: Expression, subject: Subject, view: View) -> Iterator[Finding]:
         entries = Scope(view, rule, self.functions).evaluate(each)
         if not isinstance(entries, list | None):
-            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries)[:60]}")
+            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries, default=str)[:60]}")
         for entry in entries or ():
             scope = Scope(view, rule, self.functions)
             scope.roots = {**view.roots, "each": entry}
@@ -349,10 +351,10 @@ class Moment:
                 yield from self.decide(rule, subject, scope)
 
     def decide(self, rule: Rule, subject: Subject, scope: Scope) -> Iterator[Finding]:
-        """The finding of a rule whose state is present, unless its `unless` is true."""
+        """The finding of a rule whose `when` is true, if its `given` is true as well and its `unless` is not."""
         self.held = True
         scope.events_of = lambda: self.read_events(subject)
-        if scope.holds(rule.unless):
+        if (rule.given and not scope.holds(rule.given)) or scope.holds(rule.unless):
             return
         began = self.present[rule.id, subject.key] = self.memory.since.get((rule.id, subject.key), self.now)
         in_state = round(self.now - began, 3)

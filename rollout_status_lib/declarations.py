@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.expressions import Expression, Template
-from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs
+from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs, parse_words
 
 ANNOTATION = "rollout-status/"  # begins annotations that set a workload's own parameters: rollout-status/retry-limit: "3"
 TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")  # acme/broken: a code or the id of a rule that a team adds
@@ -20,6 +20,7 @@ PARAMETER_TYPES: dict[str, Callable[[str], Json]] = {
     "boolean": parse_boolean,
     "text": str,
     "pairs": parse_pairs,
+    "words": parse_words,
 }
 
 
@@ -58,6 +59,12 @@ class Parameter:
         if self.choices and text not in self.choices:
             raise UnreadableError(f"{text!r} is none of {', '.join(self.choices)}")
         return PARAMETER_TYPES[self.type](text)
+
+    def change(self, value: Json, given: Json) -> Json:
+        """The value once another is given for it, in its place. To a list it is added; of words, `-word` takes one out."""
+        if self.type == "words":
+            return [each for each in value if f"-{each}" not in given] + [each for each in given if not each.startswith("-")]
+        return value + given if isinstance(value, list) else given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,6 +172,7 @@ class Rule:
     subjects: tuple[str, ...]  # names of kinds, or `workload`
     when: Expression
     each: Expression | None = None  # a list: the rule is judged once for each entry
+    given: Expression | None = None  # part of the state that may read events: asked only once `when` is true
     unless: Expression | None = None
     verdict: str = "wait"  # fail, wait, hold, ignore or note; wait if fail_when or fail_after decides
     fail_when: Expression | None = None
@@ -184,7 +192,7 @@ class Rule:
 
     def walk_expressions(self) -> Iterator[Expression]:
         """All its expressions, also those in its templates."""
-        for each in (self.each, self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
+        for each in (self.each, self.when, self.given, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
             yield from [each] if isinstance(each, Expression) else []
         for template in (self.code, self.message, self.hint):
             yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))

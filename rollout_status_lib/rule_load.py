@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -41,7 +42,7 @@ class RuleLoader:
     """
 
     def __init__(self, files: RuleFiles) -> None:
-        self.entries, self.problems = files.entries, files.problems
+        self.entries, self.added, self.problems = files.entries, files.added, files.problems
         self.checked: set[Expression] = set()  # by check_params
         codes, kinds, params = (self.entries[section] for section in ("codes", "kinds", "params"))
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
@@ -69,14 +70,18 @@ class RuleLoader:
             entry.report_missing(
                 "type" if type_name is None else "default", f"write type (one of {', '.join(PARAMETER_TYPES)}) and default"
             )
-        elif type_name not in PARAMETER_TYPES:
+        elif str(type_name) not in PARAMETER_TYPES:
             entry.report("type", f"no type {type_name}{suggest(type_name, PARAMETER_TYPES)}")
         elif not isinstance(entry.get("choices", []), list):
             entry.report("choices", "choices must be a list, like [fast, slow]")
         else:
             try:
                 param = replace(param, type=type_name, choices=entry.get_texts("choices"))
-                return replace(param, default=param.parse_value(str(default)))
+                if type_name != "words":
+                    return replace(param, default=param.parse_value(str(default)))
+                places = [entry.find_place("default"), *self.added.get(name, ())]
+                values = [param.parse_value(",".join(document.get_texts(at))) for document, at in places]
+                return replace(param, default=functools.reduce(param.change, values))
             except UnreadableError as error:
                 entry.report("default", f"the parameter {name} is of type {type_name}: {error}")
         return param
@@ -196,6 +201,7 @@ class RuleLoader:
             subjects=entry.get_texts("subject"),
             each=entry.get_expression("each"),
             when=when or Expression.parse("null", entry.document.locate(entry.at)),
+            given=entry.get_expression("given"),
             unless=entry.get_expression("unless"),
             verdict=entry.get_text("verdict") or "wait",
             fail_when=entry.get_expression("fail_when"),

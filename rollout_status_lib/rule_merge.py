@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from rollout_status_lib import Json
 from rollout_status_lib.declarations import DECISIONS, TEAM_CODE, is_word_for
 from rollout_status_lib.errors import RolloutError, collect_errors, make_missing, suggest
 from rollout_status_lib.rule_schema import get_keys, get_required
@@ -32,6 +31,7 @@ class RuleFiles:
         self.pack_kinds: set[str] = set()  # names of kinds that packs declare: they are judged only when they are asked for
         self.notes: list[str] = []  # for the result: what makes a success come earlier, and renamed rules
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
+        self.added: dict[str, list[tuple[Document, FieldPath]]] = {}  # to the words of a parameter, by teams
         self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
         for document in self.read_builtin(folder, None if teams else packs):
             with collect_errors(self.problems):
@@ -131,10 +131,12 @@ class RuleFiles:
             self.add("kinds", entry)
 
     def merge_param(self, document: Document, at: FieldPath) -> None:
-        """Adds a parameter, or changes the default or other fields of a known one."""
+        """Adds a parameter, or changes the default or other fields of a known one; words are added to its default."""
         name, content = at[-1], document.get(at)
         param = self.entries["params"].get(str(name))
-        if param and not isinstance(content, dict):
+        if param and param.get("type") == "words" and not isinstance(content, dict):
+            self.added.setdefault(str(name), []).append((document, at))
+        elif param and not isinstance(content, dict):
             param.fields["default"] = (document, at)
         elif param:
             document.get_mapping(at, get_keys("param"))
@@ -160,7 +162,7 @@ class RuleFiles:
 
     def override_rule(self, document: Document, at: FieldPath) -> None:
         """Replaces single fields of a rule. A new decision replaces the old one, whichever of DECISIONS that was."""
-        rule = self.find_rule(at[-1], document, at)
+        rule = self.find_rule(str(at[-1]), document, at)
         fields = document.get_mapping(at, get_keys("rule"))
         if "id" in fields:
             document.refuse((*at, "id"), "an override cannot change the id: disable the rule, and write one of your own")
@@ -174,7 +176,7 @@ class RuleFiles:
             self.notes.append(f"{rule.get('id')} waits for less, or not any more: success may come earlier ({document.locate(at)})")
 
     def disable_rule(self, document: Document, at: FieldPath) -> None:
-        rule = self.find_rule(document.get(at), document, at)
+        rule = self.find_rule(str(document.get(at)), document, at)
         del self.entries["rules"][rule.get("id")]
         if can_wait(rule):
             self.notes.append(f"{rule.get('id')} is disabled and could wait: success may come earlier ({document.locate(at)})")
@@ -189,7 +191,7 @@ class RuleFiles:
                 document.report(at, f"no parameter {name}{suggest(name, choices)}")
         self.annotations = None if allowed == ["all"] else allowed
 
-    def find_rule(self, name: Json, document: Document, at: FieldPath) -> Entry:
+    def find_rule(self, name: str, document: Document, at: FieldPath) -> Entry:
         """The rule with this id, or with this alias: it had that id before it was renamed. Refuses the file if there is none."""
         rules = self.entries["rules"]
         renamed = next((rule for rule in rules.values() if name in rule.get_texts("aliases")), None)

@@ -101,8 +101,7 @@ class Rules:
             if name not in self.params:
                 raise RolloutError("usage", f"no rule has a parameter {name}{suggest(name, self.params)}")
             try:
-                value = self.params[name].parse_value(text)
-                values[name] = values[name] + value if isinstance(value, list) else value
+                values[name] = self.params[name].change(values[name], self.params[name].parse_value(text))
             except UnreadableError as error:
                 raise RolloutError("usage", f"{name.replace('_', '-')}: {error}") from None
         return values

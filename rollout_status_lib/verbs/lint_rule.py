@@ -20,9 +20,9 @@ from rollout_status_lib.rules import Rules
 # Roots that are no kinds. Inside [?...] and other projections they are null: there, names are those of the entry.
 ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
 TIMES = ("now", "watched", "idle", "in_state")
-EVENT = ("reason", "message", "count", "firstSeen", "lastSeen")
+EVENT = ("type", "reason", "message", "count", "firstSeen", "lastSeen")
 TOP = ("metadata", "spec", "status")
-TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "unless", "fail_when", "since", "each")
+TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "given", "unless", "fail_when", "since", "each")
 ROOT: Json = {"": {}}  # where the names are roots and not fields
 Level = Any  # the fields that a value can have, as in fields.json; None: nobody knows. `?`: others may be there too
 
@@ -44,12 +44,13 @@ class RuleLinter:
             if expression not in rule.let.values():
                 self.early = expression in (rule.when, rule.each)
                 self.start(expression)
-        for condition in filter(None, (rule.when, rule.unless, rule.fail_when)):
+        for condition in filter(None, (rule.when, rule.given, rule.unless, rule.fail_when)):
             for node in find_truths(condition.tree):
+                self.path = [condition]
                 if "{}" in (self.quietly(node) or ()):
                     path = format_path(node)
                     self.say(f"{path} may be {{}}, which is false: write {path} != null", condition)
-        self.early, self.loose = False, True
+        self.early, self.loose, self.path = False, True, []
         for name in sorted(rule.let.keys() - self.reached):
             self.start(rule.let[name])
         self.texts()
@@ -222,7 +223,7 @@ class RuleLinter:
         if name == "each":
             if rule.each is None and not self.loose:
                 self.say("each is null: write `each: EXPR`, the list whose entries the rule is about")
-            return self.start(rule.each) if rule.each and rule.each not in self.path else None
+            return self.start(rule.each) if rule.each and rule.each not in self.path and not self.loose else None
         if name in ("self", "workload", "applied"):
             return self.any_of(rule.subjects if name == "self" and "workload" not in rule.subjects else [*sorted(self.lineage), "?"])
         if name in ("params", "old", "owned", "null"):
@@ -230,7 +231,7 @@ class RuleLinter:
         if name not in self.rules.files.entries["kinds"]:
             self.unknown_root(name)
         elif name not in self.lineage and not self.loose and rule.subjects and self.lineage & self.rules.kinds.keys():
-            others = ", ".join(sorted(self.lineage))
+            others = ", ".join(sorted(map(str, self.lineage)))
             self.say(f"{name} is null in a rule about {', '.join(rule.subjects)}: write subject: {name}, or one of {others}")
         return fields.get(name) if name != "generic" else None
 
