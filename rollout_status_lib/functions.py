@@ -111,12 +111,10 @@ class Functions(jmespath.functions.Functions):
 
         A `*` at the beginning or the end of a word stands for any text; what is beside it must be written so: `Installed` is no `*Stalled`.
         """
-        whole, starts, ends, middles = sort_words(tuple(word for word in words if isinstance(word, str)))
-        given = [each for each in (texts if isinstance(texts, list) else [texts]) if isinstance(each, str)]
-        return any(
-            each.lower() in whole or each.startswith(starts) or each.endswith(ends) or any(middle in each for middle in middles)
-            for each in given
-        )
+        if not isinstance(texts, str):
+            return isinstance(texts, list) and any(isinstance(each, str) and self._func_among(each, words) for each in texts)
+        whole, starts, ends, middles = sort_words(tuple(map(str, filter(None, words))))
+        return texts.lower() in whole or texts.startswith(starts) or texts.endswith(ends) or any(middle in texts for middle in middles)
 
     @signature(ANY)
     def _func_entries(self, owner: Json) -> list[Json]:

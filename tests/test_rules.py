@@ -46,6 +46,20 @@ def value(text: str) -> object:
         ("subtract(nothing, `1`)", None),
         ("mentions(metadata.name, ['x', 'WE'])", True),
         ("mentions(nothing, ['x'])", False),
+        ("among(metadata.name, ['x', 'WEB'])", True),
+        ("among('LoadFailed', ['*Failed'])", True),
+        ("among('failed', ['*Failed'])", True),
+        ("among('Installed', ['*Stalled'])", False),
+        ("among('Waiting for it', ['Waiting*'])", True),
+        ("among('Still being moved there', ['*being moved*'])", True),
+        ("among('Still being moved there', ['being moved*', '*being moved', 'being'])", False),
+        ("among(words, ['c', 'B'])", True),
+        ("among(words, [`1`, nothing])", False),
+        ("among(status.count, ['3'])", False),
+        ("among(nothing, ['x'])", False),
+        ("entries(metadata)", [{"name": "name", "value": "web"}, {"name": "generation", "value": 2}]),
+        ("entries(words)", []),
+        ("entries(nothing)", []),
         ("contains(words, 'a')", True),
         ("contains(words, nothing)", False),
         ("contains(metadata.name, 'eb')", True),
@@ -337,6 +351,31 @@ def test_lint_reads_paths_of_any_length(tmp_path: Path) -> None:
         "version: 1\nrules:\n- {id: acme/a, subject: pod, verdict: wait, when: pod.spec.priorityClassName == 'x' && pod.spec.hostNetwork == null}\n"
     )
     assert run("lint", str(tmp_path)).stdout == "no findings\n"
+
+
+@pytest.mark.parametrize(
+    ("params", "arguments", "exit_code"),
+    [
+        ("ready_words: [Steaming, Simmering]", (), 0),
+        ("ready_words: Simmering", (), 0),
+        ("ready_words: {default: [Simmering]}", (), 0),
+        ("ready_conditions: [Warm]", (), 0),
+        ("ready_words: [Simmering]", ("--set", "ready-words=-Simmering,Steaming"), 3),
+        ("busy_words: [Simmering]", ("--set", "ready-conditions=Warm"), 3),
+        ("busy_words: [Simmering]", ("--set", "busy-words=-Simmering", "--set", "ready-conditions=Warm"), 0),
+    ],
+)
+def test_words_are_added_and_taken_out(tmp_path: Path, params: str, arguments: tuple[str, ...], exit_code: int) -> None:
+    (tmp_path / "team.yaml").write_text(f"version: 1\nparams:\n  {params}\n")
+    chosen = ("--kinds", "kettles.kitchen.example.com", "--rules", str(tmp_path / "team.yaml"))
+    assert judged("generic/word-of-its-own", *chosen, *arguments).exit == exit_code
+
+
+def test_words_of_an_annotation(tmp_path: Path) -> None:
+    objects = json.loads(snapshot("generic/word-of-its-own").read_text())
+    objects["items"][0]["metadata"]["annotations"] = {"rollout-status/ready-words": "Simmering"}
+    (tmp_path / "objects.json").write_text(json.dumps(objects))
+    assert run("--replay", str(tmp_path / "objects.json"), "--kinds", "kettles.kitchen.example.com").exit == 0
 
 
 @pytest.mark.parametrize("conditions", [5, True, "abc", {"Ready": {"status": "True"}}, [{"type": 5, "status": "True"}, [1]]])

@@ -97,8 +97,8 @@ def render_rules(rules: Rules) -> Iterator[str]:
         kind = ", ".join(entry.get_texts("choices")) or entry.get("type")
         default = json.dumps(entry.get("default")).strip('"')
         yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
-    yield "\n## Words\n\nParameters, too: what is set is added, and `-WORD` takes a word out. `*` stands for any text. Of two lists that both have a"
-    yield "word the first counts.\n\n| parameter | | words |\n|---|---|---|"
+    yield "\n## Words\n\nThese are parameters, too. What is set is added, and `-WORD` takes a word out; `*` stands for any text."
+    yield "A type of condition that is in several lists counts as one of the upper list.\n\n| parameter | | words |\n|---|---|---|"
     for name, entry in ((name, entry) for name, entry in params.items() if entry.get("type") == "words"):
         yield f"| `{name}` | {entry.get('doc', '')} | {', '.join(f'`{word}`' for word in entry.get_texts('default'))} |"
     yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`. Where all failures"
