@@ -84,6 +84,7 @@ try:
     from rollout_status_lib.contract import enforce, load_schema
     from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
     from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
+    from rollout_status_lib.events import Events
     from rollout_status_lib.expressions import Expression
     from rollout_status_lib.findings import Finding, Judgement, Workload, find_missing_containers, group_failures
     from rollout_status_lib.functions import Functions, is_true
@@ -93,10 +94,7 @@ try:
         get_controller,
         get_creation_time,
         get_identity,
-        get_last_seen,
-        get_namespace,
         make_reference,
-        summarize_event,
     )
     from rollout_status_lib.progress import Progress, complain
     from rollout_status_lib.result import make_document, make_error_entries, make_workload_entry
@@ -105,7 +103,7 @@ try:
     from rollout_status_lib.selection import Selection, make_selection, read_applied
     from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
     from rollout_status_lib.sources import open_source
-    from rollout_status_lib.subjects import Subject, Tree, is_about
+    from rollout_status_lib.subjects import Subject, Tree
     from rollout_status_lib.values import format_timestamp, parse_timestamp
 except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
     raise SystemExit(refuse(sys.argv[1:], *describe_fault(error))) from None
@@ -190,6 +188,7 @@ class Moment:
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
         self.notes: list[str] = []
+        self.events = Events(judge.rules, snapshot, self.functions)
         self.held = False  # whether a rule's state was present, since the last time this was set
 
     def judge_all(self) -> tuple[Judgement, Memory]:
@@ -281,9 +280,9 @@ class Moment:
         return [replace(finding, verdict="fail") if self.is_cause(finding) else finding for finding in findings]
 
     def is_cause(self, finding: Finding) -> bool:
-        """True if it waits in a state that is no step on the way: one with a code."""
+        """True if it waits in a state that is no step on the way: one with a code, and no symptom of the workload as a whole."""
         code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
-        return code is not None and not code.symptom
+        return code is not None and (not code.symptom or len(finding.subject.lineage) > 1)
 
     def find(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it. One that is ignored or held is judged no further."""
@@ -391,13 +390,9 @@ class Moment:
         return finishes is not None and is_true(finishes.evaluate(workload.value, self.functions))
 
     def read_events(self, subject: Subject) -> list[Json] | None:
-        """The events about a subject since its workload's last progress, newest first; None when they cannot be read."""
-        events = self.snapshot.events(get_namespace(subject.holder))
-        if events is None:
-            return None
+        """The events about the subject since its workload's last progress, newest first; None when they cannot be read."""
         pace = self.paces.get(get_identity(subject.workload))
-        about = [summarize_event(event) for event in events if is_about(event, subject)]
-        return sorted((each for each in about if get_last_seen(each) >= (pace.changed if pace else 0.0)), key=get_last_seen, reverse=True)
+        return self.events.read(subject, pace.changed if pace else 0.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- run

@@ -116,6 +116,18 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A step of an object's start, in the order of the others. It tells which events about the object are history."""
+
+    name: str
+    of: str  # the kind whose objects take the step; if it is a part (a container), each of them takes it by itself
+    begins: Expression | None  # of an event: true if it says that the step begins
+    fails: Expression | None  # of an event: true if it says that the step fails
+    passes: Expression | None  # of an event: true if it says that the step is done
+    seen: Expression | None  # of the object: the moments at which the object itself shows that the step was done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of subject: of objects, or of parts of them. The kind with the resource `*` stands for all that no file declares."""
 
@@ -172,7 +184,7 @@ class Rule:
     subjects: tuple[str, ...]  # names of kinds, or `workload`
     when: Expression
     each: Expression | None = None  # a list: the rule is judged once for each entry
-    given: Expression | None = None  # part of the state that may read events: asked only once `when` is true
+    given: Expression | None = None  # the same as `when`, but may read events; evaluated once `when` is true
     unless: Expression | None = None
     verdict: str = "wait"  # fail, wait, hold, ignore or note; wait if fail_when or fail_after decides
     fail_when: Expression | None = None

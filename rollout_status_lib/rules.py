@@ -30,7 +30,7 @@ class Rules:
     ) -> None:
         self.files = RuleFiles(folder, teams, packs=packs, problems=problems)
         self.loader = RuleLoader(self.files)
-        self.codes, self.kinds, self.params = self.loader.codes, self.loader.kinds, self.loader.params
+        self.codes, self.kinds, self.params, self.steps = self.loader.codes, self.loader.kinds, self.loader.params, self.loader.steps
         self.undeclared: dict[str, Kind] = {}  # a word of the command line that no file declares -> the kind made for it
         self.kinds_of_objects: dict[tuple[str, str], Kind | None] = {}  # kind and API group of an object -> what find_kind found
 

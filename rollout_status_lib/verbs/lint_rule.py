@@ -20,7 +20,7 @@ from rollout_status_lib.rules import Rules
 # Roots that are no kinds. Inside [?...] and other projections they are null: there, names are those of the entry.
 ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
 TIMES = ("now", "watched", "idle", "in_state")
-EVENT = ("type", "reason", "message", "count", "firstSeen", "lastSeen")
+EVENT = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
 TOP = ("metadata", "spec", "status")
 TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "given", "unless", "fail_when", "since", "each")
 ROOT: Json = {"": {}}  # where the names are roots and not fields
