@@ -88,8 +88,9 @@ wheel: $(VENV)/build
 # dist/rollout-status: one executable archive with rules and dependencies inside, for the platform and the Python of the build
 onefile: wheel
 	rm -rf build/onefile
-	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --require-hashes --requirement requirements-onefile.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --no-deps dist/*.whl
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --require-hashes --requirement requirements-onefile.txt
+	rm -rf build/onefile/lib/bin
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --no-deps dist/*.whl
 	rm -rf build/onefile/lib/bin build/onefile/lib/jsonschema/tests build/onefile/lib/jsonschema/benchmarks
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
 	cp packaging/onefile.py build/onefile/__main__.py

@@ -34,7 +34,7 @@ def main() -> int:
             with zipfile.ZipFile(sys.path[0]) as archive:
                 archive.extractall(folder.name, [name for name in archive.namelist() if name.startswith("lib/")])
         except OSError as error:
-            return refused(f"rollout-status cannot unpack itself into {folder.name}: {error}; set TMPDIR to a folder with 5 MB to spare")
+            return refused(f"rollout-status cannot unpack itself into {folder.name}: {error}; set TMPDIR to a folder with 8 MB to spare")
         sys.path[0] = folder.name + "/lib"
         import rollout_status  # noqa: PLC0415, only now is it there
 
