@@ -91,7 +91,7 @@ onefile: wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --require-hashes --requirement requirements-onefile.txt
 	rm -rf build/onefile/lib/bin
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --no-deps dist/*.whl
-	rm -rf build/onefile/lib/bin
+	rm -rf build/onefile/lib/bin build/onefile/lib/jsonschema/tests build/onefile/lib/jsonschema/benchmarks
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
 	cp packaging/onefile.py build/onefile/__main__.py
 	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile

@@ -35,6 +35,8 @@ class RuleLinter:
         self.problems: list[str] = []
         self.path: list[Expression] = []  # the expression that is walked, and the `let` that it led to
         self.reached: set[str] = set()
+        self.lets: dict[tuple[Any, ...], Level] = {}  # what a `let` gives, by its name and all that this depends on
+        self.quiet = False  # whether problems are found elsewhere
         self.early = self.loose = False  # whether this is `when`; whether the rule may not be about what is named
         self.lineage = self.above(rule.subjects)
 
@@ -66,9 +68,9 @@ class RuleLinter:
 
     def quietly(self, node: Json, here: Level = ROOT) -> Level:
         """What a part of an expression gives, whose problems are found elsewhere."""
-        kept = list(self.problems)
+        kept, was_quiet, self.quiet = list(self.problems), self.quiet, True
         level = self.level(node, here)
-        self.problems = kept
+        self.problems, self.quiet = kept, was_quiet
         return level
 
     def say(self, problem: str, about: Expression | None = None) -> None:
@@ -212,7 +214,10 @@ class RuleLinter:
         rule, fields = self.rule, self.fields
         if name in rule.let and rule.let[name] not in self.path:
             self.reached.add(name)
-            return self.start(rule.let[name])
+            key = (name, *self.path[:1], self.early, self.loose, self.quiet)
+            if key not in self.lets:  # one that others use again and again is walked once
+                self.lets[key] = self.start(rule.let[name])
+            return self.lets[key]
         if name == "events":
             if self.early:
                 problem = "`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message"
