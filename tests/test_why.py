@@ -363,7 +363,7 @@ def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
             assert not {"null", "None"} & set(re.split(r"[\s/]", hint)), (rule, hint)
             if "-n" in words:
                 assert words[words.index("-n") + 1] in spaces, (rule, hint)
-                about = [word.rpartition("/")[2] for word in words[words.index("-n") + 2 :]]
+                about = [re.split("[/=]", word)[-1] for word in words[words.index("-n") + 2 :]]
                 assert names & set(about) or "," in hint, (rule, hint)
     rules = Rules(ROOT / "rules", packs=None).rules.values()
     assert told >= {rule.id for rule in rules if rule.hint and "call" not in rule.subjects}
