@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import FIXTURES, ROOT, Outcome, run
 
-from rollout_status_lib.declarations import DECISIONS, PARAMETER_TYPES, Code, Current, Kind, Parameter, Part, Revisions, Rule, Stage
+from rollout_status_lib.declarations import DECISIONS, PARAMETER_TYPES, Code, Current, Kind, Parameter, Part, Revisions, Rule, Stage, Step
 from rollout_status_lib.expressions import Expression
 from rollout_status_lib.interpreter import find_paths, format_path
 from rollout_status_lib.rule_schema import get_choices, get_keys
@@ -301,6 +301,7 @@ def test_rule_files_satisfy_the_schema_of_editors(path: Path) -> None:
         (["kind", "parts"], Part, {}, set()),
         (["kind", "stages"], Stage, {}, set()),
         (["kind", "revisions"], Revisions, {"without": "except"}, set()),
+        (["step"], Step, {}, set()),
     ],
     ids=str,
 )
