@@ -37,7 +37,7 @@ demo: $(VENV)/run
 quick: $(VENV)/ready
 	$(BIN)/pytest -q --numprocesses auto tests/test_fixtures.py tests/test_layers.py tests/test_rules.py tests/test_arguments.py tests/test_recordings.py
 
-# All offline tests, side by side: about four minutes on two cores
+# All offline tests, side by side: about five minutes on two cores
 test: $(VENV)/ready
 	$(BIN)/pytest -q --numprocesses auto $(OFFLINE)
 

@@ -303,7 +303,7 @@ def test_rule_files_satisfy_the_schema_of_editors(path: Path) -> None:
         (["kind", "revisions"], Revisions, {"without": "except"}, set()),
         (["step"], Step, {}, set()),
     ],
-    ids=str,
+    ids=["code", "param", "rule", "kind", "current", "parts", "stages", "revisions", "step"],
 )
 def test_schema_has_the_fields_that_the_program_reads(path: list[str], declared: type, renamed: dict[str, str], unread: set[str]) -> None:
     """`renamed`: fields under another name in rule files, or computed; `unread`: keys that only people read, or that are used at once."""
