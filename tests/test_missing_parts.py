@@ -155,9 +155,11 @@ def site(tmp_path: Path) -> Path:
     folder = tmp_path / "site"
     folder.mkdir()
     for name in (*NEEDED, "typing_extensions"):
-        spec = importlib.util.find_spec(name)
-        if spec and spec.origin:
-            path = Path(spec.origin)
+        loaded = sys.modules.get(name)  # sh puts a module without a spec into its place
+        spec = None if loaded else importlib.util.find_spec(name)
+        origin = loaded.__file__ if loaded else spec and spec.origin
+        if origin:
+            path = Path(origin)
             path = path.parent if path.stem == "__init__" else path
             (folder / path.name).symlink_to(path)
     return folder
