@@ -2,19 +2,27 @@
 
 import ast
 import importlib.util
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import yaml
 from conftest import FIXTURES, ROOT, Program, copy_program, environment, run, snapshot
 
 import rollout_status
-from rollout_status_lib.arguments import VERBS
+from rollout_status_lib.arguments import VERBS, build_parser
+from rollout_status_lib.errors import RolloutError
+from rollout_status_lib.interrupts import Interrupted
+from rollout_status_lib.rule_schema import read_schema
+from rollout_status_lib.verbs import run_verb
+from rollout_status_lib.views import choose_progress
 
 CRASH = FIXTURES / "deployment/crash-loop"
 FAILS = ("--replay", str(CRASH), "--retry-limit", "1", "--quiet")
@@ -86,6 +94,31 @@ def test_explain_says_it_too_and_shows_what_there_is(tmp_path: Path) -> None:
     done = call(copy_program(tmp_path / "copy", "rules"), "explain", *FAILS)
     assert (done.returncode, COPY in done.stderr) == (70, True)
     assert done.stdout.startswith("The rollout did not succeed.\ninternal: ")
+
+
+def test_rules_schema_json_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "rules.schema.json").write_text("{")
+    monkeypatch.setattr("rollout_status_lib.rule_schema.find_data", tmp_path.joinpath)
+    read_schema.cache_clear()
+    with pytest.raises(RolloutError, match=r"rules.schema.json: Expecting property name .*; copy the whole program"):
+        read_schema()
+
+
+def test_without_the_view_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines would do, but are for those who have no rich."""
+
+    class Screen(io.StringIO):
+        encoding = "utf-8"
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Screen())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setitem(sys.modules, "rollout_status_lib.views.terminal", None)
+    with pytest.raises(ImportError, match=r"rollout_status_lib.views.terminal"):
+        choose_progress(build_parser().parse([]))
 
 
 def test_a_module_that_was_copied_by_half(tmp_path: Path) -> None:
@@ -228,6 +261,18 @@ def test_a_bug_in_a_run_is_one_in_a_verb(kubectl: Program) -> None:
         assert done.stderr.splitlines()[-1] == f"rollout-status {arguments[0]}: This is a bug of rollout-status: KeyError: 'a bug'"
 
 
+def test_how_a_verb_ends_early(capsys: pytest.CaptureFixture[str]) -> None:
+    def stop() -> NoReturn:
+        raise Interrupted(signal.SIGTERM)
+
+    assert run_verb("lint", stop) == ("", 143)
+    assert capsys.readouterr().err == "rollout-status lint: Interrupted by SIGTERM\n"
+    assert run_verb("lint", lambda: {}["a bug"]) == ("", 70)
+    assert re.fullmatch(
+        r"rollout-status lint: This is a bug of rollout-status, __init__.py line \d+: KeyError: 'a bug'\n", capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_verb(tmp_path: Path, signum: int, code: int) -> None:
     """While it reads a file that has no end."""
@@ -244,9 +289,6 @@ def test_an_interrupted_verb(tmp_path: Path, signum: int, code: int) -> None:
             process.send_signal(signum)
             _, stderr = process.communicate(timeout=60)
         assert (process.returncode, stderr.startswith(f"rollout-status {arguments[0]}: Interrupted by SIG")) == (code, True)
-
-
-CASE = yaml.safe_load((CRASH / "case.yaml").read_text())
 
 
 @pytest.mark.parametrize(

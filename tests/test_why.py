@@ -353,7 +353,13 @@ def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
     told = set()
     for folder in FOLDERS:
         objects = [each for path in folder.glob("*.json") for each in parse_objects(path.read_text(), str(path))]
-        names = {get_name(each) for each in objects} | {"resourcequota", "limitrange", "serviceaccounts", "pods", "workloads.kueue.x-k8s.io"}
+        names = {get_name(each) for each in objects} | {
+            "resourcequota",
+            "limitrange",
+            "serviceaccounts",
+            "pods",
+            "workloads.kueue.x-k8s.io",
+        }
         spaces = {get_namespace(each) for each in objects}
         for rule, hint in hints_of(folder, monkeypatch):
             told.add(rule)
