@@ -23,7 +23,7 @@ from rollout_status_lib.verbs.test import Dumper
 
 
 def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
-    """Shows the effective rules."""
+    """Prints the effective rules."""
     flags = build_verb_parser(
         "rules [ID] [flags]",
         "The effective rules; of one, each field with the file and the line that it comes from.",
@@ -43,29 +43,27 @@ def show_rules(options: Any) -> tuple[str, int]:
         return "\n".join(render_rules(rules)), 0
     if options.id:
         return "\n".join(show_rule(rules, options.id)), 0
-    rows = [
-        (
-            rule.id,
-            ",".join(rule.subjects),
-            describe_decision(rules.files.entries["rules"][rule.id]),
-            describe_code(rule),
-            rule.where.rpartition(": ")[0],
-        )
-        for rule in rules.rules.values()
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows), 0
+    return "\n".join(list_rules(rules)), 0
+
+
+def list_rules(rules: Rules) -> Iterator[str]:
+    """A line for each rule: its id, subjects, decision and code, and its place."""
+    entries = rules.files.entries["rules"]
+    rows = [(rule.id, ",".join(rule.subjects), describe_decision(entries[rule.id]), describe_code(rule)) for rule in rules.rules.values()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, rule in zip(rows, rules.rules.values(), strict=True):
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=True)), rule.where.rpartition(": ")[0]])
 
 
 def describe_code(rule: Rule) -> str:
-    """The code of a rule; those that a computed one may be."""
+    """The code of a rule, or all that a computed one can be."""
     parts = rule.code.parts if rule.code else ()
     texts = [part if isinstance(part, str) else part.text for part in parts]
     return ", ".join(dict.fromkeys(re.findall(r"'([a-z]+(?:-[a-z]+)*)'", "".join(texts)))) if len(texts) > 1 else "".join(texts)
 
 
 def describe_decision(entry: Entry) -> str:
-    """What a rule decides, in a word."""
+    """What a rule decides, in a few words."""
     words = [str(entry.get("verdict") or "wait")]
     if entry.get("fail_after") is not None:
         words.append(f"fail after {entry.get('fail_after')}")
@@ -75,6 +73,7 @@ def describe_decision(entry: Entry) -> str:
 
 
 def show_rule(rules: Rules, name: str) -> Iterator[str]:
+    """Each field of a rule, with the file and the line that it comes from."""
     entry = rules.files.entries["rules"].get(name)
     if not entry:
         raise RolloutError("usage", f"no rule {name}{suggest(name, rules.files.entries['rules'])}")
@@ -85,7 +84,7 @@ def show_rule(rules: Rules, name: str) -> Iterator[str]:
 
 
 def render_rules(rules: Rules) -> Iterator[str]:
-    """docs/rules.md."""
+    """The page docs/rules.md."""
     yield "# The rules\n"
     yield "Written by `rollout-status rules --markdown` from the files in rules/; `make docs` writes it anew.\n"
     yield "Fail beats wait beats success. *hold*: wait, and judge nothing else of the subject; *ignore*: say nothing of it;"
