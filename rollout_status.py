@@ -84,6 +84,7 @@ try:
     from rollout_status_lib.contract import enforce, load_schema
     from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
     from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
+    from rollout_status_lib.events import Events
     from rollout_status_lib.expressions import Expression
     from rollout_status_lib.findings import Finding, Judgement, Workload, find_missing_containers, group_failures
     from rollout_status_lib.functions import Functions, is_true
@@ -93,10 +94,7 @@ try:
         get_controller,
         get_creation_time,
         get_identity,
-        get_last_seen,
-        get_namespace,
         make_reference,
-        summarize_event,
     )
     from rollout_status_lib.progress import Progress, complain
     from rollout_status_lib.result import make_document, make_error_entries, make_workload_entry
@@ -105,7 +103,7 @@ try:
     from rollout_status_lib.selection import Selection, make_selection, read_applied
     from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
     from rollout_status_lib.sources import open_source
-    from rollout_status_lib.subjects import Subject, Tree, is_about
+    from rollout_status_lib.subjects import Subject, Tree
     from rollout_status_lib.values import format_timestamp, parse_timestamp
 except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
     raise SystemExit(refuse(sys.argv[1:], *describe_fault(error))) from None
@@ -158,7 +156,7 @@ class Judge:
         since = at if memory.failing_since < 0 else memory.failing_since
         moment = Moment(self, memory, Snapshot(at, (), None, lambda _: None))
         value = {"failures": failures, "meant": self.rules.suggest_kind(resource), **call}
-        found = list(moment.find(Subject(self.rules.kinds["call"], value, "call", (("call", value),), (), (), (), None)))
+        found = list(moment.find(Subject.of(self.rules.kinds["call"], value, "call")))
         if not found:
             raise RolloutError("internal", f"no rule of kubectl.yaml speaks of {json.dumps(call)}")
         return max(found, key=lambda finding: finding.verdict == "fail"), replace(
@@ -190,15 +188,16 @@ class Moment:
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
         self.notes: list[str] = []
+        self.events = Events(judge.rules, snapshot, self.functions)
         self.held = False  # whether a rule's state was present, since the last time this was set
 
     def judge_all(self) -> tuple[Judgement, Memory]:
         """The judgement of all workloads, and what to remember for the next one."""
         tree = Tree(self.rules, self.snapshot, self.functions, self.memory.grown)
         workloads = [self.judge_workload(tree.grow(kind, resource)) for kind, resource in self.find_roots()]
-        finished, missing, awaited = self.find_missing({workload.key for workload in workloads})
+        gone, missing, awaited = self.find_missing({workload.key for workload in workloads})
         kinds = self.selection.kinds
-        workloads = sorted([*workloads, *finished], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
+        workloads = sorted([*workloads, *gone], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
         containers = find_missing_containers(workloads, self.judge.params.get("expect_image", ()), self.functions)
         is_over = 0 <= self.judge.params.get("arrival_deadline", LONGEST_WAIT) <= self.snapshot.at - self.started
         missing, awaited = (missing + containers, awaited) if is_over else (missing, awaited + containers)
@@ -281,9 +280,9 @@ class Moment:
         return [replace(finding, verdict="fail") if self.is_cause(finding) else finding for finding in findings]
 
     def is_cause(self, finding: Finding) -> bool:
-        """True if it waits in a state that is no step on the way: one with a code."""
+        """True if it waits in a state that is no step on the way: one with a code, and no symptom of the workload as a whole."""
         code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
-        return code is not None and not code.symptom
+        return code is not None and (not code.symptom or len(finding.subject.lineage) > 1)
 
     def find(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it. One that is ignored or held is judged no further."""
@@ -372,32 +371,41 @@ class Moment:
             raise RolloutError("invalid-rules", f"{rule.where}: since: {error}") from None
 
     def find_missing(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
-        """For absent workloads: those that had finished, messages about deleted ones, messages about ones that may still appear."""
+        """For absent workloads: those with a verdict or a last word, messages about lost ones, messages about ones that may yet appear."""
         gone = [workload for key, workload in self.memory.seen.items() if key not in present]
-        finished = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
-        lost = [make_reference(workload.value) for workload in gone if workload not in finished]
-        missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
+        known = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
+        known += [last for workload in gone if workload not in known if (last := self.judge_gone(workload.subject))]
         keys = {*present, *self.memory.seen}
+        applied = [target for target in self.selection.targets or () if target.applied and not any(map(target.is_key, keys))]
+        known += [last for target in applied if (last := self.judge_gone(Subject.of(target.kind, target.applied)))]
+        keys |= (told := {workload.key for workload in known})
+        lost = [make_reference(workload.value) for workload in gone if workload.key not in told]
+        missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
         unseen = [target.not_found for target in self.selection.targets or () if not any(map(target.is_key, keys))]
         if self.selection.targets is None and len(self.selection.namespaces) > 1:
             empty = [name for name in self.selection.namespaces if all(name != key[1] for key in keys)]
             unseen += [self.selection.nothing_in(name) for name in empty] if keys else []
         if self.snapshot.at - self.started >= self.judge.patience:
-            return finished, missing + unseen, []
-        return finished, missing, unseen or ([] if self.selection.targets is not None or keys else ["Waiting for something to judge"])
+            return known, missing + unseen, []
+        return known, missing, unseen or ([] if self.selection.targets is not None or keys else ["Waiting for something to judge"])
+
+    def judge_gone(self, subject: Subject) -> Workload | None:
+        """A workload that is gone, by the rules about such ones; None if they say nothing. It is ready if they only note that."""
+        view = View(self.get_roots(subject))
+        found = [finding for rule in self.rules.about_gone[subject.kind.name] for finding in self.apply(rule, subject, view)]
+        self.notes += [finding.message for finding in found if finding.verdict == "note"]
+        deciding = tuple(sorted((each for each in found if each.verdict != "note"), key=lambda each: each.verdict != "fail"))
+        status = "ready" if not deciding else "failed" if deciding[0].verdict == "fail" else "waiting"
+        return Workload(subject, status, deciding, tuple(each for each in found if each.verdict == "note")) if found else None
 
     def has_finished(self, workload: Workload) -> bool:
         finishes = workload.kind.finishes
         return finishes is not None and is_true(finishes.evaluate(workload.value, self.functions))
 
     def read_events(self, subject: Subject) -> list[Json] | None:
-        """The events about a subject since its workload's last progress, newest first; None when they cannot be read."""
-        events = self.snapshot.events(get_namespace(subject.holder))
-        if events is None:
-            return None
+        """The events about the subject since its workload's last progress, newest first; None when they cannot be read."""
         pace = self.paces.get(get_identity(subject.workload))
-        about = [summarize_event(event) for event in events if is_about(event, subject)]
-        return sorted((each for each in about if get_last_seen(each) >= (pace.changed if pace else 0.0)), key=get_last_seen, reverse=True)
+        return self.events.read(subject, pace.changed if pace else 0.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- run

@@ -116,6 +116,18 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A step of an object's start, in the order of the others. It tells which events about the object are history."""
+
+    name: str
+    of: str  # the kind whose objects take the step; if it is a part (a container), each of them takes it by itself
+    begins: Expression | None  # of an event: true if it says that the step begins
+    fails: Expression | None  # of an event: true if it says that the step fails
+    passes: Expression | None  # of an event: true if it says that the step is done
+    seen: Expression | None  # of the object: the moments at which the object itself shows that the step was done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of subject: of objects, or of parts of them. The kind with the resource `*` stands for all that no file declares."""
 
@@ -172,13 +184,14 @@ class Rule:
     subjects: tuple[str, ...]  # names of kinds, or `workload`
     when: Expression
     each: Expression | None = None  # a list: the rule is judged once for each entry
-    given: Expression | None = None  # part of the state that may read events: asked only once `when` is true
+    given: Expression | None = None  # the same as `when`, but may read events; evaluated once `when` is true
     unless: Expression | None = None
     verdict: str = "wait"  # fail, wait, hold, ignore or note; wait if fail_when or fail_after decides
     fail_when: Expression | None = None
     fail_after: Expression | float | None = None  # seconds
     since: Expression | None = None
     endless: bool = False  # its wait may rightly last for ever
+    gone: bool = False  # it speaks about workloads that are not there any more, as they were last seen or as they were applied
     let: Mapping[str, Expression] = field(default_factory=dict)  # of the rule, and of the files that it is written in
     common: frozenset[str] = frozenset()  # the names in `let` whose values are the same for all rules about a subject
     code: Template | None = None
@@ -188,7 +201,7 @@ class Rule:
 
     @property
     def can_wait(self) -> bool:
-        return self.verdict in ("wait", "hold")
+        return self.verdict in ("wait", "hold") and not self.gone
 
     def walk_expressions(self) -> Iterator[Expression]:
         """All its expressions, also those in its templates."""

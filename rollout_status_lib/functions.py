@@ -105,9 +105,9 @@ class Functions(jmespath.functions.Functions):
         """Whether the text has one of the words in it, in any case; false for null."""
         return text is not None and any(word.lower() in text.lower() for word in words)
 
-    @signature(LISTS, LIST)
+    @signature(ANY, LIST)
     def _func_among(self, texts: Json, words: list[Json]) -> bool:
-        """Whether the text, or one of the texts of a list, is one of the words, in any case; false for null.
+        """Whether the text, or one of the texts of a list, is one of the words, in any case; false for what is no text.
 
         A `*` at the beginning or the end of a word stands for any text; what is beside it must be written so: `Installed` is no `*Stalled`.
         """

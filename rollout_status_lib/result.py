@@ -84,8 +84,13 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
 
 def make_event_entry(event: Json) -> dict[str, Json]:
     """An event's entry."""
-    texts = {key: event[key] if event[key] is None else str(event[key]) for key in ("reason", "message", "lastSeen")}
-    return {**texts, "count": event["count"] if type(event["count"]) is int else 1}
+    seen = event["lastSeen"]
+    return {
+        "reason": event["reason"],
+        "message": event["message"],
+        "lastSeen": seen if seen is None else str(seen),
+        "count": event["count"],
+    }
 
 
 def read_log(finding: Finding, source: Source) -> str | None:

@@ -21,6 +21,7 @@ from rollout_status_lib.declarations import (
     Revisions,
     Rule,
     Stage,
+    Step,
     find_code,
     is_common,
 )
@@ -48,7 +49,12 @@ class RuleLoader:
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
         self.kinds: dict[str, Kind] = {}
         self.params: dict[str, Parameter] = {}
-        sections: Any = ((self.kinds, self.load_kind, kinds), (self.params, self.load_param, params))
+        self.steps: dict[str, Step] = {}
+        sections: Any = (
+            (self.kinds, self.load_kind, kinds),
+            (self.params, self.load_param, params),
+            (self.steps, self.load_step, self.entries["steps"]),
+        )
         for loaded, load, entries in sections:
             for name, entry in entries.items():
                 with collect_errors(self.problems):
@@ -178,6 +184,11 @@ class RuleLoader:
                 with collect_errors(self.problems):
                     raise RolloutError("invalid-rules", f"{expression.where}: no root {root}{suggest(root, ROLLBACK_ROOTS)}")
 
+    def load_step(self, entry: Entry) -> Step:
+        self.check_names(*entry.find_place("of"))
+        begins, fails, passes, seen = (entry.get_expression(field) for field in ("begins", "fails", "passes", "seen"))
+        return Step(entry.get_text("name") or "", entry.get_text("of") or "", begins, fails, passes, seen)
+
     def check_names(self, document: Document, at: FieldPath) -> None:
         """Refuses a name of a kind that no file declares."""
         for name in document.get_texts(at):
@@ -208,6 +219,7 @@ class RuleLoader:
             fail_after=self.load_limit(entry),
             since=entry.get_expression("since"),
             endless=entry.get_flag("endless", default=False),
+            gone=entry.get_flag("gone", default=False),
             let=lets,
             common=frozenset(name for name in lets if is_common(name, lets, varying)),
             code=entry.get_template("code"),

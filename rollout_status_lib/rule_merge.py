@@ -11,7 +11,8 @@ from rollout_status_lib.errors import RolloutError, collect_errors, make_missing
 from rollout_status_lib.rule_schema import get_keys, get_required
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 
-NAME_KEYS = {"codes": "code", "kinds": "name", "rules": "id"}  # the key of an entry's name; a parameter is named by its own key
+# The key of an entry's name; a parameter is named by its own key
+NAME_KEYS = {"codes": "code", "kinds": "name", "steps": "name", "rules": "id"}
 
 
 class RuleFiles:
@@ -32,7 +33,7 @@ class RuleFiles:
         self.notes: list[str] = []  # for the result: what makes a success come earlier, and renamed rules
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
         self.added: dict[str, list[tuple[Document, FieldPath]]] = {}  # to the words of a parameter, by teams
-        self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
+        self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "steps": {}, "rules": {}}
         for document in self.read_builtin(folder, None if teams else packs):
             with collect_errors(self.problems):
                 self.add_all(document, is_pack=document.path.parent != folder)
@@ -74,6 +75,8 @@ class RuleFiles:
             self.add("codes", Entry(document, at, get_keys("code"), get_required("code")))
         for at in document.list_entries(("kinds",)):
             self.add("kinds", Entry(document, at, get_keys("kind"), get_required("kind")))
+        for at in document.list_entries(("steps",)):
+            self.add("steps", Entry(document, at, get_keys("step"), ("name", "of")))
         for at in document.list_entries(("rules",)):
             self.add("rules", Entry(document, at, get_keys("rule"), ("id",)))
         for at in document.list_members(("params",)):
@@ -98,6 +101,7 @@ class RuleFiles:
             (self.add_code, document.list_entries(("codes",))),
             (self.merge_kind, document.list_entries(("kinds",))),
             (self.merge_param, document.list_members(("params",))),
+            (self.merge_step, document.list_entries(("steps",))),
             (self.add_rule, document.list_entries(("rules",))),
             (self.override_rule, document.list_members(("override",))),
             (self.disable_rule, document.list_entries(("disable",))),
@@ -129,6 +133,14 @@ class RuleFiles:
             if entry.get("resource") is None and entry.get("part_of") is None:
                 entry.report_missing("resource", "write its plural and its group, like widgets.example.com")
             self.add("kinds", entry)
+
+    def merge_step(self, document: Document, at: FieldPath) -> None:
+        """Replaces single fields of a known step. A new one would have no place in their order."""
+        name, steps = Entry(document, at, get_keys("step"), get_required("step")).get_text("name"), self.entries["steps"]
+        if name is not None and name not in steps:
+            document.refuse((*at, "name"), f"no step {name}{suggest(name, steps)} (a file can change the known ones, and add none)")
+        elif name is not None:
+            steps[name].replace(document, at)
 
     def merge_param(self, document: Document, at: FieldPath) -> None:
         """Adds a parameter, or changes the default or other fields of a known one; words are added to its default."""

@@ -30,7 +30,7 @@ class Rules:
     ) -> None:
         self.files = RuleFiles(folder, teams, packs=packs, problems=problems)
         self.loader = RuleLoader(self.files)
-        self.codes, self.kinds, self.params = self.loader.codes, self.loader.kinds, self.loader.params
+        self.codes, self.kinds, self.params, self.steps = self.loader.codes, self.loader.kinds, self.loader.params, self.loader.steps
         self.undeclared: dict[str, Kind] = {}  # a word of the command line that no file declares -> the kind made for it
         self.kinds_of_objects: dict[tuple[str, str], Kind | None] = {}  # kind and API group of an object -> what find_kind found
 
@@ -47,8 +47,15 @@ class Rules:
 
     @functools.cached_property
     def about(self) -> dict[str, list[Rule]]:
-        """The rules about each kind, by its name; under `workload` those about any workload."""
-        return {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
+        """The rules about each kind, by its name; under `workload` those about any workload. Not those about what is gone."""
+        return {
+            name: [rule for rule in self.rules.values() if name in rule.subjects and not rule.gone] for name in (*self.kinds, "workload")
+        }
+
+    @functools.cached_property
+    def about_gone(self) -> dict[str, list[Rule]]:
+        """The rules about workloads that are gone, by the name of their kind."""
+        return {name: [rule for rule in self.rules.values() if name in rule.subjects and rule.gone] for name in self.kinds}
 
     def check_kind(self, kind: Kind) -> None:
         """Refuses a kind that ought to wait, but about which no rule can wait: it would always succeed."""

@@ -17,13 +17,13 @@ LAYERS = """
     # From rule files to the effective rules
     rulefile rule_schema declarations rule_merge rule_load rules
     # What is seen, and what is said of it
-    source subjects scope findings memory selection
+    source subjects events scope findings memory selection
     # What goes out, what comes in
-    changes result contract progress arguments
+    changes result contract progress arguments story
     # Where polls come from: one of them for each run
     sources.replay sources.kubectl sources.watches sources.live sources.recorder sources.access sources
     # What --report writes
-    reports.timeline reports.story reports.markdown reports.junit reports.page reports.files
+    reports.timeline reports.markup reports.chart reports.markdown reports.junit reports.page reports.files
     # What people see of a run
     views.text views.ci views.terminal views
     # The verbs: a module each, and what only they need

@@ -26,7 +26,7 @@ AT_ROOT: Json = {"": {}}  # the fields of the value that an expression begins at
 # Roots that are no kinds. Inside [?...] and other projections they are null: names are those of the entry there.
 ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
 TIME_FIELDS = ("now", "watched", "idle", "in_state")
-EVENT_FIELDS = ("type", "reason", "message", "count", "firstSeen", "lastSeen")
+EVENT_FIELDS = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
 TOP_FIELDS = ("metadata", "spec", "status")
 
 PYTHON_TYPES = {"string": str, "number": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
@@ -42,6 +42,8 @@ class Walker:
         self.problems: list[str] = []
         self.path: list[Expression] = []  # the expression that is walked, and each `let` that it has led to
         self.reached: set[str] = set()  # names of `let`s that were walked
+        self.lets: dict[tuple[Any, ...], Fields] = {}  # the fields of a `let`, by its name and by all that they depend on
+        self.is_peeking = False
         self.is_early = False  # in `when` and `each`: the state is not present yet, so its events and its duration are not known
         self.is_unused = False  # in a `let` of the file that this rule does not read: it may be for rules about other kinds
         self.lineage = self.find_lineage(rule.subjects)
@@ -72,9 +74,9 @@ class Walker:
 
     def peek(self, node: Json, here: Fields = AT_ROOT) -> Fields:
         """The fields of what a node gives; its problems are reported elsewhere."""
-        before = list(self.problems)
+        problems, was_peeking, self.is_peeking = list(self.problems), self.is_peeking, True
         fields = self.walk(node, here)
-        self.problems = before
+        self.problems, self.is_peeking = problems, was_peeking
         return fields
 
     def walk(self, node: Json, here: Fields, spot: str = "") -> Fields:
@@ -196,7 +198,10 @@ class Walker:
         rule = self.rule
         if name in rule.let and rule.let[name] not in self.path:
             self.reached.add(name)
-            return self.walk_expression(rule.let[name])
+            key = (name, *self.path[:1], self.is_early, self.is_unused, self.is_peeking)
+            if key not in self.lets:  # one that others read again and again is walked once
+                self.lets[key] = self.walk_expression(rule.let[name])
+            return self.lets[key]
         if name == "events":
             if self.is_early:
                 problem = "`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message"

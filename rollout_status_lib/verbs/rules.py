@@ -89,18 +89,33 @@ def render_rules(rules: Rules) -> Iterator[str]:
     yield "Written by `rollout-status rules --markdown` from the files in rules/; `make docs` writes it anew.\n"
     yield "Fail beats wait beats success. *hold*: wait, and judge nothing else of the subject; *ignore*: say nothing of it;"
     yield "*note*: a line in `notes`. *wait, then fail*: when its `fail_when` is true.\n"
+    yield from render_params(rules)
+    yield from render_codes(rules)
+    yield from render_files(rules)
+    yield from render_steps(rules)
+
+
+def render_params(rules: Rules) -> Iterator[str]:
     yield "## Parameters\n\n`--set NAME=VALUE`, a team's `params`, or the annotation `rollout-status/NAME` of a workload.\n"
     yield "| parameter | type | default | |\n|---|---|---|---|"
     for name, entry in sorted(rules.files.entries["params"].items()):
-        kind = ", ".join(entry.get_texts("choices")) or entry.get("type")
+        values = ", ".join(entry.get_texts("choices")) or entry.get("type")
         default = json.dumps(entry.get("default")).strip('"')
-        yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
+        yield f"| `{name}` | {values} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
+
+
+def render_codes(rules: Rules) -> Iterator[str]:
     yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`. Where all failures"
-    yield "of a workload are *symptoms*, what it still waits for in a state with another code is the cause, and fails too.\n"
+    yield "of a workload are *symptoms*, what it still waits for in a state with another code, or its pods with any, is the cause, and"
+    yield "fails too.\n"
     yield "| code | type | exit | |\n|---|---|---|---|"
     for name, entry in rules.files.entries["codes"].items():
         symptom = " *Symptom*" if entry.get("symptom") else ""
         yield f"| `{name}` | {entry.get('type')} | {entry.get('exit')} | {entry.get('text')}{symptom} |"
+
+
+def render_files(rules: Rules) -> Iterator[str]:
+    """The rules, in a table for each file."""
     files: dict[Path, list[str]] = {}
     for name, entry in rules.files.entries["rules"].items():
         files.setdefault(entry.document.path, []).append(name)
@@ -111,3 +126,11 @@ def render_rules(rules: Rules) -> Iterator[str]:
             entry, rule = rules.files.entries["rules"][name], rules.rules[name]
             cells = (f"`{name}`", ", ".join(rule.subjects), describe_decision(entry), describe_code(rule), entry.get("docs", ""))
             yield f"| {' | '.join(cells)} |"
+
+
+def render_steps(rules: Rules) -> Iterator[str]:
+    yield "\n## rules/events.yaml\n\nThe steps of a pod's start, in their order. An event that says that one fails is history once"
+    yield "something later says that this one, or one after it, was taken.\n"
+    yield "| step | of | fails by an event with |\n|---|---|---|"
+    for name, entry in rules.files.entries["steps"].items():
+        yield f"| `{name}` | {entry.get('of')} | `{' '.join(str(entry.get('fails')).split()).replace('|', chr(92) + '|')}` |"
