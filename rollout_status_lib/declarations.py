@@ -60,11 +60,11 @@ class Parameter:
             raise UnreadableError(f"{text!r} is none of {', '.join(self.choices)}")
         return PARAMETER_TYPES[self.type](text)
 
-    def change(self, value: Json, given: Json) -> Json:
-        """The value once another is given for it, in its place. To a list it is added; of words, `-word` takes one out."""
+    def change(self, value: Json, setting: Json) -> Json:
+        """The value after a setting, which replaces it. A list gets the setting's entries too; in a list of words `-word` removes one."""
         if self.type == "words":
-            return [each for each in value if f"-{each}" not in given] + [each for each in given if not each.startswith("-")]
-        return value + given if isinstance(value, list) else given
+            return [each for each in value if f"-{each}" not in setting] + [each for each in setting if not each.startswith("-")]
+        return value + setting if isinstance(value, list) else setting
 
 
 @dataclass(frozen=True, slots=True, eq=False)

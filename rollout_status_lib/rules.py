@@ -148,7 +148,7 @@ def make_expectation(text: str, rules: Rules) -> Rule:
     message = Template((f"Waiting for what is expected: {text}",))
     try:
         expected = Expression.parse(text, "--expect")
-        when = Expectation(text, "--expect", expected.tree, expected.meaning, expected.roots)
+        when = Expectation(text, "--expect", expected.tree, expected.function, expected.roots)
         limit = Expression.parse("params.arrival_deadline", "--expect")
         code = Template(("not-progressing",))
         rule = Rule("expect", "--expect", (), when, fail_after=limit, code=code, message=message)

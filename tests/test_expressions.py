@@ -65,5 +65,5 @@ def test_what_raises_in_python_is_refused_with_its_place(text: str) -> None:
 def test_an_expectation_that_cannot_be_evaluated_is_the_callers() -> None:
     parsed = Expression.parse("foo[::0]", "--expect")
     with pytest.raises(RolloutError, match="slice step cannot be zero") as refused:
-        Expectation("foo[::0]", "--expect", parsed.tree, parsed.meaning, parsed.roots).evaluate({"foo": [1]}, Functions(0.0))
+        Expectation("foo[::0]", "--expect", parsed.tree, parsed.function, parsed.roots).evaluate({"foo": [1]}, Functions(0.0))
     assert refused.value.code == "usage"

@@ -128,6 +128,13 @@ def test_a_module_that_was_copied_by_half(tmp_path: Path) -> None:
     check(call(program, "lint"), COPY, document=False)
 
 
+def test_a_schema_of_rules_that_was_copied_by_half(tmp_path: Path) -> None:
+    program = copy_program(tmp_path / "copy")
+    (program.parent / "rules" / "rules.schema.json").write_text('{"properties": ')
+    check(call(program, "demo"), COPY, document=True)
+    check(call(program, "lint"), COPY, document=False)
+
+
 def test_a_module_of_another_version(tmp_path: Path) -> None:
     program = copy_program(tmp_path / "copy")
     (program.parent / "rollout_status_lib" / "result.py").write_text("")
