@@ -172,6 +172,7 @@ class Rule:
     fail_after: Expression | float | None = None  # seconds
     since: Expression | None = None
     endless: bool = False  # its wait may rightly last for ever
+    gone: bool = False  # it speaks about workloads that are not there any more, as they were last seen or as they were applied
     let: Mapping[str, Expression] = field(default_factory=dict)  # of the rule, and of the files that it is written in
     common: frozenset[str] = frozenset()  # the names in `let` whose values are the same for all rules about a subject
     code: Template | None = None
@@ -181,7 +182,7 @@ class Rule:
 
     @property
     def can_wait(self) -> bool:
-        return self.verdict in ("wait", "hold")
+        return self.verdict in ("wait", "hold") and not self.gone
 
     def walk_expressions(self) -> Iterator[Expression]:
         """All its expressions, also those in its templates."""

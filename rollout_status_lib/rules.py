@@ -47,8 +47,13 @@ class Rules:
 
     @functools.cached_property
     def about(self) -> dict[str, list[Rule]]:
-        """The rules about each kind, by its name; under `workload` those about any workload."""
-        return {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
+        """The rules about each kind, by its name; under `workload` those about any workload. Not those about what is gone."""
+        return {name: [rule for rule in self.rules.values() if name in rule.subjects and not rule.gone] for name in (*self.kinds, "workload")}
+
+    @functools.cached_property
+    def about_gone(self) -> dict[str, list[Rule]]:
+        """The rules about workloads that are gone, by the name of their kind."""
+        return {name: [rule for rule in self.rules.values() if name in rule.subjects and rule.gone] for name in self.kinds}
 
     def check_kind(self, kind: Kind) -> None:
         """Refuses a kind that ought to wait, but about which no rule can wait: it would always succeed."""
