@@ -84,6 +84,7 @@ try:
     from rollout_status_lib.contract import enforce, load_schema
     from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
     from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
+    from rollout_status_lib.events import Events
     from rollout_status_lib.expressions import Expression
     from rollout_status_lib.findings import Finding, Judgement, Workload, find_missing_containers, group_failures
     from rollout_status_lib.functions import Functions, is_true
@@ -93,10 +94,7 @@ try:
         get_controller,
         get_creation_time,
         get_identity,
-        get_last_seen,
-        get_namespace,
         make_reference,
-        summarize_event,
     )
     from rollout_status_lib.progress import Progress, complain
     from rollout_status_lib.result import make_document, make_error_entries, make_workload_entry
@@ -105,13 +103,14 @@ try:
     from rollout_status_lib.selection import Selection, make_selection, read_applied
     from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
     from rollout_status_lib.sources import open_source
-    from rollout_status_lib.subjects import Subject, Tree, is_about
+    from rollout_status_lib.subjects import Subject, Tree
     from rollout_status_lib.values import format_timestamp, parse_timestamp
 except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
     raise SystemExit(refuse(sys.argv[1:], *describe_fault(error))) from None
 
 # -------------------------------------------------------------------------------------------------------------- judge
 LONGEST_WAIT = 600.0  # seconds without progress; rules/workload.yaml has the parameter
+NONE = 1e9  # seconds from which on a deadline is none
 LATER = 60.0  # seconds that a workload's own controller gets to say itself that its deadline has passed
 
 
@@ -189,6 +188,7 @@ class Moment:
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
         self.notes: list[str] = []
+        self.events = Events(judge.rules, snapshot, self.functions)
         self.held = False  # whether a rule's state was present, since the last time this was set
 
     def judge_all(self) -> tuple[Judgement, Memory]:
@@ -263,7 +263,8 @@ class Moment:
         Its own controller comes first: it knows the deadline too, and says more.
         """
         own: Json = root.kind.deadline.evaluate(root.value, self.functions) if root.kind.deadline else None
-        return float(own + LATER if type(own) in (int, float) else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
+        has_own = type(own) in (int, float) and own < NONE  # NaN is no deadline either
+        return float(own + LATER if has_own else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
 
     def may_last(self, finding: Finding) -> bool:
         """True if a wait may rightly last longer than its workload's deadline."""
@@ -279,9 +280,9 @@ class Moment:
         return [replace(finding, verdict="fail") if self.is_cause(finding) else finding for finding in findings]
 
     def is_cause(self, finding: Finding) -> bool:
-        """True if it waits in a state that is no step on the way: one with a code."""
+        """True if it waits in a state that is no step on the way: one with a code, and no symptom of the workload as a whole."""
         code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
-        return code is not None and not code.symptom
+        return code is not None and (not code.symptom or len(finding.subject.lineage) > 1)
 
     def find(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it. One that is ignored or held is judged no further."""
@@ -341,7 +342,7 @@ class Moment:
     def apply_to_each(self, rule: Rule, each: Expression, subject: Subject, view: View) -> Iterator[Finding]:
         entries = Scope(view, rule, self.functions).evaluate(each)
         if not isinstance(entries, list | None):
-            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries)[:60]}")
+            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries, default=str)[:60]}")
         for entry in entries or ():
             scope = Scope(view, rule, self.functions)
             scope.roots = {**view.roots, "each": entry}
@@ -370,17 +371,16 @@ class Moment:
             raise RolloutError("invalid-rules", f"{rule.where}: since: {error}") from None
 
     def find_missing(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
-        """For absent workloads: those with a verdict or a last word, messages about deleted ones, messages about ones that may still appear."""
+        """For absent workloads: those with a verdict or a last word, messages about lost ones, messages about ones that may yet appear."""
         gone = [workload for key, workload in self.memory.seen.items() if key not in present]
         known = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
         known += [last for workload in gone if workload not in known if (last := self.judge_gone(workload.subject))]
         keys = {*present, *self.memory.seen}
         applied = [target for target in self.selection.targets or () if target.applied and not any(map(target.is_key, keys))]
         known += [last for target in applied if (last := self.judge_gone(Subject.of(target.kind, target.applied)))]
-        told = {workload.key for workload in known}
+        keys |= (told := {workload.key for workload in known})
         lost = [make_reference(workload.value) for workload in gone if workload.key not in told]
         missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
-        keys |= told
         unseen = [target.not_found for target in self.selection.targets or () if not any(map(target.is_key, keys))]
         if self.selection.targets is None and len(self.selection.namespaces) > 1:
             empty = [name for name in self.selection.namespaces if all(name != key[1] for key in keys)]
@@ -390,7 +390,7 @@ class Moment:
         return known, missing, unseen or ([] if self.selection.targets is not None or keys else ["Waiting for something to judge"])
 
     def judge_gone(self, subject: Subject) -> Workload | None:
-        """A workload that is not there any more, by the rules about such ones; None if they say nothing. It is ready if they only note it."""
+        """A workload that is gone, by the rules about such ones; None if they say nothing. It is ready if they only note that."""
         view = View(self.get_roots(subject))
         found = [finding for rule in self.rules.about_gone[subject.kind.name] for finding in self.apply(rule, subject, view)]
         self.notes += [finding.message for finding in found if finding.verdict == "note"]
@@ -403,13 +403,9 @@ class Moment:
         return finishes is not None and is_true(finishes.evaluate(workload.value, self.functions))
 
     def read_events(self, subject: Subject) -> list[Json] | None:
-        """The events about a subject since its workload's last progress, newest first; None when they cannot be read."""
-        events = self.snapshot.events(get_namespace(subject.holder))
-        if events is None:
-            return None
+        """The events about the subject since its workload's last progress, newest first; None when they cannot be read."""
         pace = self.paces.get(get_identity(subject.workload))
-        about = [summarize_event(event) for event in events if is_about(event, subject)]
-        return sorted((each for each in about if get_last_seen(each) >= (pace.changed if pace else 0.0)), key=get_last_seen, reverse=True)
+        return self.events.read(subject, pace.changed if pace else 0.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- run

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.expressions import Expression, Template
-from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs
+from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs, parse_words
 
 ANNOTATION = "rollout-status/"  # begins annotations that set a workload's own parameters: rollout-status/retry-limit: "3"
 TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")  # acme/broken: a code or the id of a rule that a team adds
@@ -20,6 +20,7 @@ PARAMETER_TYPES: dict[str, Callable[[str], Json]] = {
     "boolean": parse_boolean,
     "text": str,
     "pairs": parse_pairs,
+    "words": parse_words,
 }
 
 
@@ -58,6 +59,12 @@ class Parameter:
         if self.choices and text not in self.choices:
             raise UnreadableError(f"{text!r} is none of {', '.join(self.choices)}")
         return PARAMETER_TYPES[self.type](text)
+
+    def change(self, value: Json, given: Json) -> Json:
+        """The value once another is given for it, in its place. To a list it is added; of words, `-word` takes one out."""
+        if self.type == "words":
+            return [each for each in value if f"-{each}" not in given] + [each for each in given if not each.startswith("-")]
+        return value + given if isinstance(value, list) else given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +113,18 @@ class Stage:
     each: Expression | None  # a list: each entry is the stage once; None: the object itself is
     at: Expression | None  # the moment, or several, of an entry; None: when the entry is first seen
     message: Template | None  # reads the entry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A step of an object's start, in the order of the others. It tells which events about the object are history."""
+
+    name: str
+    of: str  # the kind whose objects take the step; if it is a part (a container), each of them takes it by itself
+    begins: Expression | None  # of an event: true if it says that the step begins
+    fails: Expression | None  # of an event: true if it says that the step fails
+    passes: Expression | None  # of an event: true if it says that the step is done
+    seen: Expression | None  # of the object: the moments at which the object itself shows that the step was done
 
 
 @dataclass(frozen=True, slots=True, eq=False)

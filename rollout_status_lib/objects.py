@@ -91,19 +91,30 @@ def get_last_seen(event: Json) -> float:
 
 
 def summarize_event(event: Json) -> Json:
-    """An event as rules see it: {type, reason, message, count, firstSeen, lastSeen}, from the fields of either events API.
+    """An event as rules see it: {type, reason, message, part, count, firstSeen, lastSeen}, from the fields of either events API.
 
-    The first three are texts or null, and the count is a number, whatever the event has there.
+    `part` is the name of the container that it is about; null if it is about the object as a whole. Reason and message are texts or
+    null, and the count is a number, whatever the event has there.
     """
+    path = str(get_field(event, "involvedObject", "fieldPath"))
     first = get_field(event, "firstTimestamp") or get_field(event, "eventTime") or get_creation_time(event)
     texts = {key: get_field(event, key) for key in ("type", "reason", "message")}
     count = get_field(event, "series", "count") or get_field(event, "count")
     return {
         **{key: None if text is None else str(text) for key, text in texts.items()},  # rules look for words in them
+        "part": path.rpartition("{")[2].removesuffix("}") if path.endswith("}") else None,
         "count": count if type(count) is int else 1,
         "firstSeen": first,
         "lastSeen": get_field(event, "series", "lastObservedTime") or get_field(event, "lastTimestamp") or first,
     }
+
+
+def group_events(events: Iterable[Json]) -> dict[str, list[Json]]:
+    """The events about each object, as rules see them, by the object's uid."""
+    found: dict[str, list[Json]] = {}
+    for event in events:
+        found.setdefault(str(get_field(event, "involvedObject", "uid")), []).append(summarize_event(event))
+    return found
 
 
 def parse_objects(text: str, origin: str) -> tuple[Json, ...]:

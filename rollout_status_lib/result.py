@@ -85,7 +85,12 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
 def make_event_entry(event: Json) -> dict[str, Json]:
     """An event's entry."""
     seen = event["lastSeen"]
-    return {"reason": event["reason"], "message": event["message"], "lastSeen": seen if seen is None else str(seen), "count": event["count"]}
+    return {
+        "reason": event["reason"],
+        "message": event["message"],
+        "lastSeen": seen if seen is None else str(seen),
+        "count": event["count"],
+    }
 
 
 def read_log(finding: Finding, source: Source) -> str | None:

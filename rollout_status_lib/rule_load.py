@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from rollout_status_lib.declarations import (
     Revisions,
     Rule,
     Stage,
+    Step,
     find_code,
     is_common,
 )
@@ -41,13 +43,18 @@ class RuleLoader:
     """
 
     def __init__(self, files: RuleFiles) -> None:
-        self.entries, self.problems = files.entries, files.problems
+        self.entries, self.added, self.problems = files.entries, files.added, files.problems
         self.checked: set[Expression] = set()  # by check_params
         codes, kinds, params = (self.entries[section] for section in ("codes", "kinds", "params"))
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
         self.kinds: dict[str, Kind] = {}
         self.params: dict[str, Parameter] = {}
-        sections: Any = ((self.kinds, self.load_kind, kinds), (self.params, self.load_param, params))
+        self.steps: dict[str, Step] = {}
+        sections: Any = (
+            (self.kinds, self.load_kind, kinds),
+            (self.params, self.load_param, params),
+            (self.steps, self.load_step, self.entries["steps"]),
+        )
         for loaded, load, entries in sections:
             for name, entry in entries.items():
                 with collect_errors(self.problems):
@@ -69,14 +76,18 @@ class RuleLoader:
             entry.report_missing(
                 "type" if type_name is None else "default", f"write type (one of {', '.join(PARAMETER_TYPES)}) and default"
             )
-        elif type_name not in PARAMETER_TYPES:
+        elif str(type_name) not in PARAMETER_TYPES:
             entry.report("type", f"no type {type_name}{suggest(type_name, PARAMETER_TYPES)}")
         elif not isinstance(entry.get("choices", []), list):
             entry.report("choices", "choices must be a list, like [fast, slow]")
         else:
             try:
                 param = replace(param, type=type_name, choices=entry.get_texts("choices"))
-                return replace(param, default=param.parse_value(str(default)))
+                if type_name != "words":
+                    return replace(param, default=param.parse_value(str(default)))
+                places = [entry.find_place("default"), *self.added.get(name, ())]
+                values = [param.parse_value(",".join(document.get_texts(at))) for document, at in places]
+                return replace(param, default=functools.reduce(param.change, values))
             except UnreadableError as error:
                 entry.report("default", f"the parameter {name} is of type {type_name}: {error}")
         return param
@@ -172,6 +183,11 @@ class RuleLoader:
             for root in sorted(expression.roots - {*ROLLBACK_ROOTS, "null"}):
                 with collect_errors(self.problems):
                     raise RolloutError("invalid-rules", f"{expression.where}: no root {root}{suggest(root, ROLLBACK_ROOTS)}")
+
+    def load_step(self, entry: Entry) -> Step:
+        self.check_names(*entry.find_place("of"))
+        begins, fails, passes, seen = (entry.get_expression(field) for field in ("begins", "fails", "passes", "seen"))
+        return Step(entry.get_text("name") or "", entry.get_text("of") or "", begins, fails, passes, seen)
 
     def check_names(self, document: Document, at: FieldPath) -> None:
         """Refuses a name of a kind that no file declares."""

@@ -6,13 +6,13 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from rollout_status_lib import Json
 from rollout_status_lib.declarations import DECISIONS, TEAM_CODE, is_word_for
 from rollout_status_lib.errors import RolloutError, collect_errors, make_missing, suggest
 from rollout_status_lib.rule_schema import get_keys, get_required
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 
-NAME_KEYS = {"codes": "code", "kinds": "name", "rules": "id"}  # the key of an entry's name; a parameter is named by its own key
+# The key of an entry's name; a parameter is named by its own key
+NAME_KEYS = {"codes": "code", "kinds": "name", "steps": "name", "rules": "id"}
 
 
 class RuleFiles:
@@ -32,7 +32,8 @@ class RuleFiles:
         self.pack_kinds: set[str] = set()  # names of kinds that packs declare: they are judged only when they are asked for
         self.notes: list[str] = []  # for the result: what makes a success come earlier, and renamed rules
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
-        self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "rules": {}}
+        self.added: dict[str, list[tuple[Document, FieldPath]]] = {}  # to the words of a parameter, by teams
+        self.entries: dict[str, dict[str, Entry]] = {"codes": {}, "kinds": {}, "params": {}, "steps": {}, "rules": {}}
         for document in self.read_builtin(folder, None if teams else packs):
             with collect_errors(self.problems):
                 self.add_all(document, is_pack=document.path.parent != folder)
@@ -74,6 +75,8 @@ class RuleFiles:
             self.add("codes", Entry(document, at, get_keys("code"), get_required("code")))
         for at in document.list_entries(("kinds",)):
             self.add("kinds", Entry(document, at, get_keys("kind"), get_required("kind")))
+        for at in document.list_entries(("steps",)):
+            self.add("steps", Entry(document, at, get_keys("step"), ("name", "of")))
         for at in document.list_entries(("rules",)):
             self.add("rules", Entry(document, at, get_keys("rule"), ("id",)))
         for at in document.list_members(("params",)):
@@ -98,6 +101,7 @@ class RuleFiles:
             (self.add_code, document.list_entries(("codes",))),
             (self.merge_kind, document.list_entries(("kinds",))),
             (self.merge_param, document.list_members(("params",))),
+            (self.merge_step, document.list_entries(("steps",))),
             (self.add_rule, document.list_entries(("rules",))),
             (self.override_rule, document.list_members(("override",))),
             (self.disable_rule, document.list_entries(("disable",))),
@@ -130,11 +134,21 @@ class RuleFiles:
                 entry.report_missing("resource", "write its plural and its group, like widgets.example.com")
             self.add("kinds", entry)
 
+    def merge_step(self, document: Document, at: FieldPath) -> None:
+        """Replaces single fields of a known step. A new one would have no place in their order."""
+        name, steps = Entry(document, at, get_keys("step"), get_required("step")).get_text("name"), self.entries["steps"]
+        if name is not None and name not in steps:
+            document.refuse((*at, "name"), f"no step {name}{suggest(name, steps)} (a file can change the known ones, and add none)")
+        elif name is not None:
+            steps[name].replace(document, at)
+
     def merge_param(self, document: Document, at: FieldPath) -> None:
-        """Adds a parameter, or changes the default or other fields of a known one."""
+        """Adds a parameter, or changes the default or other fields of a known one; words are added to its default."""
         name, content = at[-1], document.get(at)
         param = self.entries["params"].get(str(name))
-        if param and not isinstance(content, dict):
+        if param and param.get("type") == "words" and not isinstance(content, dict):
+            self.added.setdefault(str(name), []).append((document, at))
+        elif param and not isinstance(content, dict):
             param.fields["default"] = (document, at)
         elif param:
             document.get_mapping(at, get_keys("param"))
@@ -160,7 +174,7 @@ class RuleFiles:
 
     def override_rule(self, document: Document, at: FieldPath) -> None:
         """Replaces single fields of a rule. A new decision replaces the old one, whichever of DECISIONS that was."""
-        rule = self.find_rule(at[-1], document, at)
+        rule = self.find_rule(str(at[-1]), document, at)
         fields = document.get_mapping(at, get_keys("rule"))
         if "id" in fields:
             document.refuse((*at, "id"), "an override cannot change the id: disable the rule, and write one of your own")
@@ -174,7 +188,7 @@ class RuleFiles:
             self.notes.append(f"{rule.get('id')} waits for less, or not any more: success may come earlier ({document.locate(at)})")
 
     def disable_rule(self, document: Document, at: FieldPath) -> None:
-        rule = self.find_rule(document.get(at), document, at)
+        rule = self.find_rule(str(document.get(at)), document, at)
         del self.entries["rules"][rule.get("id")]
         if can_wait(rule):
             self.notes.append(f"{rule.get('id')} is disabled and could wait: success may come earlier ({document.locate(at)})")
@@ -189,7 +203,7 @@ class RuleFiles:
                 document.report(at, f"no parameter {name}{suggest(name, choices)}")
         self.annotations = None if allowed == ["all"] else allowed
 
-    def find_rule(self, name: Json, document: Document, at: FieldPath) -> Entry:
+    def find_rule(self, name: str, document: Document, at: FieldPath) -> Entry:
         """The rule with this id, or with this alias: it had that id before it was renamed. Refuses the file if there is none."""
         rules = self.entries["rules"]
         renamed = next((rule for rule in rules.values() if name in rule.get_texts("aliases")), None)

@@ -6,18 +6,18 @@ import functools
 import json
 
 from rollout_status_lib import Json, find_data
-from rollout_status_lib.errors import RolloutError, describe_error
+from rollout_status_lib.errors import make_missing, read_part
 
 
 @functools.cache
 def read_schema() -> Json:
-    """The schema, as JSON. RolloutError `invalid-rules` if it cannot be read, for example because the program was copied without it."""
+    """The schema, as JSON. RolloutError `internal` if it cannot be read, for example because the program was copied without it."""
     path = find_data("rules", "rules.schema.json")
+    text = read_part(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        problem = f"{path} cannot be read: {describe_error(error)}: rules/ and schema.json belong beside the program"
-        raise RolloutError("invalid-rules", problem) from None
+        return json.loads(text)
+    except ValueError as error:
+        raise make_missing(path, str(error)) from None
 
 
 def get_part(*path: str) -> Json:

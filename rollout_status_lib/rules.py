@@ -30,7 +30,7 @@ class Rules:
     ) -> None:
         self.files = RuleFiles(folder, teams, packs=packs, problems=problems)
         self.loader = RuleLoader(self.files)
-        self.codes, self.kinds, self.params = self.loader.codes, self.loader.kinds, self.loader.params
+        self.codes, self.kinds, self.params, self.steps = self.loader.codes, self.loader.kinds, self.loader.params, self.loader.steps
         self.undeclared: dict[str, Kind] = {}  # a word of the command line that no file declares -> the kind made for it
         self.kinds_of_objects: dict[tuple[str, str], Kind | None] = {}  # kind and API group of an object -> what find_kind found
 
@@ -48,7 +48,9 @@ class Rules:
     @functools.cached_property
     def about(self) -> dict[str, list[Rule]]:
         """The rules about each kind, by its name; under `workload` those about any workload. Not those about what is gone."""
-        return {name: [rule for rule in self.rules.values() if name in rule.subjects and not rule.gone] for name in (*self.kinds, "workload")}
+        return {
+            name: [rule for rule in self.rules.values() if name in rule.subjects and not rule.gone] for name in (*self.kinds, "workload")
+        }
 
     @functools.cached_property
     def about_gone(self) -> dict[str, list[Rule]]:
@@ -106,8 +108,7 @@ class Rules:
             if name not in self.params:
                 raise RolloutError("usage", f"no rule has a parameter {name}{suggest(name, self.params)}")
             try:
-                value = self.params[name].parse_value(text)
-                values[name] = values[name] + value if isinstance(value, list) else value
+                values[name] = self.params[name].change(values[name], self.params[name].parse_value(text))
             except UnreadableError as error:
                 raise RolloutError("usage", f"{name.replace('_', '-')}: {error}") from None
         return values

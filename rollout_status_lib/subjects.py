@@ -138,14 +138,6 @@ class Tree:
         return [each if isinstance(each, dict) else {} for each in members]
 
 
-def is_about(event: Json, subject: Subject) -> bool:
-    """True if an event is about the subject. An event about a part names the part in its field path."""
-    path = str(get_field(event, "involvedObject", "fieldPath"))
-    return get_field(event, "involvedObject", "uid") == get_field(subject.holder, "metadata", "uid") and all(
-        path.endswith(f"{{{name}}}") for name in subject.part.values()
-    )
-
-
 def walk_subjects(subject: Subject) -> Iterator[Subject]:
     """A subject and everything below it."""
     yield subject

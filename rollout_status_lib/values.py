@@ -82,6 +82,11 @@ def parse_pairs(text: str) -> list[dict[str, str]]:
     return [{"name": name.strip(), "value": value.strip()}] if text else []
 
 
+def parse_words(text: str) -> list[str]:
+    """The words between the commas of a text; none for an empty one."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def parse_pattern(text: str) -> re.Pattern[str]:
     """The regular expression, in Python's syntax; UnreadableError otherwise."""
     try:

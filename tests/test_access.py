@@ -1,12 +1,17 @@
 """The Roles that --check-access prints; a program stands in for kubectl. tests/e2e/test_access.py applies them to a real cluster."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Outcome, run
+from conftest import ROOT, Outcome, environment, run
 
 Program = Callable[..., str]
 ROLE, CLUSTER_ROLE = yaml.safe_load_all((ROOT / "rollout_status_lib" / "sources" / "rbac.yaml").read_text())
@@ -112,3 +117,16 @@ def test_a_kind_that_no_rule_file_declares_is_called_as_kubectl_calls_it(kubectl
 def test_quiet_prints_nothing(kubectl: Program) -> None:
     outcome = ask(kubectl, "--quiet")
     assert (outcome.exit, outcome.stderr) == (4, "")
+
+
+def test_a_copy_without_rbac_yaml_is_not_whole(kubectl: Program, tmp_path: Path) -> None:
+    for name in ("rollout_status_lib", "rules"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("rollout_status.py", "schema.json"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "rollout_status_lib" / "sources" / "rbac.yaml").unlink()
+    words = [sys.executable, tmp_path / "rollout_status.py", "--kubectl", kubectl(f"ALLOWED=nothing\n{KUBECTL}"), "--check-access"]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert "rbac.yaml: No such file or directory; copy the whole program" in json.loads(done.stdout)["error"]["message"]
+    assert "# list  pods " in done.stderr

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree  # noqa: ICN001, as it is called
@@ -26,9 +27,9 @@ from rollout_status_lib.objects import get_creation_moment
 from rollout_status_lib.reports.junit import render_junit
 from rollout_status_lib.reports.markdown import escape_prose, render_markdown
 from rollout_status_lib.reports.page import render_page
-from rollout_status_lib.reports.story import Story
-from rollout_status_lib.reports.timeline import LONGEST_LANE, Lane, Mark
+from rollout_status_lib.reports.timeline import MOST_MARKS, Lane, Mark, Timeline
 from rollout_status_lib.rules import Rules
+from rollout_status_lib.story import Event, Story, tell_story
 from rollout_status_lib.values import format_span
 
 Program = Callable[[str], str]
@@ -136,7 +137,7 @@ def test_reports_of_a_case(case: str, tmp_path: Path) -> None:
 def lanes_of(folder: Path, case: str, *arguments: str) -> dict[str, list[tuple[str, str]]]:
     """For each lane its stages, with what they say."""
     run = rollout_status.run_to_end(["--replay", str(FIXTURES / case), "--quiet", *arguments, "--report", str(folder / "r.md")])
-    return {lane.name: [(mark.name, mark.text) for mark in lane.steps] for lane in run.timeline.lanes.values()}
+    return {lane.name: [(mark.name, mark.text) for mark in lane.marks] for lane in run.timeline.lanes.values()}
 
 
 @pytest.mark.parametrize(
@@ -286,7 +287,6 @@ def test_events_that_no_api_server_writes(tmp_path: Path) -> None:
     (tmp_path / "objects.json").write_text(json.dumps(content))
     outcome = run("--replay", str(tmp_path / "objects.json"), "--report", str(tmp_path / "r.html"))
     assert outcome.exit == 0
-    assert "the timeline is not complete" in outcome.result["notes"][-1]
     Page((tmp_path / "r.html").read_text())
 
 
@@ -361,32 +361,28 @@ def test_a_run_that_saw_nothing_has_a_report_too(kubectl: Program, tmp_path: Pat
     assert next(ElementTree.parse(files[2]).iter("error")).get("type") == outcome.error["code"]
 
 
-def story_of(folder: Path, case: str, **changes) -> Story:
+def story_of(folder: Path, case: str, **changes) -> tuple[Story, Timeline]:
+    """What the reports of a case are made of. `changes` are fields of its result."""
     run = rollout_status.run_to_end(["--replay", str(FIXTURES / case), "--quiet", "--report", str(folder / "r.md"), *args_of(case)])
-    return Story({**run.result, **changes}, run.timeline)
+    timeline = run.timeline
+    return tell_story({**run.result, **changes}, timeline.list_sightings(), timeline.last), timeline
 
 
 def test_what_changed_and_the_way_back_are_shown_when_they_are_known(tmp_path: Path) -> None:
-    workloads = story_of(tmp_path, "deployment/crash-loop").result["workloads"]
-    changed = {**workloads[0], "changes": ["image: a -> b <x>"], "rollback": "kubectl rollout undo"}
-    for entry, also in (
-        (changed, True),
-        ({**workloads[0], "rollback": "kubectl rollout undo"}, False),
-        ({**changed, "rollback": ""}, True),
-    ):
-        story = story_of(tmp_path, "deployment/crash-loop", workloads=[entry])
-        page, markdown = render_page(story), render_markdown(story)
+    story, timeline = story_of(tmp_path, "deployment/crash-loop")
+    changed = replace(story.outcomes[0], changes=("image: a -> b <x>",), rollback="kubectl rollout undo")
+    for outcome, also in ((changed, True), (replace(changed, changes=()), False), (replace(changed, rollback=""), True)):
+        story = replace(story, outcomes=(outcome,))
+        page, markdown = render_page(story, timeline), render_markdown(story)
         assert "What changed" in Page(page).text
         assert ("image: a -&gt; b &lt;x&gt;" in page) == ("image: a -&gt; b &lt;x&gt;" in markdown) == also
-        assert ("kubectl rollout undo" in page) == ("kubectl rollout undo" in markdown) == bool(entry.get("rollback"))
+        assert ("kubectl rollout undo" in page) == ("kubectl rollout undo" in markdown) == bool(outcome.rollback)
 
 
 def test_many_workloads_and_causes_are_cut(tmp_path: Path) -> None:
-    story = story_of(tmp_path, "deployment/crash-loop")
-    story.result["notes"] = ["a note"]
-    story.groups *= 130
-    story.causes = story.causes * 30
-    markdown, page = render_markdown(story), render_page(story)
+    story, timeline = story_of(tmp_path, "deployment/crash-loop")
+    story = replace(story, notes=("a note",), outcomes=story.outcomes * 130, causes=story.causes * 30)
+    markdown, page = render_markdown(story), render_page(story, timeline)
     assert "… and 30 more\n" in markdown
     assert "… and 10 more causes" in markdown
     assert "- note: a note" in markdown
@@ -395,18 +391,19 @@ def test_many_workloads_and_causes_are_cut(tmp_path: Path) -> None:
 
 
 def test_events_of_a_cause(tmp_path: Path) -> None:
-    story = story_of(tmp_path, "pod/sandbox-fails")
-    story.causes[0]["events"] = [{"reason": "A|B", "message": None, "count": 2, "lastSeen": "2026-11-23T12:00:00Z"}]
+    story, timeline = story_of(tmp_path, "pod/sandbox-fails")
+    events = (Event("2026-11-23T12:00:00Z", 2, "A|B", ""),)
+    story = replace(story, causes=(replace(story.causes[0], events=events),))
     assert "| 2026-11-23T12:00:00Z | 2 | A\\|B |  |" in render_markdown(story)
-    assert "<td>A|B</td>" in render_page(story)
+    assert "<td>A|B</td>" in render_page(story, timeline)
 
 
 def test_a_workload_that_vanished_is_gone_and_one_of_a_lost_judgement_is_what_it_was(tmp_path: Path) -> None:
-    story = story_of(tmp_path, "deployment/deleted-while-watched")
-    assert [group.status for group in story.groups] == ["gone"]
+    story, timeline = story_of(tmp_path, "deployment/deleted-while-watched")
+    assert [outcome.status for outcome in story.outcomes] == ["gone"]
     assert next(ElementTree.fromstring(render_junit(story)).iter("failure")).get("type") == "not-found"
-    whole = {key: value for key, value in story.result.items() if key != "workloads"}
-    assert [group.status for group in Story(whole, story.timeline).groups] == ["waiting"]
+    lost = tell_story({"success": False}, timeline.list_sightings())
+    assert [outcome.status for outcome in lost.outcomes] == ["waiting"]
 
 
 def test_a_lane_keeps_no_more_than_it_can_show() -> None:
@@ -416,8 +413,8 @@ def test_a_lane_keeps_no_more_than_it_can_show() -> None:
     for moment in range(500):
         lane.add(Mark(float(moment), 1, "crashed", "bad", ""))
     lane.add(Mark(-5.0, 1, "before it was", "bad", ""))
-    assert [mark.at for mark in lane.steps][:: LONGEST_LANE - 1] == [0.0, 499.0]
-    assert len(lane.steps) == LONGEST_LANE
+    assert [mark.at for mark in lane.marks][:: MOST_MARKS - 1] == [0.0, 499.0]
+    assert len(lane.marks) == MOST_MARKS
 
 
 @pytest.mark.parametrize(

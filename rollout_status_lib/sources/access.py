@@ -14,7 +14,7 @@ import yaml
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import to_line
-from rollout_status_lib.errors import RolloutError, UnreadableError
+from rollout_status_lib.errors import RolloutError, UnreadableError, read_part
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.source import Source
 from rollout_status_lib.sources.kubectl import Answer
@@ -48,18 +48,22 @@ def check_access(source: Source, notes: list[str]) -> None:
     """
     if not isinstance(source, Live):
         raise RolloutError("usage", "--check-access asks a cluster: leave out --replay")
-    lines: list[str] = []
     missing: dict[Right, bool] = {}
     for right, needed, allowed in ask_rights(source):
         word = "yes" if allowed else f"no{'' if needed else ' (it works without, with a note)'}"
-        lines.append(f"# {right.verb:5} {right.resource:24} {' '.join(right.where) or 'here':24} {word}")
+        say(source, f"# {right.verb:5} {right.resource:24} {' '.join(right.where) or 'here':24} {word}")
         notes.append(f"may {'' if allowed else 'not '}{right}")
         missing |= {} if allowed else {right: needed}
-    if not source.options.quiet:
-        print("\n".join(map(to_line, [*lines, *write_roles(source, missing)])), file=sys.stderr)
+    for line in write_roles(source, missing):
+        say(source, line)
     if fatal := [str(right) for right, needed in missing.items() if needed]:
         hint = "rollout-status --check-access 2>role.yaml # with the same arguments; an admin can apply that Role"
         raise RolloutError("forbidden", f"These rights are missing: {', '.join(fatal)}", hint=hint)
+
+
+def say(source: Live, line: str) -> None:
+    if not source.options.quiet:
+        print(to_line(line), file=sys.stderr)
 
 
 def ask_rights(source: Live) -> Iterator[tuple[Right, bool, bool]]:
@@ -156,6 +160,7 @@ def make_rules(rights: Collection[Right]) -> list[Json]:
 
 def read_namespace(source: Live) -> str:
     """The namespace where kubectl looks by itself: the context's, in a pod the pod's. kubectl writes it into a manifest that has none."""
+    read_part(RBAC)  # so that it is not kubectl that misses it
     (answer,) = source.kubectl.run(("create", "--dry-run=client", "--validate=false", "-f", str(RBAC), "-o", "json"))
     try:
         role = source.objects(answer)[0]

@@ -97,7 +97,8 @@ def render_rules(rules: Rules) -> Iterator[str]:
         default = json.dumps(entry.get("default")).strip('"')
         yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
     yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`. Where all failures"
-    yield "of a workload are *symptoms*, what it still waits for in a state with another code is the cause, and fails too.\n"
+    yield "of a workload are *symptoms*, what it still waits for in a state with another code, or its pods with any, is the cause, and"
+    yield "fails too.\n"
     yield "| code | type | exit | |\n|---|---|---|---|"
     for name, entry in rules.files.entries["codes"].items():
         symptom = " *Symptom*" if entry.get("symptom") else ""
@@ -112,3 +113,8 @@ def render_rules(rules: Rules) -> Iterator[str]:
             entry, rule = rules.files.entries["rules"][name], rules.rules[name]
             cells = (f"`{name}`", ", ".join(rule.subjects), describe_decision(entry), describe_code(rule), entry.get("docs", ""))
             yield f"| {' | '.join(cells)} |"
+    yield "\n## rules/events.yaml\n\nThe steps of a pod's start, in their order. An event that says that one fails is history once"
+    yield "something later says that this one, or one after it, was taken.\n"
+    yield "| step | of | fails by an event with |\n|---|---|---|"
+    for name, entry in rules.files.entries["steps"].items():
+        yield f"| `{name}` | {entry.get('of')} | `{' '.join(str(entry.get('fails')).split()).replace('|', chr(92) + '|')}` |"

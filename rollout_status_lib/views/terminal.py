@@ -11,17 +11,16 @@ from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import clean_line, clean_log
+from rollout_status_lib.clean import clean_line
 from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
 from rollout_status_lib.findings import Finding, Judgement, Workload
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.interrupts import INTERRUPTS
 from rollout_status_lib.objects import get_creation_time, get_name
 from rollout_status_lib.progress import Progress
-from rollout_status_lib.reports.story import Story
-from rollout_status_lib.reports.timeline import STATUS
+from rollout_status_lib.story import STATUS, Story, tell_story
 from rollout_status_lib.values import format_span, parse_timestamp
-from rollout_status_lib.views.ci import CAUSES, describe_event
+from rollout_status_lib.views.ci import CAUSES
 
 COLORS = {"bad": "red", "wait": "yellow", "good": "green", "end": "dim"}  # of what a status means
 BAR = 10  # cells
@@ -109,7 +108,7 @@ class Terminal(Progress):
     A thread draws it: it alone writes to the terminal, and no signal interrupts it. A run that ends within GRACE is not drawn.
     """
 
-    GRACE, AGAIN = 0.3, 0.25  # seconds
+    GRACE, AGAIN = 0.8, 0.25  # seconds
 
     def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         super().__init__(stream, quiet=quiet)
@@ -221,32 +220,29 @@ class Terminal(Progress):
         with suppress(*MISHAPS):
             width, height = self.console.size
             picture = self.picture(width, max(FULL, height)) if self.rows else []
-            for line in [*picture, *(() if self.is_told else self.told(result))]:
+            for line in [*picture, *(() if self.is_told else self.tell(tell_story(result)))]:
                 self.console.print(line, soft_wrap=True)  # a command that the terminal breaks can still be copied
         return []
 
-    def told(self, result: Mapping[str, Json]) -> Iterator[Any]:
-        """The verdict, for people."""
-        story = Story(result)
+    def tell(self, story: Story) -> Iterator[Any]:
+        """The lines of the verdict."""
         yield self.text("")
         sign, color = ("✔", "green") if story.success else ("✖", "red")
-        after = f", after {format_span(result['elapsedSeconds'])}" if "elapsedSeconds" in result else ""
+        after = f", after {format_span(story.elapsed)}" if story.elapsed is not None else ""
         yield self.text(f"{sign} {story.headline}{after}", style=f"bold {color}")
         for cause in story.causes[:CAUSES]:
             yield self.text("")
-            yield self.text(clean_line(cause["code"]), style="bold red").append(
-                f": {clean_line(cause['message'])}", style="default not bold"
-            )
-            yield from self.field("in", story.place(cause))
-            yield from self.field("log", *(clean_log(cause["log"]).split("\n") if cause.get("log") else ()))
-            yield from self.field("events", *map(describe_event, cause.get("events", ())))
-            yield from self.field("look", clean_line(cause.get("hint", "")))
+            yield self.text(cause.code, style="bold red").append(f": {cause.message}", style="default not bold")
+            yield from self.field("in", cause.place)
+            yield from self.field("log", *cause.log)
+            yield from self.field("events", *(event.sentence for event in cause.events))
+            yield from self.field("look", cause.hint)
         if len(story.causes) > CAUSES:
             yield self.text(f"… and {len(story.causes) - CAUSES} more causes, which the result has", style="dim")
-        for group in story.groups:
-            yield from self.field(f"what changed in {group.title}", *map(clean_line, group.entry.get("changes") or ()))
-            yield from self.field("back to what ran before", clean_line(group.entry.get("rollback") or ""))
-        yield from (self.text(f"note: {clean_line(note)}", style="dim") for note in result.get("notes", ()))
+        for outcome in story.outcomes:
+            yield from self.field(f"what changed in {outcome.title}", *outcome.changes)
+            yield from self.field("back to what ran before", outcome.rollback)
+        yield from (self.text(f"note: {note}", style="dim") for note in story.notes)
 
     def field(self, name: str, *values: str) -> Iterable[Any]:
         """A name with its values: one beside it, several beneath it."""
