@@ -13,10 +13,10 @@ LAYERS = """
     functions interpreter expressions
     rulefile declarations rule_merge rule_load rules
     source subjects scope findings memory selection
-    changes result progress arguments
+    changes result story progress arguments
     sources.replay sources.kubectl sources.watches sources.live sources.recorder sources.access sources
-    reports.timeline reports.story reports.markdown reports.junit reports.page reports.files
-    views.text views.ci views.terminal views
+    reports.timeline reports.markdown reports.markup reports.junit reports.chart reports.page reports.files
+    views.text views.ci views.rows views.terminal views
     verbs verbs.explain verbs.query verbs.fields verbs.lint_rule verbs.lint verbs.test verbs.rules verbs.report verbs.completion
 """
 ORDER = {name: number for number, name in enumerate(LAYERS.split(), start=1)} | {"": 0, "reports": 0}

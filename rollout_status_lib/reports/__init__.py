@@ -1,1 +1,1 @@
-"""Reports of a run for --report, and what they tell."""
+"""The reports that --report writes: a page, Markdown, and JUnit."""

@@ -1,4 +1,4 @@
-"""Writes the reports that --report asks for."""
+"""The files that --report names: refused before the run if they cannot be written, and written at its end."""
 
 from __future__ import annotations
 
@@ -15,12 +15,56 @@ from rollout_status_lib.errors import MISHAPS, RolloutError, describe_error
 from rollout_status_lib.reports.junit import render_junit
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.reports.page import render_page
-from rollout_status_lib.reports.story import Story
 from rollout_status_lib.reports.timeline import Timeline
+from rollout_status_lib.story import Story, tell_story
+
+# The ending of a file -> what renders it
+RENDERERS: dict[str, Callable[[Story, Timeline], str]] = {
+    ".html": render_page,
+    ".md": lambda story, _: render_markdown(story),
+    ".xml": lambda story, _: render_junit(story),
+}
+
+
+class Reports:
+    """The reports of a run. What goes wrong with them never hides the verdict."""
+
+    def __init__(self, paths: Sequence[Path], timeline: Timeline) -> None:
+        for path in paths:
+            refuse_unwritable(path)
+        self.paths, self.timeline = paths, timeline
+        self.problems: list[str] = []  # what went wrong
+
+    def write(self, result: Mapping[str, Json]) -> list[str]:
+        """A sentence for each thing that went wrong while the reports were written; stderr has them too."""
+        self.problems = list(self.timeline.problems)
+        for path in self.paths:
+            try:
+                story = tell_story(result, self.timeline.list_sightings(), self.timeline.last)
+                write_whole(path, RENDERERS[path.suffix.lower()](story, self.timeline))
+            except MISHAPS as error:
+                self.problems.append(f"the report {path} could not be written: {error}")
+        for problem in self.problems:
+            with suppress(OSError, ValueError):
+                print(f"rollout-status: {to_line(problem)}", file=sys.stderr)
+        return list(dict.fromkeys(self.problems))
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Makes the folder for a report. RolloutError `usage` if the report could not be written there, or has an unknown ending."""
+    if path.suffix.lower() not in RENDERERS:
+        raise RolloutError("usage", f"--report {path}: a report ends in {', '.join(RENDERERS)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise RolloutError("usage", f"--report {path}: it is a folder")
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise RolloutError("usage", f"--report {path}: {describe_error(error)}") from None
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Puts a file into its place as a whole; the umask protects it, since it is there to be shown, unlike a recording."""
+    """Puts a file into its place as a whole. The umask decides who may read it: unlike a recording, it is there to be shown."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -31,42 +75,3 @@ def write_whole(path: Path, text: str) -> None:
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def refuse_unwritable(path: Path) -> None:
-    """RolloutError `usage` for a file that no report can be; makes the folder that it is to be in."""
-    if path.suffix.lower() not in WRITERS:
-        raise RolloutError("usage", f"--report {path}: a report ends in {', '.join(WRITERS)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise RolloutError("usage", f"--report {path}: it is a folder")
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise RolloutError("usage", f"--report {path}: {describe_error(error)}") from None
-
-
-class Reports:
-    """Collects the polls of a run and writes its reports at the end. What goes wrong with them never hides the verdict."""
-
-    def __init__(self, paths: Sequence[Path], timeline: Timeline) -> None:
-        for path in paths:
-            refuse_unwritable(path)
-        self.paths, self.timeline = paths, timeline
-        self.problems: list[str] = []  # what went wrong when they were written
-
-    def write(self, result: Mapping[str, Json]) -> list[str]:
-        """Writes the reports; returns a sentence for each thing that went wrong, which stderr has too."""
-        problems = self.problems = list(self.timeline.problems)
-        for path in self.paths:
-            try:
-                write_whole(path, WRITERS[path.suffix.lower()](Story(result, self.timeline)))
-            except MISHAPS as error:
-                problems.append(f"the report {path} could not be written: {error}")
-        for problem in problems:
-            with suppress(OSError, ValueError):
-                print(f"rollout-status: {to_line(problem)}", file=sys.stderr)
-        return list(dict.fromkeys(problems))
-
-
-WRITERS: dict[str, Callable[[Story], str]] = {".html": render_page, ".md": render_markdown, ".xml": render_junit}

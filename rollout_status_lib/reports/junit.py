@@ -1,59 +1,66 @@
-"""A report as JUnit XML: a suite for each namespace, a case for each workload."""
+"""A report as JUnit XML, for the test view of a CI."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from xml.etree.ElementTree import Element, indent
 
-from rollout_status_lib import Json
-from rollout_status_lib.clean import clean_line, clean_log
-from rollout_status_lib.reports.story import Story
+from rollout_status_lib.reports.markup import make, write_markup
+from rollout_status_lib.story import Cause, Outcome, Story
 
-
-def escape(text: Json) -> str:
-    """The same, for HTML and XML."""
-    return html.escape(clean_line(text))
-
-
-def make_element(name: str, attributes: Mapping[str, Json], *content: str) -> str:
-    given = "".join(f' {key}="{escape(value)}"' for key, value in attributes.items())
-    return f"<{name}{given}>{''.join(content)}</{name}>" if content else f"<{name}{given}/>"
+OWN = "rollout-status"  # the name of the whole, and of the suite for what is about no workload
 
 
 def render_junit(story: Story) -> str:
-    """A suite for each namespace, a case for each workload. What is about no workload is a case of its own."""
-    whole = story.result["elapsedSeconds"]
-    suites: dict[str, list[tuple[str, str]]] = {}  # namespace -> outcome and case
-    for group in story.groups:
-        own = [cause for cause in story.causes if tuple(cause.get("workload", {}).values()) == group.key]
-        outcome, content = "passed", [describe_case("failure", cause) for cause in own]
-        if content or group.status in ("failed", "gone"):
-            outcome = "failure"
-            content = content or [describe_case("failure", {"code": story.causes[0]["code"], "message": group.entry["message"]})]
-        elif group.status in ("waiting", "ignored"):
-            outcome, content = "skipped", [make_element("skipped", {"message": f"{group.status}: {group.entry['message']}"})]
-        took = group.history[-1].at - story.timeline.first if group.history else whole
-        attributes = {"name": group.title, "classname": group.key[1], "time": f"{took:.3f}"}
-        suites.setdefault(group.key[1], []).append((outcome, make_element("testcase", attributes, *content)))
+    """A suite for each namespace with a case for each workload, and a suite for the causes that are about no workload."""
+    suites: dict[str, list[Element]] = {}
+    for outcome in story.outcomes:
+        suites.setdefault(outcome.namespace, []).append(make_outcome_case(outcome, story))
     for cause in story.causes:
-        if "workload" not in cause:
-            outcome = "error" if cause["type"] == "program" else "failure"
-            attributes = {"name": cause["code"], "classname": "rollout-status", "time": f"{whole:.3f}"}
-            suites.setdefault("rollout-status", []).append((outcome, make_element("testcase", attributes, describe_case(outcome, cause))))
-    texts, total = [], {"tests": 0, "failures": 0, "errors": 0}
-    for namespace, cases in suites.items():
-        outcomes = [outcome for outcome, _ in cases]
-        numbers = {"tests": len(cases), "failures": outcomes.count("failure"), "errors": outcomes.count("error")}
-        total = {name: total[name] + number for name, number in numbers.items()}
-        more = {"skipped": outcomes.count("skipped"), "time": f"{whole:.3f}"}
-        texts.append(make_element("testsuite", {"name": namespace, **numbers, **more}, *("\n" + case for _, case in cases), "\n"))
-    suite = make_element("testsuites", {"name": "rollout-status", "time": f"{whole:.3f}", **total}, *("\n" + text for text in texts), "\n")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{suite}\n'
+        if not cause.workload:
+            suites.setdefault(OWN, []).append(make_cause_case(cause, story))
+    time = format_seconds(story.elapsed)
+    elements = [
+        make("testsuite", *cases, name=name, **count_cases(cases), skipped=count(cases, "skipped"), time=time)
+        for name, cases in suites.items()
+    ]
+    root = make("testsuites", *elements, name=OWN, time=time, **count_cases([case for cases in suites.values() for case in cases]))
+    indent(root, space="")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{write_markup(root)}\n'
 
 
-def describe_case(outcome: str, cause: Json) -> str:
-    """What a case says of a cause: where it is and what to do, and the log."""
-    said = [Story.place(cause), *(clean_line(cause[name]) for name in ("hint",) if cause.get(name))]
-    text = "\n".join(line for line in (clean_line(cause["message"]), *said) if line)
-    failure = make_element(outcome, {"type": cause["code"], "message": cause["message"]}, html.escape(text))
-    return failure + (make_element("system-out", {}, html.escape(clean_log(cause["log"]))) if cause.get("log") else "")
+def make_outcome_case(outcome: Outcome, story: Story) -> Element:
+    """The case of a workload: failed, skipped if it waits or is ignored, or else passed."""
+    content = [part for cause in story.causes if cause.workload == outcome.key for part in describe_cause("failure", cause)]
+    if not content and story.causes and outcome.status in ("failed", "gone"):
+        content = [make("failure", outcome.message, type=story.causes[0].code, message=outcome.message)]
+    elif not content and outcome.status != "ready":
+        content = [make("skipped", message=f"{outcome.status}: {outcome.message}")]
+    return make("testcase", *content, name=outcome.title, classname=outcome.namespace, time=format_seconds(outcome.seconds))
+
+
+def make_cause_case(cause: Cause, story: Story) -> Element:
+    """The case of a cause that is about no workload: an error if the program could not do its work."""
+    content = describe_cause("error" if cause.type == "program" else "failure", cause)
+    return make("testcase", *content, name=cause.code, classname=OWN, time=format_seconds(story.elapsed))
+
+
+def describe_cause(tag: str, cause: Cause) -> Iterator[Element]:
+    """What a case says of a cause: the message, where it is and what to do, and apart from it the log."""
+    lines = [line for line in (cause.message, cause.place, cause.hint) if line]
+    yield make(tag, "\n".join(lines), type=cause.code, message=cause.message)
+    if cause.log:
+        yield make("system-out", "\n".join(cause.log))
+
+
+def count_cases(cases: Sequence[Element]) -> dict[str, int]:
+    """How many cases there are, how many have failed, and in how many the program had an error."""
+    return {"tests": len(cases), "failures": count(cases, "failure"), "errors": count(cases, "error")}
+
+
+def count(cases: Sequence[Element], tag: str) -> int:
+    return sum(case.find(tag) is not None for case in cases)
+
+
+def format_seconds(seconds: float | None) -> str:
+    return f"{seconds or 0.0:.3f}"

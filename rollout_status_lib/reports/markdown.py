@@ -4,59 +4,76 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Iterator, Sequence
 
-from rollout_status_lib import Json
-from rollout_status_lib.clean import clean_line, clean_log
-from rollout_status_lib.reports.story import Story
-from rollout_status_lib.reports.timeline import STATUS
+from rollout_status_lib.story import STATUS, Cause, Outcome, Story
 
-ROWS, CAUSES = 100, 20  # of a table of workloads in Markdown, and causes there with a log
+ROWS, CAUSES = 100, 20  # workloads in the table, and causes; the others are only counted
 
 
-def escape_prose(text: Json) -> str:
-    """A text of the cluster that Markdown shows as it is, also in a cell of a table."""
-    return html.escape(re.sub(r"([\\`*_\[\]|~$#!])", r"\\\1", clean_line(text)), quote=False)
+def render_markdown(story: Story) -> str:
+    """What happened, the workloads, the causes with their logs and events, what changed, and the notes."""
+    parts = [f"## {'✅' if story.success else '❌'} {story.headline}", escape_prose(" · ".join(story.facts))]
+    parts += [make_workloads(story.outcomes)] if story.outcomes else []
+    for cause in story.causes[:CAUSES]:
+        parts += describe_cause(cause)
+    parts += [f"… and {len(story.causes) - CAUSES} more causes"] if len(story.causes) > CAUSES else []
+    for outcome in story.outcomes:
+        parts += describe_changes(outcome)
+    parts += [make_list(f"note: {note}" for note in story.notes)] if story.notes else []
+    return "\n\n".join(parts) + "\n"
+
+
+def make_workloads(outcomes: Sequence[Outcome]) -> str:
+    """The table of the workloads, failed ones first."""
+    rows = [(f"{STATUS[each.status].sign} {each.status}", each.title, each.namespace, each.message) for each in outcomes]
+    more = f"\n\n… and {len(rows) - ROWS} more" if len(rows) > ROWS else ""
+    return make_table("| | workload | namespace | |", rows[:ROWS]) + more
+
+
+def describe_cause(cause: Cause) -> Iterator[str]:
+    """A cause with its place and its hint; log and events are folded."""
+    yield f"### {escape_prose(cause.code)}\n\n{escape_prose(cause.message)}"
+    if cause.place:
+        yield f"in **{escape_prose(cause.place)}**"
+    if cause.hint:
+        yield make_block(cause.hint)
+    if cause.log:
+        yield make_fold("The end of the log", make_block("\n".join(cause.log)))
+    if cause.events:
+        rows = [(each.last_seen, str(each.count or ""), each.reason, each.message) for each in cause.events]
+        yield make_fold(f"Events ({len(rows)})", make_table("| last seen | count | reason | message |", rows))
+
+
+def describe_changes(outcome: Outcome) -> Iterator[str]:
+    """What changed in a workload, and the command that goes back; nothing where neither is known."""
+    if outcome.changes:
+        yield f"### What changed in {escape_prose(outcome.title)}\n\n{make_list(outcome.changes)}"
+    if outcome.rollback:
+        yield f"Back to what ran before:\n\n{make_block(outcome.rollback)}"
+
+
+def escape_prose(text: str) -> str:
+    """A text so that Markdown shows it as it is, in the cell of a table too."""
+    return html.escape(re.sub(r"([\\`*_\[\]|~$#!])", r"\\\1", text), quote=False)
+
+
+def make_list(texts: Iterable[str]) -> str:
+    return "\n".join(f"- {escape_prose(text)}" for text in texts)
+
+
+def make_table(head: str, rows: Iterable[Sequence[str]]) -> str:
+    """A table below the line of its head; the texts of the cells are escaped here."""
+    lines = [f"| {' | '.join(map(escape_prose, row))} |" for row in rows]
+    return "\n".join([head, f"|{'---|' * (head.count('|') - 1)}", *lines])
 
 
 def make_block(text: str) -> str:
-    """A block of code, whatever is in it."""
+    """A block of code. Its fence is longer than any in the text."""
     fence = "`" * max(3, 1 + max((len(ticks) for ticks in re.findall("`+", text)), default=0))
     return f"{fence}text\n{text}\n{fence}"
 
 
-def make_fold(summary: str, body: str) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
-
-
-def render_markdown(story: Story) -> str:
-    """For the summary of a CI's job."""
-    parts = [f"## {'✅' if story.success else '❌'} {story.headline}", escape_prose(" · ".join(story.facts))]
-    if story.groups:
-        rows = ["| | workload | namespace | |\n|---|---|---|---|"]
-        for group in story.groups[:ROWS]:
-            row = (f"{STATUS[group.status].sign} {group.status}", *map(escape_prose, (group.title, group.key[1], group.entry["message"])))
-            rows += [f"| {' | '.join(row)} |"]
-        rest = len(story.groups) - ROWS
-        parts.append("\n".join(rows) + (f"\n\n… and {rest} more" if rest > 0 else ""))
-    for cause in story.causes[:CAUSES]:
-        parts.append(f"### {escape_prose(cause['code'])}\n\n{escape_prose(cause['message'])}")
-        parts += [f"in **{escape_prose(story.place(cause))}**"] if story.place(cause) else []
-        parts += [make_block(clean_line(cause["hint"]))] if cause.get("hint") else []
-        parts += [make_fold("The end of the log", make_block(clean_log(cause["log"])))] if cause.get("log") else []
-        if cause.get("events"):
-            cells = [" | ".join(escape_prose(event.get(name) or "") for name in EVENT) for event in cause["events"]]
-            table = "\n".join(["| last seen | count | reason | message |\n|---|---|---|---|", *(f"| {row} |" for row in cells)])
-            parts.append(make_fold(f"Events ({len(cells)})", table))
-    parts += [f"… and {len(story.causes) - CAUSES} more causes"] if len(story.causes) > CAUSES else []
-    for group in story.groups:
-        if changes := group.entry.get("changes"):
-            parts.append(
-                f"### What changed in {escape_prose(group.title)}\n\n" + "\n".join(f"- {escape_prose(change)}" for change in changes)
-            )
-        parts += [f"Back to what ran before:\n\n{make_block(clean_line(group.entry['rollback']))}"] if group.entry.get("rollback") else []
-    if notes := story.result.get("notes"):
-        parts.append("\n".join(f"- note: {escape_prose(note)}" for note in notes))
-    return "\n\n".join(parts) + "\n"
-
-
-EVENT = ("lastSeen", "count", "reason", "message")
+def make_fold(title: str, markdown: str) -> str:
+    """Markdown that is folded behind a title; both are escaped already. Markdown has no sign for it but these elements of HTML."""
+    return f"<details><summary>{title}</summary>\n\n{markdown}\n\n</details>"

@@ -1,4 +1,4 @@
-"""When each object was what: the lanes that a report draws."""
+"""When each object reached which stage: the lanes that a page draws."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import clean_line
-from rollout_status_lib.declarations import Kind
+from rollout_status_lib.declarations import Kind, Stage
 from rollout_status_lib.errors import MISHAPS, UnreadableError
 from rollout_status_lib.findings import Judgement
 from rollout_status_lib.functions import Functions
@@ -23,96 +23,82 @@ from rollout_status_lib.objects import (
     summarize_event,
 )
 from rollout_status_lib.source import Poll, Snapshot
+from rollout_status_lib.story import STATUS, Key, Sighting, make_key
 from rollout_status_lib.subjects import Subject
 from rollout_status_lib.values import format_timestamp, parse_timestamp
 
-Key = tuple[str, ...]  # of a workload: kind, namespace, name
-
-
-LONGEST_LANE = 100  # marks; of a longer one those in its middle are dropped
-
-
-class Status(NamedTuple):
-    """What a status of the result is in a report."""
-
-    rank: int
-    means: str
-    sign: str
-
-
-STATUS = {
-    "failed": Status(0, "bad", "✖"),
-    "gone": Status(1, "bad", "✖"),
-    "waiting": Status(2, "wait", "…"),
-    "ready": Status(3, "good", "✔"),
-    "ignored": Status(4, "end", "-"),
-}
+MOST_MARKS = 100  # of a lane; those in its middle are dropped first
 
 
 class Mark(NamedTuple):
-    """A stage that a lane reached; in order of time, and at the same moment in that of the rule file."""
+    """The moment at which an object reached a stage, or a workload a status. Marks sort by time, then as the rule file lists the stages."""
 
-    at: float
+    at: float  # seconds since 1970
     order: int
     name: str
     means: str  # one of STAGE_MEANS
     text: str
 
 
-@dataclass
+@dataclass(slots=True)
 class Lane:
     """The life of an object."""
 
     name: str
     owner: Key
     kind: Kind
-    born: float
-    old: bool = False  # of another revision
+    born: float  # seconds since 1970
+    old: bool = False  # True if it is of another revision
     gone: bool = False
-    marks: dict[tuple[str, float, str], Mark] = field(default_factory=dict)
-    seen: frozenset[tuple[int, str]] = frozenset()  # stages without a time of their own, in the last poll
-    version: Json = None
+    recorded: dict[tuple[str, float, str], Mark] = field(default_factory=dict)
+    momentless: frozenset[tuple[int, str]] = frozenset()  # the stages of the last poll that have no time of their own
+    version: Json = None  # what changes with the object and its events
 
     def add(self, mark: Mark) -> None:
-        if mark.at >= self.born - 1:  # a moment before its creation is a zero that somebody wrote
-            self.marks.setdefault((mark.name, mark.at, mark.text), mark)
-        if len(self.marks) > LONGEST_LANE:
-            middle = sorted(self.marks.values())[LONGEST_LANE // 2]
-            del self.marks[middle.name, middle.at, middle.text]
+        """Adds a mark, unless it is there already."""
+        if mark.at >= self.born - 1:  # an earlier moment is a zero that somebody wrote
+            self.recorded.setdefault((mark.name, mark.at, mark.text), mark)
+        if len(self.recorded) > MOST_MARKS:
+            middle = self.marks[MOST_MARKS // 2]
+            del self.recorded[middle.name, middle.at, middle.text]
 
     @property
-    def steps(self) -> list[Mark]:
-        return sorted(self.marks.values())
+    def marks(self) -> list[Mark]:
+        """All marks in order."""
+        return sorted(self.recorded.values())
 
     @property
     def state(self) -> Mark:
-        """The last of its stages that is more than a note."""
-        return next((mark for mark in reversed(self.steps) if mark.means != "note"), Mark(self.born, 0, "seen", "wait", ""))
+        """The last mark that is more than a note."""
+        return next((mark for mark in reversed(self.marks) if mark.means != "note"), Mark(self.born, 0, "seen", "wait", ""))
 
     @property
     def rank(self) -> int:
-        """Failing ones first, then those that have failed, those that are not done, the good ones, and those that are over."""
+        """The place in a report: 0 for a lane that fails, 1 for one that has failed before, 2 for one that is not ready yet, 3 for a
+        ready one, 4 for one that is over.
+        """
         means = self.state.means
         if means == "end" or (self.old and means != "bad"):
             return 4
-        return 0 if means == "bad" else 1 if any(mark.means == "bad" for mark in self.steps) else 3 if means == "good" else 2
+        return 0 if means == "bad" else 1 if any(mark.means == "bad" for mark in self.marks) else 3 if means == "good" else 2
 
 
 class Timeline:
-    """What each object and each workload was, and when. What goes wrong with it becomes a problem and never hides the verdict."""
+    """Collects from the polls what each object and each workload was, and when. A mishap becomes a problem and never hides the verdict."""
 
     def __init__(self, find_kind: Callable[[Json], Kind | None] = lambda _: None, *, live: bool = False) -> None:
-        self.find_kind, self.live = find_kind, live  # live: events cost a call, so they are read at the end
-        self.lanes: dict[str, Lane] = {}
-        self.history: dict[Key, list[Mark]] = {}  # of each workload what it was, in its own words
-        self.outages: list[tuple[float, float]] = []
+        self.find_kind, self.live = find_kind, live  # live: reading events takes a call, so they are read once, at the end
+        self.lanes: dict[str, Lane] = {}  # by the identity of the object
+        self.history: dict[Key, list[Mark]] = {}  # the statuses of each workload, in order
+        self.outages: list[tuple[float, float]] = []  # from when to when the cluster could not be asked
         self.failing = False
-        self.first = self.last = -1.0
+        self.first: float | None = None  # the moments of the first and of the last poll
+        self.last: float | None = None
         self.problems: list[str] = []
 
     def add(self, poll: Poll, judgement: Judgement | None) -> None:
-        """Notes what has changed with a poll."""
-        self.first = poll.at if self.first < 0 else self.first
+        """Adds what a poll has changed."""
+        self.first = poll.at if self.first is None else self.first
         self.last = poll.at
         if self.failing:
             self.outages[-1] = (self.outages[-1][0], poll.at)
@@ -121,90 +107,130 @@ class Timeline:
         self.failing = not poll.snapshot
         if poll.snapshot and judgement and judgement.at == poll.at:
             try:
-                self.note(judgement)
+                self.add_statuses(judgement)
                 if not poll.again:
-                    self.look(poll.snapshot, judgement)
+                    self.update_lanes(poll.snapshot, judgement)
             except MISHAPS as error:
                 self.problems = [f"the timeline is not complete: {error}"]
 
-    def note(self, judgement: Judgement) -> None:
+    def add_statuses(self, judgement: Judgement) -> None:
+        """Adds the status and the sentence of each workload that has another one now."""
         for workload in judgement.workloads:
-            steps = self.history.setdefault(tuple(make_reference(workload.value).values()), [])
-            text = clean_line(workload.sentence)
-            if not steps or (steps[-1].name, steps[-1].text) != (workload.status, text):
-                steps.append(Mark(judgement.at, len(steps), workload.status, STATUS[workload.status].means, text))
-                del steps[LONGEST_LANE // 2 : len(steps) - LONGEST_LANE // 2]
+            marks = self.history.setdefault(make_key(make_reference(workload.value)), [])
+            sentence = clean_line(workload.sentence)
+            if not marks or (marks[-1].name, marks[-1].text) != (workload.status, sentence):
+                marks.append(Mark(judgement.at, len(marks), workload.status, STATUS[workload.status].means, sentence))
+                del marks[MOST_MARKS // 2 : len(marks) - MOST_MARKS // 2]
 
-    def look(self, snapshot: Snapshot, judgement: Judgement) -> None:
-        """Brings the lanes up to date."""
+    def update_lanes(self, snapshot: Snapshot, judgement: Judgement) -> None:
+        """Adds the stages that objects have reached, and the end of those that are gone."""
         functions = Functions(snapshot.at)
-        there = {get_identity(each) for each in snapshot.objects}
-        found: dict[str, tuple[Kind, Json, bool, Key]] = {}
-        for workload in judgement.workloads:
-            owner = tuple(make_reference(workload.value).values())
-            for kind, value, old in find_staged(workload.subject, self.find_kind):
-                found.setdefault(get_identity(value), (kind, value, old, owner))
-        events = {} if self.live else self.events(snapshot, {get_namespace(value) for _, value, _, _ in found.values()})
-        for key, (kind, value, old, owner) in found.items():
-            if key in there:
-                lane = self.lanes.get(key) or self.lanes.setdefault(
-                    key, Lane(clean_line(get_name(value)), owner, kind, get_creation_moment(value))
-                )
-                self.update(lane, value, events.get(key, []), functions)
-                lane.old, lane.gone = old, False
-        for lane in (lane for key, lane in self.lanes.items() if key not in there and not lane.gone):
+        present = {get_identity(each) for each in snapshot.objects}
+        staged = {key: each for key, each in index_staged(judgement, self.find_kind).items() if key in present}
+        events = {} if self.live else collect_events(snapshot, {get_namespace(each.value) for each in staged.values()})
+        for key, each in staged.items():
+            if key not in self.lanes:
+                self.lanes[key] = Lane(clean_line(get_name(each.value)), each.owner, each.kind, get_creation_moment(each.value))
+            update_lane(self.lanes[key], each.value, events.get(key, []), functions)
+            self.lanes[key].old, self.lanes[key].gone = each.old, False
+        for lane in (lane for key, lane in self.lanes.items() if key not in present and not lane.gone):
             lane.gone = True
             lane.add(Mark(snapshot.at, len(lane.kind.stages), "gone", "end", ""))
 
-    def update(self, lane: Lane, value: Json, events: list[Json], functions: Functions) -> None:
-        version = get_field(value, "metadata", "resourceVersion")
-        told = (version, sum(event["count"] for event in events))
-        if version is None or lane.version != told:
-            present = set()
-            for mark, has_moment in find_marks(lane.kind, {**value, "events": events}, functions):
-                present |= set() if has_moment else {(mark.order, mark.text)}
-                if has_moment or (mark.order, mark.text) not in lane.seen:
-                    lane.add(mark)
-            lane.seen, lane.version = frozenset(present), told
-
-    def events(self, snapshot: Snapshot, namespaces: Iterable[str]) -> dict[str, list[Json]]:
-        """The events about each object."""
-        found: dict[str, list[Json]] = {}
-        for event in (event for namespace in sorted(namespaces) for event in snapshot.events(namespace) or ()):
-            found.setdefault(str(get_field(event, "involvedObject", "uid")), []).append(summarize_event(event))
-        return found
-
     def read_events(self, snapshot: Snapshot) -> None:
-        """Adds the stages that only events tell, of which those of a live run are read once, at its end."""
+        """Adds the stages that only events show. A live run calls it once, at its end."""
         functions = Functions(snapshot.at)
         try:
-            for key, events in self.events(snapshot, {lane.owner[1] for lane in self.lanes.values()}).items():
+            for key, events in collect_events(snapshot, {lane.owner[1] for lane in self.lanes.values()}).items():
                 for mark, has_moment in find_marks(self.lanes[key].kind, {"events": events}, functions) if key in self.lanes else ():
                     if has_moment:
                         self.lanes[key].add(mark)
         except MISHAPS as error:
             self.problems = [f"the timeline is not complete: {error}"]
 
+    def list_sightings(self) -> dict[Key, Sighting]:
+        """Each workload that a poll had, as it was last."""
+        latest = {key: marks[-1] for key, marks in self.history.items()}
+        return {key: Sighting(mark.name, mark.text, mark.at - (self.first or 0.0)) for key, mark in latest.items()}
 
-def find_staged(subject: Subject, find_kind: Callable[[Json], Kind | None]) -> Iterator[tuple[Kind, Json, bool]]:
-    """The objects at and below a subject whose kinds have stages, and whether they are of another revision."""
+    def group_lanes(self) -> dict[Key, list[Lane]]:
+        """The lanes of each workload, failing ones first."""
+        groups: dict[Key, list[Lane]] = {}
+        for lane in sorted(self.lanes.values(), key=lambda lane: (lane.rank, lane.old, lane.born, lane.name)):
+            groups.setdefault(lane.owner, []).append(lane)
+        return groups
+
+
+class Staged(NamedTuple):
+    """An object whose kind has stages."""
+
+    kind: Kind
+    value: Json
+    old: bool  # True if it is of another revision
+    owner: Key
+
+
+def index_staged(judgement: Judgement, find_kind: Callable[[Json], Kind | None]) -> dict[str, Staged]:
+    """The objects with stages below all workloads, by their identities."""
+    found: dict[str, Staged] = {}
+    for workload in judgement.workloads:
+        owner = make_key(make_reference(workload.value))
+        for each in find_staged(workload.subject, owner, find_kind):
+            found.setdefault(get_identity(each.value), each)
+    return found
+
+
+def find_staged(subject: Subject, owner: Key, find_kind: Callable[[Json], Kind | None]) -> Iterator[Staged]:
+    """The objects with stages at and below a subject, those of other revisions too."""
     if subject.kind.stages:
-        yield subject.kind, subject.value, subject.blocked is not None
+        yield Staged(subject.kind, subject.value, subject.blocked is not None, owner)
     for child in subject.children:
-        yield from find_staged(child, find_kind)
+        yield from find_staged(child, owner, find_kind)
     for value in subject.old:
         kind = find_kind(value)
         if kind and kind.stages:
-            yield kind, value, True
+            yield Staged(kind, value, True, owner)
+
+
+def collect_events(snapshot: Snapshot, namespaces: Iterable[str]) -> dict[str, list[Json]]:
+    """The events of some namespaces, by the uid of the object that they are about."""
+    found: dict[str, list[Json]] = {}
+    for event in (event for namespace in sorted(namespaces) for event in snapshot.events(namespace) or ()):
+        found.setdefault(str(get_field(event, "involvedObject", "uid")), []).append(summarize_event(event))
+    return found
+
+
+def update_lane(lane: Lane, value: Json, events: list[Json], functions: Functions) -> None:
+    """Adds the stages of an object, unless neither it nor its events have changed. A stage without a time is added when it begins."""
+    resource_version = get_field(value, "metadata", "resourceVersion")
+    version = (resource_version, sum(event["count"] for event in events))
+    if resource_version is not None and lane.version == version:
+        return
+    momentless = set()
+    for mark, has_moment in find_marks(lane.kind, {**value, "events": events}, functions):
+        if not has_moment:
+            momentless.add((mark.order, mark.text))
+        if has_moment or (mark.order, mark.text) not in lane.momentless:
+            lane.add(mark)
+    lane.momentless, lane.version = frozenset(momentless), version
 
 
 def find_marks(kind: Kind, value: Json, functions: Functions) -> Iterator[tuple[Mark, bool]]:
-    """The stages that an object shows, each with whether it says when; else it is the moment of the functions."""
+    """The stages that an object has reached. The second is True if the stage has a time of its own; else it has that of the poll."""
     for order, stage in enumerate(kind.stages):
         entries = stage.each.evaluate(value, functions) if stage.each else [value]
         for entry in entries if isinstance(entries, list) else []:
-            text = clean_line(stage.message.fill(lambda part, entry=entry: part.evaluate(entry, functions))) if stage.message else ""  # type: ignore[misc]
-            found = stage.at.evaluate(entry, functions) if stage.at else format_timestamp(functions.now)
-            for moment in found if isinstance(found, list) else [found]:
+            text = describe_stage(stage, entry, functions)
+            for moment in list_moments(stage, entry, functions):
                 with suppress(UnreadableError):
                     yield Mark(parse_timestamp(str(moment)), order, stage.name, stage.means, text), stage.at is not None
+
+
+def list_moments(stage: Stage, entry: Json, functions: Functions) -> list[Json]:
+    """When the stage was reached: timestamps, as the object has them."""
+    found = stage.at.evaluate(entry, functions) if stage.at else format_timestamp(functions.now)
+    return found if isinstance(found, list) else [found]
+
+
+def describe_stage(stage: Stage, entry: Json, functions: Functions) -> str:
+    return clean_line(stage.message.fill(lambda part: part.evaluate(entry, functions))) if stage.message else ""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rollout_status_lib.clean import to_line
 from rollout_status_lib.declarations import FIRST_CODES
 from rollout_status_lib.errors import RolloutError
-from rollout_status_lib.reports.story import Story
+from rollout_status_lib.story import tell_story
 from rollout_status_lib.verbs import Engine, run_verb
 
 
@@ -36,4 +36,4 @@ def report(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
         raise RolloutError(error["code"], error["message"])
     if run.reports.problems:
         raise RolloutError("usage", "; ".join(run.reports.problems))
-    return "\n".join([f"{to_line(name)}: {Story(run.result).headline.lower()}" for name in files]), 0
+    return "\n".join([f"{to_line(name)}: {tell_story(run.result).headline.lower()}" for name in files]), 0

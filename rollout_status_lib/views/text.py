@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from rollout_status_lib import Json
-from rollout_status_lib.clean import to_line
+from rollout_status_lib.story import STATUS, Cause, Outcome, Story, tell_story
 
 
-def render_text(result: dict[str, Json]) -> str:
-    """The result for people: what has failed, and why; of what is only on its way then, the names."""
-    lines = ["The rollout succeeded." if result["success"] else "The rollout did not succeed."]
-    workloads = result.get("workloads", ())
-    waits = {name_place(workload): workload.get("waitingFor", ()) for workload in workloads}
-    for entry in [result["error"], *result.get("errors", ())] if "error" in result else ():
-        lines.append(f"{entry['code']}: {entry['message']}")
-        if "resource" in entry and entry["resource"] == entry["workload"]:  # what its pods wait for says more
-            lines += [f"  while: {sentence}" for sentence in waits[name_place(entry["workload"])][:1] if entry is result["error"]]
-        elif "resource" in entry:
-            more = f" and {entry['count'] - 1} more" if entry["count"] > 1 else ""
-            lines.append(f"  in {'/'.join(entry['resource'].values())}{more}")
-        lines += [f"  | {line}" for line in entry.get("log", "").splitlines()]
-        lines += [f"  see: {entry['hint']}"] if "hint" in entry else []
-    has_failed = any(workload["status"] == "failed" for workload in workloads)
-    on_their_way = [name_place(each) for each in workloads if has_failed and (each["status"], "code" in each) == ("waiting", False)]
-    for workload in sorted(workloads, key=lambda each: ORDER.index((each["status"], "code" in each))):
-        if name_place(workload) not in on_their_way:
-            lines.append(f"{workload['status']}: {name_place(workload)}: {workload['message']}")
-            lines += [f"  changed: {change}" for change in workload.get("changes", ())]
-            lines += [f"  to roll back: {workload['rollback']}"] if "rollback" in workload else []
+def render_text(result: Mapping[str, Json]) -> str:
+    """The verdict, the causes, the workloads and the notes. If a workload has failed, those that are only on their way are one line."""
+    story = tell_story(result)
+    lines = [f"{story.headline}."]
+    for cause in story.causes:
+        lines += describe_cause(cause, story)
+    has_failed = any(outcome.status == "failed" for outcome in story.outcomes)
+    on_their_way = []
+    for outcome in sorted(story.outcomes, key=rank_outcome):
+        if has_failed and outcome.status == "waiting" and not outcome.code:
+            on_their_way.append(name_workload(outcome))
+        else:
+            lines += describe_outcome(outcome)
     lines += [f"on their way: {', '.join(on_their_way)}"] if on_their_way else []
-    return "\n".join(map(to_line, [*lines, *(f"note: {note}" for note in result.get("notes", ()))]))
+    return "\n".join([*lines, *(f"note: {note}" for note in story.notes)])
 
 
-def name_place(workload: Json) -> str:
-    """How a text names a workload of the result."""
-    return f"{workload['namespace']}/{workload['kind']}/{workload['name']}"
+def describe_cause(cause: Cause, story: Story) -> Iterator[str]:
+    """A cause, where it is, its log and its hint. For the first one that is about a whole workload: what that waits for says more."""
+    yield f"{cause.code}: {cause.message}"
+    if cause.resource != cause.workload:
+        yield f"  in {cause.path}{f' and {cause.count - 1} more' if cause.count > 1 else ''}"
+    elif cause is story.causes[0]:
+        waits = [outcome.waiting_for for outcome in story.outcomes if outcome.key == cause.workload]
+        yield from (f"  while: {sentences[0]}" for sentences in waits if sentences)
+    yield from (f"  | {line}" for line in cause.log)
+    if cause.hint:
+        yield f"  see: {cause.hint}"
 
 
-# In which a text lists workloads: status, and whether it waits in a state that may become a failure
-ORDER = (("failed", False), ("waiting", True), ("waiting", False), ("ready", False), ("ignored", False))
+def describe_outcome(outcome: Outcome) -> Iterator[str]:
+    """A workload, what changed in it, and the command that goes back."""
+    yield f"{outcome.status}: {name_workload(outcome)}: {outcome.message}"
+    yield from (f"  changed: {change}" for change in outcome.changes)
+    if outcome.rollback:
+        yield f"  to roll back: {outcome.rollback}"
+
+
+def rank_outcome(outcome: Outcome) -> tuple[int, bool]:
+    """What the workloads are sorted by. Of those that wait, one whose state may become a failure comes first."""
+    return STATUS[outcome.status].rank, not outcome.code
+
+
+def name_workload(outcome: Outcome) -> str:
+    """The name of a workload in a text: `shop/Deployment/web`."""
+    return f"{outcome.namespace}/{outcome.title}"

@@ -1,0 +1,221 @@
+"""The timeline of a page: an axis, a row for each workload, and below it a row for each of its objects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from xml.etree.ElementTree import Element
+
+from rollout_status_lib.reports.markup import make
+from rollout_status_lib.reports.timeline import Lane, Mark, Timeline
+from rollout_status_lib.story import STATUS, Outcome, Story, format_moment
+from rollout_status_lib.values import format_span, format_timestamp
+
+HISTORY = 3600.0  # seconds before the first poll that the axis can show
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between two ticks of the axis
+TICKS = 8  # at most
+FEW = 30  # lanes up to which all are shown and open
+MANY = 12  # more healthy lanes than that are folded in a group that has more than FEW
+COLUMNS = 120  # of the picture of a group
+LAYERS = ("good", "old", "run", "wait", "bad")  # of that picture, from the bottom up
+LEGEND = {"wait": "not yet", "run": "running", "good": "ready", "bad": "failing", "old": "earlier revision", "end": "gone"}
+
+
+class Axis:
+    """The time that a page shows: from the earliest mark of interest, at most HISTORY before the first poll, to the last poll."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.zero = timeline.first or 0.0  # the first poll
+        earliest = min([self.zero, *self.list_moments(timeline)])
+        last = timeline.last or 0.0
+        length = max(last - earliest, 1.0)
+        self.step = next((step for step in STEPS if length / step <= TICKS), 3600 * (1 + length // (3600 * TICKS)))
+        self.start = self.zero + (earliest - self.zero) // self.step * self.step
+        self.end = self.start + max(last - self.start, 1.0) * 1.01
+
+    def list_moments(self, timeline: Timeline) -> Iterator[float]:
+        """The moments that the axis must reach back to. What was good before the first poll and still is does not count."""
+        for lane in timeline.lanes.values():
+            marks = lane.marks
+            if not lane.old and (lane.rank < 3 or marks[-1].at >= self.zero):
+                yield from (mark.at for mark in marks if mark.at >= self.zero - HISTORY)
+
+    def get_percent(self, moment: float) -> float:
+        """Where a moment is, in percent of the width; one that is not on the axis is at its nearer end."""
+        return round(100 * (min(max(moment, self.start), self.end) - self.start) / (self.end - self.start), 2)
+
+    def draw_ticks(self) -> Iterator[Element]:
+        """The times below the axis, in seconds since the first poll; the last one would not fit if it were at the edge."""
+        for number in range(int((self.end - self.start) // self.step) + 1):
+            moment = self.start + self.step * number
+            if self.get_percent(moment) < 97:
+                yield make("span", format_span(moment - self.zero), style=f"left:{self.get_percent(moment):g}%")
+
+
+def draw_chart(story: Story, timeline: Timeline) -> Element:
+    """The section of the timeline."""
+    axis, lanes = Axis(timeline), timeline.group_lanes()
+    opened = sum(map(len, lanes.values())) <= FEW
+    outages = [draw_outage(start, end, axis) for start, end in timeline.outages]
+    trouble = "Hatched at the axis: the cluster could not be asked."
+    return make(
+        "section",
+        make("h2", "Timeline"),
+        make("p", *(make("span", make("i", class_=means), word) for means, word in LEGEND.items()), class_="legend"),
+        make("p", trouble, class_="muted") if outages else None,
+        make("div", make("span", *outages, *axis.draw_ticks(), class_="track"), class_="axis"),
+        *(draw_group(each, lanes.get(each.key, []), timeline.history.get(each.key, []), axis, opened=opened) for each in story.outcomes),
+        make(
+            "p",
+            f"0s is when it began to be watched, {format_moment(axis.zero)} UTC. ",
+            "Point at a bar for what was said; open a row for all of it.",
+            class_="muted",
+        ),
+        class_="timeline",
+        style=f"--step:{100 * axis.step / (axis.end - axis.start):.4f}%;--began:{axis.get_percent(axis.zero):g}%",
+    )
+
+
+def draw_outage(start: float, end: float, axis: Axis) -> Element:
+    """A time in which the cluster could not be asked, hatched at the axis."""
+    left = axis.get_percent(start)
+    width = max(axis.get_percent(end) - left, 0.5)
+    title = f"the cluster could not be asked for {format_span(end - start)}"
+    return make("i", class_="outage", style=f"left:{left:g}%;width:{width:.4g}%", title=title)
+
+
+def draw_group(outcome: Outcome, lanes: Sequence[Lane], history: Sequence[Mark], axis: Axis, *, opened: bool) -> Element:
+    """A workload with what was said of it, and below it its lanes. It is open if all are, or if it is not ready."""
+    status, (shown, folded) = STATUS[outcome.status], fold_lanes(lanes)
+    title, space = outcome.title, outcome.namespace
+    sign = make("span", status.sign, class_=f"sign {status.means}")
+    name = make("span", sign, f"{title} ", make("small", space), class_="name", title=f"{title} {space}")
+    track = [draw_picture(lanes, axis)] if lanes else draw_bar(history, axis)
+    return make(
+        "details",
+        make(
+            "summary",
+            name,
+            make("span", *track, class_="track tall", aria_hidden="true"),
+            make("span", f"{outcome.status} ", make("small", count_good(lanes)), class_=f"state {status.means}"),
+        ),
+        list_marks(history, axis),
+        *(draw_lane(lane, axis) for lane in shown),
+        draw_folded(folded, axis, alone=not shown) if folded else None,
+        class_="group compact" if len(lanes) > FEW else "group",
+        open="" if opened or status.rank < 3 else None,
+    )
+
+
+def count_good(lanes: Iterable[Lane]) -> str:
+    """How many lanes of the current revision are good, like `2/3`; empty where it has none."""
+    current = [lane for lane in lanes if not lane.old]
+    return f"{sum(lane.state.means == 'good' for lane in current)}/{len(current)}" if current else ""
+
+
+def fold_lanes(lanes: Sequence[Lane]) -> tuple[Sequence[Lane], Sequence[Lane]]:
+    """The lanes that are shown, and those that are folded: the healthy ones of a large group, if they are many."""
+    unhealthy = sum(lane.rank < 3 for lane in lanes)
+    end = unhealthy if len(lanes) > FEW and len(lanes) - unhealthy > MANY else len(lanes)
+    return lanes[:end], lanes[end:]
+
+
+def draw_folded(lanes: Sequence[Lane], axis: Axis, *, alone: bool) -> Element:
+    """Lanes behind a line that counts their states."""
+    states = Counter(f"{lane.state.name}{' (old)' if lane.old else ''}" for lane in lanes)
+    counts = ", ".join(f"{number} {state}" for state, number in states.items())
+    summary = make("summary", f"{len(lanes)} {'of them' if alone else 'more'}: {counts}")
+    return make("details", summary, *(draw_lane(lane, axis) for lane in lanes), class_="rest")
+
+
+def draw_lane(lane: Lane, axis: Axis) -> Element:
+    """An object: its name, its life as a bar, its state, and behind it all marks."""
+    state, marks = lane.state, lane.marks
+    times = sum((mark.name, mark.means) == (state.name, "bad") for mark in marks)
+    return make(
+        "details",
+        make(
+            "summary",
+            make(
+                "span",
+                lane.name,
+                *((" ", make("em", "old", title="of another revision")) if lane.old else ()),
+                class_="name",
+                title=lane.name,
+            ),
+            make("span", *draw_bar(marks, axis), class_="track", aria_hidden="true"),
+            make("span", f"{state.name}{f' {times}x' if times > 1 else ''}", class_=f"state {state.means}"),
+        ),
+        list_marks(marks, axis),
+        class_="lane older" if lane.old else "lane",
+    )
+
+
+def list_marks(marks: Iterable[Mark], axis: Axis) -> Element:
+    """Marks as a list: when, what, and what was said."""
+    rows = []
+    for mark in marks:
+        timestamp = format_timestamp(mark.at)
+        time = make("time", format_span(mark.at - axis.zero), datetime=timestamp, title=timestamp)
+        rows.append(make("li", time, make("span", mark.name, class_=mark.means), make("span", mark.text)))
+    return make("ol", *rows, class_="steps")
+
+
+def draw_bar(marks: Sequence[Mark], axis: Axis) -> Iterator[Element]:
+    """The track of a lane: a segment for each state, then a line for each mark."""
+    for start, end, mark in split_segments(marks, axis.end):
+        left, right = axis.get_percent(start), axis.get_percent(end)
+        if right > left:
+            yield make("i", class_=mark.means, style=f"left:{left:g}%;width:{right - left:.4g}%", title=describe_mark(mark, axis))
+    for mark in marks:
+        if mark.at >= axis.start:
+            yield make("b", class_=mark.means, style=f"left:{axis.get_percent(mark.at):g}%", title=describe_mark(mark, axis))
+
+
+def split_segments(marks: Iterable[Mark], end: float) -> Iterator[tuple[float, float, Mark]]:
+    """From when to when an object was in each state. Notes are no states."""
+    states = [mark for mark in marks if mark.means != "note"]
+    for mark, until in zip(states, [*(mark.at for mark in states[1:]), end], strict=False):
+        if until > mark.at:
+            yield mark.at, until, mark
+
+
+def describe_mark(mark: Mark, axis: Axis) -> str:
+    """What a mark says when the reader points at it."""
+    return f"{format_span(mark.at - axis.zero)} {mark.name}{mark.text and ': '}{mark.text}"
+
+
+def draw_picture(lanes: Iterable[Lane], axis: Axis) -> Element:
+    """How many lanes were in which state over time, as layers on top of each other."""
+    heights = count_lanes(lanes, axis)
+    top = max(1, *map(sum, zip(*heights.values(), strict=True)))
+    below, paths = [0] * COLUMNS, []
+    for layer in LAYERS:
+        above = [low + height for low, height in zip(below, heights[layer], strict=True)]
+        if any(heights[layer]):
+            paths.append(make("path", class_=layer, d=trace_layer([top - low for low in below], [top - high for high in above])))
+        below = above
+    return make("svg", *paths, viewBox=f"0 0 {COLUMNS} {top}", preserveAspectRatio="none", aria_hidden="true")
+
+
+def trace_layer(bottom: Sequence[int], top: Sequence[int]) -> str:
+    """The outline of a layer as an SVG path: to the right along its top, and back along its bottom. Heights are from above."""
+    there = "".join(f"V{height}H{column + 1}" for column, height in enumerate(top))
+    back = "".join(f"V{height}H{column}" for column, height in reversed(list(enumerate(bottom))))
+    return f"M0 {bottom[0]}{there}{back}Z"
+
+
+def count_lanes(lanes: Iterable[Lane], axis: Axis) -> dict[str, list[int]]:
+    """How many lanes each layer has in each column. Failing ones take at least a twelfth of the height: one of 500 must be seen."""
+    width = (axis.end - axis.start) / COLUMNS
+    heights = {layer: [0] * COLUMNS for layer in LAYERS}
+    for lane in lanes:
+        for start, end, mark in split_segments(lane.marks, axis.end):
+            layer = "old" if lane.old and mark.means != "bad" else mark.means
+            if mark.means != "end":
+                first, last = (min(max(int((moment - axis.start) / width), 0), COLUMNS) for moment in (start, end))
+                for column in range(first, last):
+                    heights[layer][column] += 1
+    least = -(-max(map(sum, zip(*heights.values(), strict=True))) // 12)
+    heights["bad"] = [max(count, least) if count else 0 for count in heights["bad"]]
+    return heights

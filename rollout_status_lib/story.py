@@ -1,0 +1,198 @@
+"""The story of a run: its result in the order in which people read it. Every view and every report lays out the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from rollout_status_lib import Json
+from rollout_status_lib.clean import clean_line, clean_log
+from rollout_status_lib.values import format_span, format_timestamp
+
+Key = tuple[str, ...]  # of a workload: kind, namespace, name
+
+
+class Status(NamedTuple):
+    """How views and reports show a status of a workload."""
+
+    rank: int  # the lowest is shown first
+    means: str  # one of STAGE_MEANS
+    sign: str
+
+
+STATUS = {
+    "failed": Status(0, "bad", "✖"),
+    "gone": Status(1, "bad", "✖"),
+    "waiting": Status(2, "wait", "…"),
+    "ready": Status(3, "good", "✔"),
+    "ignored": Status(4, "end", "-"),
+}
+
+
+class Sighting(NamedTuple):
+    """The status and the sentence of a workload in the last poll that had it, and when they came: seconds after the first poll."""
+
+    status: str
+    sentence: str
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event about a cause; a text that it lacks is empty."""
+
+    last_seen: str
+    count: int
+    reason: str
+    message: str
+
+    @property
+    def sentence(self) -> str:
+        """The event in one line: `4x BackOff: restarting failed container (last seen 2026-11-23T06:37:44Z)`."""
+        last_seen = f" (last seen {self.last_seen})" if self.last_seen else ""
+        return f"{self.count}x {self.reason}: {self.message}{last_seen}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why the rollout did not succeed: one error of the result. What the error does not say is empty."""
+
+    code: str
+    type: str  # program or rollout
+    message: str
+    workload: Key
+    resource: Key  # the object that is broken; a container stands behind the name of its pod
+    count: int  # how many objects are broken in the same way
+    hint: str  # the command that shows more
+    log: tuple[str, ...]  # the last lines
+    events: tuple[Event, ...]
+
+    @property
+    def path(self) -> str:
+        """The broken object: `Pod/shop/web-1/main`."""
+        return "/".join(self.resource)
+
+    @property
+    def place(self) -> str:
+        """The broken object, and how many others are broken in the same way."""
+        return f"{self.path} and {self.count - 1} more like it" if self.count > 1 else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has become of a workload."""
+
+    key: Key
+    status: str  # one of STATUS
+    message: str
+    seconds: float  # from the first poll until it was so; if no timeline knows it, those of the run
+    code: str = ""  # of the state that it waits in, if that may become a failure
+    waiting_for: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()  # what differs from the revision before
+    rollback: str = ""  # the command that goes back to it
+
+    @property
+    def namespace(self) -> str:
+        return self.key[1]
+
+    @property
+    def title(self) -> str:
+        """The workload without its namespace: `Deployment/web`."""
+        return f"{self.key[0]}/{self.key[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What people read of a run. No text in it has a password, or anything that a terminal or a CI would obey."""
+
+    success: bool
+    causes: tuple[Cause, ...]  # the most important one first
+    outcomes: tuple[Outcome, ...]  # failed ones first
+    notes: tuple[str, ...]
+    elapsed: float | None  # seconds; None where the result does not say it
+    polls: int | None
+    ended: float | None  # seconds since 1970; None without a timeline
+
+    @property
+    def headline(self) -> str:
+        return "The rollout succeeded" if self.success else "The rollout did not succeed"
+
+    @property
+    def counts(self) -> str:
+        """How many workloads have each status: `1 failed, 2 ready`."""
+        numbers = {status: sum(outcome.status == status for outcome in self.outcomes) for status in STATUS}
+        return ", ".join(f"{number} {status}" for status, number in numbers.items() if number)
+
+    @property
+    def facts(self) -> list[str]:
+        """How long it took, how many polls, how many workloads with each status, when it ended; each in a few words."""
+        facts = [format_span(self.elapsed)] if self.elapsed is not None else []
+        facts += [f"{self.polls} poll{'s' * (self.polls != 1)}"] if self.polls is not None else []
+        facts += [self.counts] if self.outcomes else []
+        return facts + ([f"ended {format_moment(self.ended)} UTC"] if self.ended is not None else [])
+
+
+def tell_story(result: Mapping[str, Json], sightings: Mapping[Key, Sighting] | None = None, ended: float | None = None) -> Story:
+    """The story of a result. A timeline adds when the run ended, and sightings of workloads that the result may lack."""
+    entries = [result["error"], *result.get("errors", ())] if "error" in result else []
+    outcomes = {outcome.key: outcome for outcome in (make_outcome(entry, result) for entry in result.get("workloads", ()))}
+    for key, sighting in (sightings or {}).items():
+        outcomes[key] = (
+            replace(outcomes[key], seconds=sighting.after)
+            if key in outcomes
+            else Outcome(key, "gone" if "workloads" in result else sighting.status, sighting.sentence, sighting.after)
+        )
+    return Story(
+        success=result["success"],
+        causes=tuple(map(make_cause, entries)),
+        outcomes=tuple(sorted(outcomes.values(), key=lambda outcome: STATUS[outcome.status].rank)),
+        notes=tuple(map(clean_line, result.get("notes", ()))),
+        elapsed=result.get("elapsedSeconds"),
+        polls=result.get("polls"),
+        ended=ended,
+    )
+
+
+def make_cause(entry: Json) -> Cause:
+    """The cause that an error of the result tells."""
+    return Cause(
+        code=clean_line(entry["code"]),
+        type=entry["type"],
+        message=clean_line(entry["message"]),
+        workload=make_key(entry.get("workload", {})),
+        resource=make_key(entry.get("resource", {})),
+        count=entry.get("count", 1),
+        hint=clean_line(entry.get("hint", "")),
+        log=tuple(clean_log(entry["log"]).split("\n")) if entry.get("log") else (),
+        events=tuple(map(make_event, entry.get("events", ()))),
+    )
+
+
+def make_event(entry: Json) -> Event:
+    texts = {name: clean_line(entry[name] or "") for name in ("lastSeen", "reason", "message")}
+    return Event(texts["lastSeen"], entry["count"], texts["reason"], texts["message"])
+
+
+def make_outcome(entry: Json, result: Mapping[str, Json]) -> Outcome:
+    """The outcome of a workload of the result."""
+    return Outcome(
+        key=make_key({name: entry[name] for name in ("kind", "namespace", "name")}),
+        status=entry["status"],
+        message=clean_line(entry["message"]),
+        seconds=result.get("elapsedSeconds", 0.0),
+        code=clean_line(entry.get("code", "")),
+        waiting_for=tuple(map(clean_line, entry.get("waitingFor", ()))),
+        changes=tuple(map(clean_line, entry.get("changes", ()))),
+        rollback=clean_line(entry.get("rollback", "")),
+    )
+
+
+def make_key(reference: Mapping[str, Json]) -> Key:
+    """The values of a reference, in their order; empty for no reference."""
+    return tuple(map(clean_line, reference.values()))
+
+
+def format_moment(moment: float) -> str:
+    """A time in seconds since 1970 as people read it: `2026-11-23 06:37:44`, in UTC."""
+    return format_timestamp(moment)[:19].replace("T", " ")
