@@ -7,14 +7,13 @@ FROM ${BASE} AS build
 ARG KUBECTL_RELEASE=https://dl.k8s.io/release/v1.35.1
 ARG KUBECTL_SHA256="amd64:36e2f4ac66259232341dd7866952d64a958846470f6a9a6a813b9117bd965207 arm64:706256e21a4e9192ee62d1a007ac0bfcff2b0b26e92cc7baad487a6a5d08ff82"
 WORKDIR /build
-COPY package/kubectl.py package/
-RUN python3 package/kubectl.py "$KUBECTL_RELEASE" "$KUBECTL_SHA256" kubectl
+COPY packaging/kubectl.py packaging/
+RUN python3 packaging/kubectl.py "$KUBECTL_RELEASE" "$KUBECTL_SHA256" kubectl
 COPY requirements.txt ./
 RUN python3 -m venv /opt/rollout-status && /opt/rollout-status/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE rollout_status.py schema.json ./
 COPY rollout_status_lib rollout_status_lib
 COPY rules rules
-COPY fixtures/deployment/crash-loop fixtures/deployment/crash-loop
 RUN /opt/rollout-status/bin/pip install --no-cache-dir --no-deps . && /opt/rollout-status/bin/pip uninstall --yes pip
 
 FROM ${BASE}

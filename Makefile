@@ -1,16 +1,23 @@
-# make demo | test | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in README.md
+# make quick | demo | test | coverage | compliance | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-compile-command 'make lock'
 
-.PHONY: demo test lint e2e browser terminal packaging bench docs lock wheel onefile clean
+OFFLINE = --ignore tests/e2e --ignore tests/browser --ignore tests/terminal --ignore tests/packaging
+
+.PHONY: quick demo test coverage compliance lint e2e browser terminal packaging bench docs lock wheel onefile clean
 
 # The virtual environment, with what the program needs; made anew when that changes
 $(VENV)/run: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "rollout-status needs Python 3.10 or later: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	touch $@
+
+# The same with what builds a wheel of it
+$(VENV)/build: $(VENV)/run requirements-build.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.txt
 	touch $@
 
 # The same with what its developers need
@@ -26,12 +33,25 @@ demo: $(VENV)/run
 	if [ $$code -eq 1 ]; then echo "make demo: the rollout failed, so rollout-status ended with exit code 1, as it should"; \
 	else echo "make demo: rollout-status ended with exit code $$code, not 1"; exit 1; fi
 
-# All offline tests
+# What tells most, within a minute on two cores: all cases, the layers, the rule files
+quick: $(VENV)/ready
+	$(BIN)/pytest -q --numprocesses auto tests/test_fixtures.py tests/test_layers.py tests/test_rules.py tests/test_arguments.py tests/test_recordings.py
+
+# All offline tests, side by side: about five minutes on two cores
 test: $(VENV)/ready
+	$(BIN)/pytest -q --numprocesses auto $(OFFLINE)
+
+# That every branch is reached; without the tests that try the same branches thousands of times, which `make test` runs
+MANY = $(foreach test,deleted_keys changed_values settled ends,--ignore tests/test_$(test).py)
+coverage: $(VENV)/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q --ignore tests/e2e --ignore tests/browser --ignore tests/terminal --ignore tests/packaging
+	$(BIN)/coverage run -m pytest -q --numprocesses auto $(OFFLINE) $(MANY)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The public JMESPath compliance suite, data that lies in SUITE, against the interpreter
+compliance: $(VENV)/ready
+	$(BIN)/python tests/compliance.py $(SUITE)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -58,33 +78,37 @@ terminal: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/bench.py
 
-# requirements.txt and requirements-dev.txt anew: the newest versions that pyproject.toml allows, each with its hashes
+# All requirements*.txt anew: the newest versions that pyproject.toml allows, each with its hashes
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check uv
 	$(VENV)-lock/bin/uv pip compile $(LOCK) --output-file requirements.txt pyproject.toml
+	echo 'jsonschema<4.18' | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint - --output-file requirements-onefile.txt pyproject.toml
 	$(VENV)-lock/bin/uv pip compile $(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
+	echo hatchling | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint requirements-dev.txt --output-file requirements-build.txt -
 	rm -rf $(VENV)-lock
 
-# What is generated: docs/rules.md from the rules, the fields that `rollout-status lint` knows from the fixtures
+# What is generated: docs/rules.md from the rules, the fields that `rollout-status lint` knows from the fixtures, CONTRIBUTING's table of the modules
 docs: $(VENV)/ready
 	mkdir -p docs
 	$(BIN)/python rollout_status.py rules --markdown >docs/rules.md
 	$(BIN)/python -c 'from rollout_status_lib.verbs.fields import write_fields; write_fields()'
+	$(BIN)/python tests/test_layers.py
 
 # The wheel in dist/
-wheel: $(VENV)/ready
+wheel: $(VENV)/build
 	rm -f dist/*.whl
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 # dist/rollout-status: one executable archive with rules and dependencies inside, for the platform and the Python of the build
 onefile: wheel
 	rm -rf build/onefile
-	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --require-hashes --requirement requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --target build/onefile/lib --no-deps dist/*.whl
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --require-hashes --requirement requirements-onefile.txt
 	rm -rf build/onefile/lib/bin
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --no-deps dist/*.whl
+	rm -rf build/onefile/lib/bin build/onefile/lib/jsonschema/tests build/onefile/lib/jsonschema/benchmarks
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
-	cp package/onefile.py build/onefile/__main__.py
+	cp packaging/onefile.py build/onefile/__main__.py
 	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile
 	chmod 755 dist/rollout-status
 

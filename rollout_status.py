@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.10"
-# dependencies = ["jmespath>=1.1", "PyYAML>=6.0.1", "sh>=2.1"]
+# dependencies = ["jmespath>=1.1", "PyYAML>=6.0.1", "sh>=2.1", "jsonschema>=4.17"]
 # ///
 """Waits until what was applied to Kubernetes has rolled out, says whether it did, and if not, why.
 
@@ -27,46 +27,90 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rollout_status_lib import Json, find_data
-from rollout_status_lib.arguments import VERBS, build_parser, collect_settings, refuse_contradictions
-from rollout_status_lib.changes import find_changes
-from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
-from rollout_status_lib.declarations import ANNOTATION, FIRST_CODES, Code, Kind, Rule, find_code
-from rollout_status_lib.errors import RolloutError, UnreadableError
-from rollout_status_lib.expressions import Expression
-from rollout_status_lib.findings import Finding, Judgement, Workload, group_failures
-from rollout_status_lib.functions import Functions, is_true
-from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
-from rollout_status_lib.memory import Memory, Pace
-from rollout_status_lib.objects import (
-    get_controller,
-    get_creation_time,
-    get_field,
-    get_identity,
-    get_last_seen,
-    get_name,
-    get_namespace,
-    make_reference,
-    summarize_event,
-)
-from rollout_status_lib.progress import Progress
-from rollout_status_lib.result import make_document, make_error_entry, make_workload_entry
-from rollout_status_lib.rules import Rules, make_expectation, read_rules
-from rollout_status_lib.scope import Reads, Scope, View
-from rollout_status_lib.selection import Selection, make_selection, read_applied
-from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
-from rollout_status_lib.sources import open_source
-from rollout_status_lib.subjects import Subject, Tree, is_about
-from rollout_status_lib.values import format_timestamp, parse_timestamp
+VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  # a module of verbs/ each; all else is a run
+
+
+# --------------------------------------------------------------------------------- before the rest of the program is there
+
+
+def describe_fault(error: Exception) -> tuple[str, str]:
+    """What is wrong with the program, in a sentence, and the command that puts it right; an empty one for a bug."""
+    if isinstance(error, ImportError) and not (error.name or "").startswith("rollout_status_lib"):
+        return f"{error}; install what the program needs", "python3 -m pip install jmespath PyYAML sh jsonschema"
+    if isinstance(error, ImportError | SyntaxError):
+        return f"{error}; copy the whole program", f"cp -r rollout_status* rules schema.json {Path(__file__).parent}"
+    return f"This is a bug of rollout-status: {type(error).__name__}: {error}", ""
+
+
+def refuse(argv: Sequence[str], why: str, hint: str = "") -> int:
+    """Ends what cannot begin: with a line on stderr, with a document on stdout if it is a run, and with exit code 70."""
+    if not (argv and argv[0] in VERBS):
+        error = {"code": "internal", "type": "program", "message": why} | ({"hint": hint} if hint else {})
+        write(json.dumps({"success": False, "error": error}, indent=2))
+    with suppress(OSError, ValueError):
+        print(f"rollout-status: {why}{f' ({hint})' if hint else ''}", file=sys.stderr)
+    return 70
+
+
+def write(text: str) -> None:
+    """Writes to stdout. If it is closed or full, neither the verdict nor the exit code changes."""
+    try:
+        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at the end finds no fault
+        with suppress(OSError):
+            print(f"rollout-status: stdout cannot be written: {error}", file=sys.stderr)
+
+
+for stream in ("stdout", "stderr"):
+    if getattr(sys, stream) is None:  # closed before we began; else what is for the one could come to the other
+        setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, until the end
+if sys.version_info < (3, 10):  # noqa: UP036, a copied script is started with whatever python3 there is
+    raise SystemExit(refuse(sys.argv[1:], f"Python 3.10 or later is needed; this is {sys.version.split()[0]}"))
+try:
+    if not Path(__file__).resolve().parent.joinpath("rollout_status_lib", "__init__.py").is_file():  # an installed one may be another
+        raise ModuleNotFoundError(f"No rollout_status_lib/__init__.py beside {__file__}", name="rollout_status_lib")  # noqa: TRY301
+    from rollout_status_lib import DEMO, Json, find_data
+    from rollout_status_lib.arguments import build_parser, collect_settings, refuse_contradictions
+    from rollout_status_lib.changes import find_changes
+    from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
+    from rollout_status_lib.contract import enforce, load_schema
+    from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
+    from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
+    from rollout_status_lib.events import Events
+    from rollout_status_lib.expressions import Expression
+    from rollout_status_lib.findings import Finding, Judgement, Workload, find_missing_containers, group_failures
+    from rollout_status_lib.functions import Functions, is_true
+    from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
+    from rollout_status_lib.memory import Memory, Pace
+    from rollout_status_lib.objects import (
+        get_controller,
+        get_creation_time,
+        get_identity,
+        make_reference,
+    )
+    from rollout_status_lib.progress import Progress, complain
+    from rollout_status_lib.result import make_document, make_error_entries, make_workload_entry
+    from rollout_status_lib.rules import Rules, make_expectation, read_rules
+    from rollout_status_lib.scope import Reads, Scope, View
+    from rollout_status_lib.selection import Selection, make_selection, read_applied
+    from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
+    from rollout_status_lib.sources import open_source
+    from rollout_status_lib.subjects import Subject, Tree
+    from rollout_status_lib.values import format_timestamp, parse_timestamp
+except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
+    raise SystemExit(refuse(sys.argv[1:], *describe_fault(error))) from None
 
 # -------------------------------------------------------------------------------------------------------------- judge
 LONGEST_WAIT = 600.0  # seconds without progress; rules/workload.yaml has the parameter
+NONE = 1e9  # seconds from which on a deadline is none
 LATER = 60.0  # seconds that a workload's own controller gets to say itself that its deadline has passed
 
 
@@ -112,7 +156,7 @@ class Judge:
         since = at if memory.failing_since < 0 else memory.failing_since
         moment = Moment(self, memory, Snapshot(at, (), None, lambda _: None))
         value = {"failures": failures, "meant": self.rules.suggest_kind(resource), **call}
-        found = list(moment.find(Subject(self.rules.kinds["call"], value, "call", (("call", value),), (), (), (), None)))
+        found = list(moment.find(Subject.of(self.rules.kinds["call"], value, "call")))
         if not found:
             raise RolloutError("internal", f"no rule of kubectl.yaml speaks of {json.dumps(call)}")
         return max(found, key=lambda finding: finding.verdict == "fail"), replace(
@@ -144,16 +188,17 @@ class Moment:
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
         self.notes: list[str] = []
+        self.events = Events(judge.rules, snapshot, self.functions)
         self.held = False  # whether a rule's state was present, since the last time this was set
 
     def judge_all(self) -> tuple[Judgement, Memory]:
         """The judgement of all workloads, and what to remember for the next one."""
         tree = Tree(self.rules, self.snapshot, self.functions, self.memory.grown)
         workloads = [self.judge_workload(tree.grow(kind, resource)) for kind, resource in self.find_roots()]
-        finished, missing, awaited = self.find_missing({workload.key for workload in workloads})
+        gone, missing, awaited = self.find_missing({workload.key for workload in workloads})
         kinds = self.selection.kinds
-        workloads = sorted([*workloads, *finished], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
-        containers = self.find_missing_containers([workload for workload in workloads if workload.status != "ignored"])
+        workloads = sorted([*workloads, *gone], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
+        containers = find_missing_containers(workloads, self.judge.params.get("expect_image", ()), self.functions)
         is_over = 0 <= self.judge.params.get("arrival_deadline", LONGEST_WAIT) <= self.snapshot.at - self.started
         missing, awaited = (missing + containers, awaited) if is_over else (missing, awaited + containers)
         failures, notes = group_failures(workloads, self.rules.codes), tuple(dict.fromkeys(self.notes))
@@ -182,7 +227,7 @@ class Moment:
         self.paces[root.key] = before.move(values, self.now, self.snapshot.at) if before else Pace.begin(values, self.now)
         target = self.selection.target(root.kind, root.value)
         self.applied[root.key] = target and target.applied
-        self.params_of[root.key] = {**self.judge.params, **dict(self.read_annotations(root.value))}
+        self.params_of[root.key] = {**self.judge.params, **dict(self.rules.read_annotations(root.value, self.judge.fixed, self.notes))}
         found = list(self.find(root))
         self.notes += [finding.message for finding in found if finding.verdict == "note"]
         others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
@@ -218,7 +263,8 @@ class Moment:
         Its own controller comes first: it knows the deadline too, and says more.
         """
         own: Json = root.kind.deadline.evaluate(root.value, self.functions) if root.kind.deadline else None
-        return float(own + LATER if type(own) in (int, float) else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
+        has_own = type(own) in (int, float) and own < NONE  # NaN is no deadline either
+        return float(own + LATER if has_own else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
 
     def may_last(self, finding: Finding) -> bool:
         """True if a wait may rightly last longer than its workload's deadline."""
@@ -234,24 +280,9 @@ class Moment:
         return [replace(finding, verdict="fail") if self.is_cause(finding) else finding for finding in findings]
 
     def is_cause(self, finding: Finding) -> bool:
-        """True if it waits in a state that is no step on the way: one with a code."""
+        """True if it waits in a state that is no step on the way: one with a code, and no symptom of the workload as a whole."""
         code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
-        return code is not None and not code.symptom
-
-    def read_annotations(self, workload: Json) -> Iterator[tuple[str, Json]]:
-        """The parameters that a workload's annotations set. A flag wins over them, and a team may forbid them."""
-        annotations = get_field(workload, "metadata", "annotations")
-        for key in annotations if isinstance(annotations, dict) else ():
-            if key.startswith(ANNOTATION):
-                name = key.removeprefix(ANNOTATION).replace("-", "_")
-                allowed = self.rules.files.annotations
-                if allowed is not None and name not in allowed:
-                    self.notes.append(f"the annotation {key} of {get_name(workload)} is not allowed to change anything")
-                elif name not in self.judge.fixed:
-                    try:
-                        yield name, self.rules.compute_params([(name, str(annotations[key]))])[name]
-                    except RolloutError as error:
-                        raise RolloutError("usage", f"annotation {key} of {get_name(workload)}: {error.message}") from None
+        return code is not None and (not code.symptom or len(finding.subject.lineage) > 1)
 
     def find(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it. One that is ignored or held is judged no further."""
@@ -272,9 +303,9 @@ class Moment:
         before = self.memory.settled.get(subject.key)
         if not (before and before[0] is subject.value and before[1].are_same(roots)):
             before = (subject.value, Reads(subject.lineage[:-1]))
-            self.held = self.functions.told_time = False
+            self.held = self.functions.used_clock = False
             yield from self.find(subject, before[1])
-            if self.held or self.functions.told_time:
+            if self.held or self.functions.used_clock:
                 return
         self.still[subject.key] = before
 
@@ -311,7 +342,7 @@ class Moment:
     def apply_to_each(self, rule: Rule, each: Expression, subject: Subject, view: View) -> Iterator[Finding]:
         entries = Scope(view, rule, self.functions).evaluate(each)
         if not isinstance(entries, list | None):
-            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries)[:60]}")
+            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries, default=str)[:60]}")
         for entry in entries or ():
             scope = Scope(view, rule, self.functions)
             scope.roots = {**view.roots, "each": entry}
@@ -319,10 +350,10 @@ class Moment:
                 yield from self.decide(rule, subject, scope)
 
     def decide(self, rule: Rule, subject: Subject, scope: Scope) -> Iterator[Finding]:
-        """The finding of a rule whose state is present, unless its `unless` is true."""
+        """The finding of a rule whose `when` is true, if its `given` is true as well and its `unless` is not."""
         self.held = True
         scope.events_of = lambda: self.read_events(subject)
-        if scope.holds(rule.unless):
+        if (rule.given and not scope.holds(rule.given)) or scope.holds(rule.unless):
             return
         began = self.present[rule.id, subject.key] = self.memory.since.get((rule.id, subject.key), self.now)
         in_state = round(self.now - began, 3)
@@ -340,46 +371,44 @@ class Moment:
             raise RolloutError("invalid-rules", f"{rule.where}: since: {error}") from None
 
     def find_missing(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
-        """For absent workloads: those that had finished, messages about deleted ones, messages about ones that may still appear."""
+        """For absent workloads: those with a verdict or a last word, messages about lost ones, messages about ones that may yet appear."""
         gone = [workload for key, workload in self.memory.seen.items() if key not in present]
-        finished = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
-        lost = [make_reference(workload.value) for workload in gone if workload not in finished]
-        missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
+        known = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
+        known += [last for workload in gone if workload not in known if (last := self.judge_gone(workload.subject))]
         keys = {*present, *self.memory.seen}
+        applied = [target for target in self.selection.targets or () if target.applied and not any(map(target.is_key, keys))]
+        known += [last for target in applied if (last := self.judge_gone(Subject.of(target.kind, target.applied)))]
+        keys |= (told := {workload.key for workload in known})
+        lost = [make_reference(workload.value) for workload in gone if workload.key not in told]
+        missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
         unseen = [target.not_found for target in self.selection.targets or () if not any(map(target.is_key, keys))]
         if self.selection.targets is None and len(self.selection.namespaces) > 1:
             empty = [name for name in self.selection.namespaces if all(name != key[1] for key in keys)]
             unseen += [self.selection.nothing_in(name) for name in empty] if keys else []
         if self.snapshot.at - self.started >= self.judge.patience:
-            return finished, missing + unseen, []
-        return finished, missing, unseen or ([] if self.selection.targets is not None or keys else ["Waiting for something to judge"])
+            return known, missing + unseen, []
+        return known, missing, unseen or ([] if self.selection.targets is not None or keys else ["Waiting for something to judge"])
+
+    def judge_gone(self, subject: Subject) -> Workload | None:
+        """A workload that is gone, by the rules about such ones; None if they say nothing. It is ready if they only note that."""
+        view = View(self.get_roots(subject))
+        found = [finding for rule in self.rules.about_gone[subject.kind.name] for finding in self.apply(rule, subject, view)]
+        self.notes += [finding.message for finding in found if finding.verdict == "note"]
+        deciding = tuple(sorted((each for each in found if each.verdict != "note"), key=lambda each: each.verdict != "fail"))
+        status = "ready" if not deciding else "failed" if deciding[0].verdict == "fail" else "waiting"
+        return Workload(subject, status, deciding, tuple(each for each in found if each.verdict == "note")) if found else None
 
     def has_finished(self, workload: Workload) -> bool:
         finishes = workload.kind.finishes
         return finishes is not None and is_true(finishes.evaluate(workload.value, self.functions))
 
-    def find_missing_containers(self, workloads: Iterable[Workload]) -> list[str]:
-        """A message for each container that --expect-image names and none of the workloads has; it says which they have."""
-        judged = [workload for workload in workloads if workload.kind.runs]
-        runs = [name for each in judged for name in each.kind.runs.evaluate(each.value, self.functions) or ()]  # type: ignore[union-attr]
-        expected = self.judge.params.get("expect_image", ()) if workloads else ()
-        there = f"there is {', '.join(dict.fromkeys(map(str, runs)))}" if runs else "none is there"
-        missing = [pair for pair in expected if pair["name"] not in runs]
-        return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}; {there}' for pair in missing]
-
     def read_events(self, subject: Subject) -> list[Json] | None:
-        """The events about a subject since its workload's last progress, newest first; None when they cannot be read."""
-        events = self.snapshot.events(get_namespace(subject.holder))
-        if events is None:
-            return None
+        """The events about the subject since its workload's last progress, newest first; None when they cannot be read."""
         pace = self.paces.get(get_identity(subject.workload))
-        about = [summarize_event(event) for event in events if is_about(event, subject)]
-        return sorted((each for each in about if get_last_seen(each) >= (pace.changed if pace else 0.0)), key=get_last_seen, reverse=True)
+        return self.events.read(subject, pace.changed if pace else 0.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- run
-
-DEMO = ("--replay", str(find_data("fixtures", "deployment", "crash-loop")), "--retry-limit", "1")
 
 
 class Run:
@@ -404,10 +433,11 @@ class Run:
         self.polls, self.elapsed = 0, 0.0
         self.result: dict[str, Json] = {}
         self.exit_code = 0
+        self.fault = ""  # what is wrong with the program itself, in a sentence; the exit code is 70 then
 
     def watch(self, argv: Sequence[str]) -> None:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
-        options = build_parser().parse([*DEMO, *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
+        options = build_parser().parse(["--replay", str(DEMO), "--retry-limit=1", *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
         self.progress.is_told = self.output == "text" and sys.stdout.isatty()
@@ -449,9 +479,10 @@ class Run:
             self.recorder = Recorder(Path(options.record or options.dump), selection, self.rules, only_failed=bool(options.dump))
 
     def prepare(self) -> None:
-        """Loads the rules, which nobody needs before there is something to judge; RolloutError `invalid-rules` when one is wrong."""
+        """Loads the rules, which nobody needs before there is something to judge, and schema.json; RolloutError when one is wrong."""
         for kind in self.judge.selection.kinds:
             self.rules.check_kind(kind)
+        load_schema()
 
     def get_judged(self) -> frozenset[str]:
         """The identities of all that was judged last, and of what is below it and of other revisions."""
@@ -553,57 +584,45 @@ class Run:
         judgement = self.judgement
         if not end and judgement and judgement.nothing:
             end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
-        entries = self.make_errors(end)
+        codes = self.rules.codes if self.rules else {}
+        entries = make_error_entries(end, judgement, codes, self.source)
         workloads = [self.make_workload(each, failed=not end) for each in judgement.workloads] if judgement else None
-        self.exit_code = end.exit if end and end.exit else self.get_code(entries[0]["code"]).exit if entries else 0
-        if self.recorder:
-            self.recorder.end(self.source.logs, self.revisions, self.exit_code)
-            self.notes += self.recorder.notes
-        if self.timeline and judgement and self.memory.failing_since < 0 and not INTERRUPTS.pending:
-            self.timeline.read_events(self.snapshot)
+        self.exit_code = end.exit if end and end.exit else get_code(codes, entries[0]["code"]).exit if entries else 0
+        self.fault = end.line if end and end.code == "internal" else ""
         self.notes += self.rules.files.notes if self.rules else []
         notes = [*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())]
-        self.result = make_document(entries, workloads, notes, elapsed=self.elapsed, polls=self.polls)
+        self.accept(make_document(entries, workloads, notes, elapsed=self.elapsed, polls=self.polls))
+        if self.recorder:
+            self.recorder.end(self.source.logs, self.revisions, self.exit_code)
+            self.add_notes(self.recorder.notes)
+        if self.timeline and judgement and self.memory.failing_since < 0 and not INTERRUPTS.pending:
+            self.timeline.read_events(self.snapshot)
         if self.reports:
             self.add_notes(self.reports.write(self.result))
 
-    def make_errors(self, end: RolloutError | None) -> list[dict[str, Json]]:
-        """The errors of the result: what ended the run, or else the failures of the last judgement. Each has a hint if its code has one."""
-        entries: list[dict[str, Json]] = []
-        if end:
-            entries = [{"code": end.code, "type": self.get_code(end.code).type, "message": end.message}]
-            entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
-        elif self.judgement:
-            entries = [make_error_entry(findings, self.rules.codes, self.source) for findings in self.judgement.failures]
-            entries += [{"code": "not-found", "type": "rollout", "message": message} for message in self.judgement.missing]
-        for entry in entries:
-            if "hint" not in entry and (hint := self.get_code(entry["code"]).hint):
-                entry["hint"] = add_kubectl_flags(hint, self.source.flags if self.source else "")
-        return entries
-
     def make_workload(self, workload: Workload, *, failed: bool) -> dict[str, Json]:
         """A workload's entry in the result. What has changed is looked up if the rollout has failed, and this workload too."""
-        changes = self.make_changes(workload) if failed and workload.status == "failed" else {}
-        return make_workload_entry(workload, self.rules.codes) | changes
-
-    def make_changes(self, workload: Workload) -> dict[str, Json]:
-        """`changes` and `rollback` of a workload, if there are any. If a rule file is wrong about them, the verdict stands."""
+        entry = make_workload_entry(workload, self.rules.codes)
+        if not failed or workload.status != "failed":
+            return entry
         try:
             changes, revisions = find_changes(workload, self.rules, self.snapshot, self.source)
-        except RolloutError as error:
+        except RolloutError as error:  # a rule file is wrong about them: the verdict stands
             self.notes.append(f"what has changed is not known: {error.message}")
-            return {}
+            return entry
         self.revisions += revisions
-        return changes
+        return entry | changes
 
-    def get_code(self, name: str) -> Code:
-        """The code of this name, also when the rules could not be read."""
-        return (find_code(self.rules.codes, name) if self.rules else None) or FIRST_CODES[name]
+    def accept(self, document: dict[str, Json]) -> None:
+        """Takes a document for the result if it satisfies schema.json; if not, its verdict alone, and exit code 70."""
+        self.result, problem = enforce(document)
+        if problem:
+            self.fault, self.exit_code = self.fault or problem, FIRST_CODES["internal"].exit
 
     def add_notes(self, notes: Collection[str]) -> None:
-        """Adds notes to the result that is there already."""
+        """Adds notes to the result."""
         if notes:
-            self.result["notes"] = [*self.result.get("notes", ()), *notes]
+            self.accept({**self.result, "notes": [*self.result.get("notes", ()), *notes]})
 
 
 # --------------------------------------------------------------------------------------------------------------- main
@@ -617,13 +636,15 @@ def run_to_end(argv: Sequence[str], base: Path | None = None, choose: Callable[[
     except RolloutError as end:  # a finding's message cannot be told
         run.judgement = None
         run.conclude(end)
-    except Exception as bug:  # noqa: BLE001, the one place that ends a run
-        import traceback  # noqa: PLC0415, only for a bug: it takes 5 ms
+    except Exception as error:  # noqa: BLE001, the one place that ends a run
+        if not isinstance(error, ImportError):
+            import traceback  # noqa: PLC0415, only for a bug: it takes 5 ms
 
-        with suppress(OSError, ValueError):
-            print("\n".join(map(to_line, traceback.format_exc().splitlines())), file=sys.stderr)
+            with suppress(OSError, ValueError):
+                print("\n".join(map(to_line, traceback.format_exc().splitlines())), file=sys.stderr)
+        message, hint = describe_fault(error)
         run.judgement = None
-        run.conclude(RolloutError("internal", f"This is a bug of rollout-status: {type(bug).__name__}: {bug}"))
+        run.conclude(RolloutError("internal", message, hint=hint))
     return run
 
 
@@ -642,17 +663,17 @@ def run_to_verdict(run: Run, argv: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code. Exactly one JSON document goes to stdout, whatever happens."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed before we began; else what is for the one could come to the other
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, until the end
     gc.set_threshold(100_000)  # large lists are no garbage: with Python's 700 a fifth of the time went into looking for some
     INTERRUPTS.listen()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] and arguments[0] in VERBS:
-        verb: Any = importlib.import_module(f"rollout_status_lib.verbs.{arguments[0]}")
-        text, exit_code = verb.main(arguments[1:], run_to_end)
-    else:
-        text, exit_code = watch(arguments)
+    try:
+        if arguments[:1] and arguments[0] in VERBS:
+            verb: Any = importlib.import_module(f"rollout_status_lib.verbs.{arguments[0]}")
+            text, exit_code = verb.main(arguments[1:], run_to_end)
+        else:
+            text, exit_code = watch(arguments)
+    except Exception as error:  # noqa: BLE001, runs and verbs end by themselves, if their modules are there
+        return refuse(arguments, *describe_fault(error))
     write(text)
     gc.freeze()  # the process ends: what is in use need not be looked through and freed first, which took a sixth of a large run
     return int(exit_code)
@@ -660,27 +681,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def watch(arguments: Sequence[str]) -> tuple[str, int]:
     """What goes to stdout when no verb is named, and the exit code."""
-    from rollout_status_lib.views import choose_progress  # noqa: PLC0415, verbs do without
+    # Verbs do without; what is missing must be known before anything is waited for
+    from rollout_status_lib.views import choose_progress  # noqa: PLC0415
+    from rollout_status_lib.views.text import render_text  # noqa: PLC0415
 
     run = run_to_end(arguments, choose=choose_progress)
     INTERRUPTS.ignore()
-    run.add_notes(run.progress.conclude(run.result))
-    if run.output == "json":
-        return to_json(run.result), run.exit_code
-    from rollout_status_lib.views.text import render_text  # noqa: PLC0415, only when asked for
-
-    return render_text(run.result), run.exit_code
-
-
-def write(text: str) -> None:
-    """Writes to stdout. If it is closed or full, neither the verdict nor the exit code changes."""
     try:
-        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at the end finds no fault
-        with suppress(OSError):
-            print(f"rollout-status: stdout cannot be written: {error}", file=sys.stderr)
+        run.add_notes(run.progress.conclude(run.result))
+    except MISHAPS as error:
+        run.add_notes([f"the result could not be shown on stderr: {error}"])
+    if run.fault:
+        complain(f"rollout-status: {run.fault}")
+    return to_json(run.result) if run.output == "json" else render_text(run.result), run.exit_code
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 import rollout_status as engine  # noqa: E402
 from rollout_status_lib.arguments import build_parser  # noqa: E402
+from rollout_status_lib.memory import Memory  # noqa: E402
 from rollout_status_lib.objects import find_newest_time  # noqa: E402
 from rollout_status_lib.rules import Rules  # noqa: E402
 from rollout_status_lib.selection import make_selection  # noqa: E402
@@ -84,11 +85,11 @@ def changed(objects: tuple[Json, ...]) -> tuple[Json, ...]:
     )
 
 
-def seconds(do: Callable[[], object]) -> float:
-    """The CPU time of a call."""
+def judge_in(known: engine.Judge, memory: Memory, snapshot: Snapshot) -> tuple[float, Memory]:
+    """The CPU time of a judgement, and what it remembers."""
     began = time.process_time()
-    do()
-    return time.process_time() - began
+    _, memory = known.judge(memory, snapshot)
+    return time.process_time() - began, memory
 
 
 def wall(command: list[str], times: int = 7) -> float:
@@ -114,28 +115,27 @@ def offline() -> Iterator[tuple[str, str]]:
     costs = {}
     for deployments, pods in ((10, 50), (200, 5), (10, 500)):
         known, snapshot = judge(namespace(deployments, pods))
-        first = seconds(lambda known=known, snapshot=snapshot: known.judge(snapshot))  # type: ignore[misc]
-        later = replace(snapshot, at=snapshot.at + 1, objects=changed(snapshot.objects))
-        again = seconds(lambda known=known, later=later: known.judge(later))  # type: ignore[misc]
+        first, memory = judge_in(known, Memory(), snapshot)
+        again, _ = judge_in(known, memory, replace(snapshot, at=snapshot.at + 1, objects=changed(snapshot.objects)))
         costs[deployments * pods] = first
         yield (
             f"{deployments} Deployments, {deployments * pods} pods: first judgement, a later one with 1 % changed",
             f"{first:.2f} s, {again:.2f} s of CPU",
         )
     yield "growth from 500 to 5,000 pods", f"exponent {math.log10(costs[5000] / costs[500]):.2f}"
-    yield "500 polls of a changing namespace of 500 pods", memory()
+    yield "500 polls of a changing namespace of 500 pods", memory_use()
 
 
-def memory() -> str:
+def memory_use() -> str:
     """The memory and the file descriptors after the first and after the last of many judgements, each of other objects."""
     objects = namespace(10, 50)
     known, snapshot = judge(objects)
-    figures = []
+    figures, memory = [], Memory()
     for number in range(500):
         pod = objects[2 + number % 50]
         changed = {**pod, "metadata": {**pod["metadata"], "resourceVersion": str(number), "uid": f"new-{number}"}}
         others = tuple(changed if each is pod else each for each in objects)
-        known.judge(replace(snapshot, at=snapshot.at + number, objects=others))
+        _, memory = known.judge(memory, replace(snapshot, at=snapshot.at + number, objects=others))
         if number in (50, 499):
             figures.append((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, len(list(Path("/proc/self/fd").iterdir()))))
     (before, files), (after, files_after) = figures

@@ -1,4 +1,4 @@
-"""What belongs to no module: the version, where the data files lie, and a name for values of JSON."""
+"""What all modules share: the version, the place of the data files, and a name for JSON values."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 Json = Any  # what json.loads returns
+DEMO = Path(__file__).resolve().parent / "demo"  # the recording that `demo` replays
 
 
 def find_data(*names: str) -> Path:
     """The path of a data file or folder, like `rules` or `schema.json`.
 
-    In a wheel the data lies inside this package; in a checkout, and in a copied folder, beside it.
+    In a wheel the data lies inside this package; in a checkout and in a copied folder it lies beside the package.
     """
     package = Path(__file__).resolve().parent
     packed = package / "data"

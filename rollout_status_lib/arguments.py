@@ -120,7 +120,7 @@ def build_parser() -> Parser:
     add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
     add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
     add("--once", action="store_true", help="judge what is there now and do not wait")
-    add("--check-access", action="store_true", help="only say which of the rights that are needed are there")
+    add("--check-access", action="store_true", help="only say which rights are there, with a Role that has the missing ones")
     add = flags.add_argument_group("where from").add_argument
     add("--context", default="", metavar="NAME", help="passed on to kubectl")
     add("--kubecontext", default="", metavar="NAME", dest="context", help=argparse.SUPPRESS)
@@ -142,10 +142,16 @@ def build_parser() -> Parser:
     return flags
 
 
-def build_verb_parser(usage: str, description: str) -> Parser:
-    return Parser(
-        prog=f"rollout-status {usage.split(maxsplit=1)[0]}", usage=f"rollout-status {usage}", description=description, allow_abbrev=False
-    )
+def build_verb_parser(usage: str, description: str, exits: str) -> Parser:
+    """The command line of a verb. `exits`: what its exit codes mean, of describe_exits."""
+    prog = f"rollout-status {usage.split(maxsplit=1)[0]}"
+    return Parser(prog=prog, usage=f"rollout-status {usage}", description=description, epilog=exits, allow_abbrev=False)
+
+
+def describe_exits(zero: str, one: str = "", more: str = "") -> str:
+    """The exit codes of a verb, for its help: what its 0 and its 1 mean, if it has that, and any that are not those of all verbs."""
+    codes = [f"0 {zero}", one and f"1 {one}", "2 wrong input", more, "70 a bug or a missing part of the program", "130/143 interrupted"]
+    return f"Exit codes: {', '.join(filter(None, codes))}."
 
 
 def refuse_contradictions(options: argparse.Namespace) -> None:

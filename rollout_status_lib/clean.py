@@ -9,34 +9,33 @@ from collections.abc import Iterable
 
 from rollout_status_lib import Json
 
+LONGEST_LINE = 2_000  # characters
+PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@\"']*:[^/\s@\"']+@", re.IGNORECASE)
+ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")  # ECMA-48: colours, titles, movements
+
 
 def redact(log: str, patterns: Iterable[re.Pattern[str]]) -> str:
-    """A log without what matches, and without passwords in URLs."""
+    """A log in which all that matches a pattern, and each password in a URL, is replaced by "redacted"."""
     return functools.reduce(lambda text, each: each.sub("redacted", text), patterns, hide_passwords(log))
 
 
-LONGEST_LINE = 2_000  # characters
-
-
-PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@\"']*:[^/\s@\"']+@", re.IGNORECASE)
-
-
 def hide_passwords(text: str) -> str:
-    """A text without the user and the password of its URLs."""
+    """The text without the users and passwords in its URLs."""
     return PASSWORD.sub(r"\1redacted@", text) if "://" in text else text
 
 
 def to_line(text: str) -> str:
-    """A text in one line, without a password, or anything that a terminal or a CI's log would obey: `##[...]` and `##vso[...]`
-    anywhere in a line, `::...::` at its begin, also behind spaces.
+    """The text as one line that is safe to print: no passwords, nothing that a terminal or a CI's log would obey.
+
+    A CI obeys `##[...]` and `##vso[...]` anywhere in a line, and `::...::` at its start, even after spaces. A space breaks them up.
     """
-    line = "".join(letter if letter.isprintable() else " " for letter in hide_passwords(text[: 2 * LONGEST_LINE]))
+    line = "".join(character if character.isprintable() else " " for character in hide_passwords(text[: 2 * LONGEST_LINE]))
     line = re.sub(r"^( *):(?=:)", r"\1: ", re.sub("#(?=#)", "# ", line))
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
 
 
 def to_json(result: Json) -> str:
-    """The document as text, in which a CI's log finds no command of its own and nobody a password."""
+    """The result as JSON, without passwords, and without `##`, which a CI's log would obey."""
 
     def clean(value: Json) -> Json:
         if isinstance(value, dict):
@@ -47,18 +46,15 @@ def to_json(result: Json) -> str:
 
 
 def add_kubectl_flags(command: str, flags: str) -> str:
-    """A command to paste, with the flags with which kubectl was run: behind its verb, since a plugin takes none before its name."""
-    return re.sub(r"(^|&& )kubectl(?: [a-z]\S*)*", lambda found: f"{found[0]} {flags}", command) if flags else command
-
-
-ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+    """A kubectl command to paste, with the flags that kubectl was run with. They follow the verb: before it, a plugin allows none."""
+    return re.sub(r"(^|&& )kubectl(?: [a-z]\S*)*", lambda match: f"{match[0]} {flags}", command) if flags else command
 
 
 def clean_line(text: Json) -> str:
-    """A text in one line without escapes, control characters, marks of direction and passwords; a very long one is cut."""
+    """The text as one line that is safe to print, without terminal escapes; a very long one is cut."""
     return to_line(ESCAPE.sub("", str(text)))
 
 
 def clean_log(text: str) -> str:
-    """A log, of which each line is clean."""
+    """The log, with each line safe to print."""
     return "\n".join(clean_line(line.expandtabs()) for line in ESCAPE.sub("", text).splitlines())

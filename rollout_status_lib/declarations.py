@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.expressions import Expression, Template
-from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs
+from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs, parse_words
+
+ANNOTATION = "rollout-status/"  # begins annotations that set a workload's own parameters: rollout-status/retry-limit: "3"
+TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")  # acme/broken: a code or the id of a rule that a team adds
+
+PARAMETER_TYPES: dict[str, Callable[[str], Json]] = {
+    "duration": parse_duration,
+    "integer": parse_integer,
+    "boolean": parse_boolean,
+    "text": str,
+    "pairs": parse_pairs,
+    "words": parse_words,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A code of a result; `rank` orders causes before symptoms."""
+    """A code of a result. `rank` orders causes before symptoms: of several failures the lowest rank is reported first."""
 
     name: str
     rank: int
-    type: str
+    type: str  # rollout: about what was applied; program: about the run
     exit: int
-    symptom: bool = False  # what a workload with it still waits for is the cause
-    hint: str = ""  # what to do next, where an error with it has no hint of its own
+    symptom: bool = False  # if all failures of a workload are symptoms, what it still waits for is their cause
+    hint: str = ""  # what to do next; for errors without a hint of their own
 
 
-# How a run ends when its rules cannot be read
+# The codes of a run whose rules could not be read
 FIRST_CODES = {
     "usage": Code("usage", 0, "program", 2, hint="rollout-status --help"),
     "invalid-rules": Code("invalid-rules", 0, "program", 2, hint="rollout-status lint"),
@@ -32,109 +44,117 @@ FIRST_CODES = {
     "interrupted": Code("interrupted", 0, "program", 130),
 }
 
-TYPES: dict[str, Callable[[str], Json]] = {
-    "duration": parse_duration,
-    "integer": parse_integer,
-    "boolean": parse_boolean,
-    "text": str,
-    "pairs": parse_pairs,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What rules read as `params.name`; a duration in seconds."""
+    """A setting that rules read as `params.name`. A duration is a number of seconds there."""
 
     name: str
     type: str
     default: Json
-    choices: tuple[str, ...]
+    choices: tuple[str, ...]  # empty: any value of the type
 
     def parse_value(self, text: str) -> Json:
-        """The value that a text stands for; UnreadableError when it is none of the parameter's type."""
+        """The value that a text stands for. UnreadableError if it does not have the parameter's type, or is none of its choices."""
         if self.choices and text not in self.choices:
             raise UnreadableError(f"{text!r} is none of {', '.join(self.choices)}")
-        return TYPES[self.type](text)
+        return PARAMETER_TYPES[self.type](text)
+
+    def change(self, value: Json, given: Json) -> Json:
+        """The value once another is given for it, in its place. To a list it is added; of words, `-word` takes one out."""
+        if self.type == "words":
+            return [each for each in value if f"-{each}" not in given] + [each for each in given if not each.startswith("-")]
+        return value + given if isinstance(value, list) else given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Current:
-    """One way to tell the children of the current revision: child's and parent's value at these paths are equal."""
+    """One way to find the children of the current revision: two expressions, of the child and of its parent, give equal values."""
 
-    child: str
+    child: str  # its kind
     of_child: Expression
     of_parent: Expression
-    without: tuple[str, ...]
+    without: tuple[str, ...]  # path of a field of the child's value that is not compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A list in an object whose members are subjects: their specs, their statuses (of the same name), fields to add."""
+    """A list in an object whose entries are subjects, like the containers of a pod."""
 
-    spec: Expression
-    status: Expression
-    add: Mapping[str, Expression]
+    spec: Expression  # the list of their specs
+    status: Expression  # the list of their statuses; a status belongs to the spec of the same name
+    add: Mapping[str, Expression]  # fields to add, computed from the spec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Revisions:
-    """Where a kind keeps the templates that its objects have had, and the command that goes back to one."""
+    """Where a kind keeps the templates that its objects have had, and the command that goes back to one of them."""
 
-    kept_in: str  # the kind that keeps them: an object, which the workload owns, for each
-    number: Expression  # of such an object: the newest has the highest
+    kept_in: str  # the kind that keeps them, like replicaset: the workload owns one object of it for each template
+    number: Expression  # of such an object; the newest has the highest
     template: Expression  # of such an object
-    current: Expression  # of the workload: the template that it has now
-    without: tuple[str, ...]  # what is in a kept template and not in the workload's
-    makes: str  # the kind of which objects are made by the template
-    serves: Expression | None  # of such an object: whether pods with its template are ready
-    can_roll_back: Expression | None  # about `self`, what it has `owned` of the current revision and has of `old` ones
-    rollback: Template | None  # the command: about the same, and the number of the `revision`
+    current: Expression  # of the workload: its template now
+    without: tuple[str, ...]  # path of a field that a kept template has and the workload's has not
+    makes: str  # the kind of the objects that are made from the template
+    serves: Expression | None  # of such an object: true if pods made from its template are ready
+    can_roll_back: Expression | None  # true if the command works; reads ROLLBACK_ROOTS
+    rollback: Template | None  # the command; reads ROLLBACK_ROOTS
 
 
-STAGE_MEANS = ("wait", "run", "good", "bad", "end", "note")  # a note changes nothing
+ROLLBACK_ROOTS = ("self", "owned", "old", "revision")  # revision: the number of the one to go back to
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """A step in the life of an object, for the timeline of a report: one for each entry (without `each`: for the object)."""
+    """A step in the life of an object, for the timeline of a report."""
 
     name: str
     means: str  # what the object is from then on
-    each: Expression | None
-    at: Expression | None  # of the entry: the moment, or several; without it, when the entry is first seen
-    message: Template | None  # about the entry
+    each: Expression | None  # a list: each entry is the stage once; None: the object itself is
+    at: Expression | None  # the moment, or several, of an entry; None: when the entry is first seen
+    message: Template | None  # reads the entry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A step of an object's start, in the order of the others. It tells which events about the object are history."""
+
+    name: str
+    of: str  # the kind whose objects take the step; if it is a part (a container), each of them takes it by itself
+    begins: Expression | None  # of an event: true if it says that the step begins
+    fails: Expression | None  # of an event: true if it says that the step fails
+    passes: Expression | None  # of an event: true if it says that the step is done
+    seen: Expression | None  # of the object: the moments at which the object itself shows that the step was done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """A kind of subject. `name` is its root in expressions; what has a `resource` is an object, the others are parts.
+    """A kind of subject: of objects, or of parts of them. The kind with the resource `*` stands for all that no file declares."""
 
-    The kind whose resource is `*` stands for all that nothing declares.
-    """
-
-    name: str
-    resource: str
-    short: tuple[str, ...]
-    watched: bool  # without --kinds
-    version: str  # of its API, when there may be so many of it that kubectl should not decode them
-    listed: bool  # kubectl is asked for it; else only a recording may show it
-    waits: bool
-    deadline: Expression | None  # seconds that its objects may go without progress; None, or null: progress_deadline
-    finishes: Expression | None  # whether its success is final: deleted after it, it has still succeeded
-    owns: tuple[str, ...]
-    current: tuple[Current, ...]
-    blocked_by: Expression | None  # of what it owns in other revisions, that which is judged too, since it is in the way
-    blocked: Template | None  # what messages about that have at their end
-    runs: Expression | None  # the names of the containers that it runs
-    progress: tuple[Expression, ...]
-    counts: tuple[Expression, ...]  # how many of what it wants are ready, and how many it wants, for those who look on
-    zero: tuple[tuple[str, ...], ...]
-    part_of: str
-    parts: tuple[Part, ...]
-    previous_log: Expression | None  # whether the run of a part that failed is no longer its last one
+    name: str  # its root in expressions
+    resource: str  # plural and API group, like deployments.apps; empty for a part
+    short: tuple[str, ...]  # other words for it on the command line
+    watched: bool  # judged without --kinds
+    # API version; set for kinds with many objects (pods), which are read with `get --raw` so that kubectl does not decode them
+    version: str
+    listed: bool  # kubectl is asked for it; otherwise only a recording may have it
+    waits: bool  # a rule must be able to wait for it; false only for a kind that has nothing to wait for
+    deadline: Expression | None  # seconds that an object may go without progress; None, or null: the parameter progress_deadline
+    finishes: Expression | None  # true if success is final: an object that is deleted afterwards has still succeeded
+    owns: tuple[str, ...]  # the kinds of objects that it owns and that are judged with it
+    current: tuple[Current, ...]  # ways to find the children of the current revision; the first that finds some counts
+    blocked_by: Expression | None  # children of other revisions that are in the way: they are judged too
+    blocked: Template | None  # the end of messages about those
+    runs: Expression | None  # the names of its containers
+    progress: tuple[Expression, ...]  # any change of these values is progress
+    counts: tuple[Expression, ...]  # how many of what it wants are ready, and how many it wants; for people who watch
+    zero: tuple[tuple[str, ...], ...]  # paths of counters that Kubernetes leaves out when they are 0
+    part_of: str  # the kind that it is a part of; empty for an object
+    parts: tuple[Part, ...]  # where that kind has such parts
+    previous_log: Expression | None  # true if a part runs again: the run that failed is the one before
     stages: tuple[Stage, ...]
     revisions: Revisions | None
-    shown: Expression | None  # what of it may be told when it has changed, at the places where it is
+    shown: Expression | None  # the values that may be printed when they have changed, at their places in the object
 
     def is_called(self, word: str) -> bool:
         """True if a word of the command line means it: deployment, deployments, deploy, deployment.apps, deployment.v1.apps."""
@@ -146,107 +166,64 @@ class Kind:
 
 
 def is_word_for(word: str, resource: str, names: Collection[str]) -> bool:
-    """Whether a word of the command line is the resource or one of the names, with its group, with version and group, or with neither."""
+    """True if a word of the command line is the plural or one of the names: alone, with its group, or with version and group."""
     plural, _, group = resource.partition(".")
     name, _, rest = word.lower().partition(".")
     return name in (plural, *names) and (rest in ("", group) or bool(re.fullmatch(r"v\d+((alpha|beta)\d+)?\." + re.escape(group), rest)))
 
 
+DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them; one with verdict `hold` may have a second
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """A statement about the subjects of some kinds; the fields are those of the rule file."""
+    """A statement about the subjects of some kinds. Its fields are those of the rule file."""
 
     id: str
-    where: str
-    subjects: tuple[str, ...]
-    each: Expression | None  # the rule is judged once for each entry of this list
+    where: str  # file, line and id, for errors
+    subjects: tuple[str, ...]  # names of kinds, or `workload`
     when: Expression
-    unless: Expression | None
-    verdict: str
-    fail_when: Expression | None
-    fail_after: Expression | float | None
-    since: Expression | None
-    endless: bool  # True if its wait may rightly last for ever
-    let: Mapping[str, Expression]
-    common: frozenset[str]  # those of `let` that give the same for all rules about a subject
-    code: Template | None
-    message: Template | None
-    hint: Template | None
-    logs: bool
+    each: Expression | None = None  # a list: the rule is judged once for each entry
+    given: Expression | None = None  # the same as `when`, but may read events; evaluated once `when` is true
+    unless: Expression | None = None
+    verdict: str = "wait"  # fail, wait, hold, ignore or note; wait if fail_when or fail_after decides
+    fail_when: Expression | None = None
+    fail_after: Expression | float | None = None  # seconds
+    since: Expression | None = None
+    endless: bool = False  # its wait may rightly last for ever
+    gone: bool = False  # it speaks about workloads that are not there any more, as they were last seen or as they were applied
+    let: Mapping[str, Expression] = field(default_factory=dict)  # of the rule, and of the files that it is written in
+    common: frozenset[str] = frozenset()  # the names in `let` whose values are the same for all rules about a subject
+    code: Template | None = None
+    message: Template | None = None
+    hint: Template | None = None
+    logs: bool = False
 
     @property
     def can_wait(self) -> bool:
-        return self.verdict in ("wait", "hold")
+        return self.verdict in ("wait", "hold") and not self.gone
 
-    def expressions(self) -> Iterator[Expression]:
-        """All its expressions."""
-        for each in (self.each, self.when, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
+    def walk_expressions(self) -> Iterator[Expression]:
+        """All its expressions, also those in its templates."""
+        for each in (self.each, self.when, self.given, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
             yield from [each] if isinstance(each, Expression) else []
         for template in (self.code, self.message, self.hint):
             yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))
 
 
-VERDICTS = ("fail", "wait", "hold", "ignore", "note")
-
-
-SILENT = ("fail", "ignore", "note")  # verdicts that do not wait
-
-
-DECISIONS = ("verdict", "fail_when", "fail_after")  # a rule has one of them; one that holds may have a clock as well
-
-
-CODE_TYPES = ("rollout", "program")
-
-
-CODE_NEEDS = ("code", "type", "exit", "text")
-
-
-CODE_KEYS = (*CODE_NEEDS, "symptom", "hint")
-
-
-PARAM_KEYS = ("type", "default", "choices", "doc")
-
-
-RULE_KEYS = (
-    "id",
-    "aliases",
-    "subject",
-    "each",
-    "when",
-    "unless",
-    *DECISIONS,
-    "since",
-    "endless",
-    "let",
-    "code",
-    "message",
-    "hint",
-    "logs",
-    "docs",
-)
-
-
-FILE_KEYS = ("version", "extends", "codes", "kinds", "params", "let", "rules", "disable", "override", "annotations")
-
-
-ANNOTATION = "rollout-status/"  # a workload's own parameters: rollout-status/retry-limit: "3"
-TEAM_CODE = re.compile(r"[a-z][a-z0-9-]*/[a-z][a-z0-9-]*")
-
-
-REVISIONS_KEYS = ("kept_in", "number", "template", "current", "makes", "except", "serves", "can_roll_back", "rollback")
-
-
-ROLLBACK = ("self", "owned", "old", "revision")  # names that a rollback may read
-
-
-VARYING = ("each", "events", "time")  # names that do not mean the same to all rules about a subject
+VARYING = ("each", "events", "time")  # roots that differ between the rules about a subject
 
 
 def is_common(name: str, let: Mapping[str, Expression], varying: Collection[str]) -> bool:
-    """Whether a `let` of a file, or another root, depends on nothing that varies, nor on itself."""
+    """True if a root has the same value for all rules about a subject. A `let` has if it reads only such roots, and not itself."""
     return name not in varying and (name not in let or all(is_common(each, let, {*varying, name}) for each in let[name].roots))
 
 
 def find_code(codes: Mapping[str, Code], name: str) -> Code | None:
-    """The code of this name. One with a prefix is a team's, needs no declaration, and is taken for a cause."""
+    """The code of this name; None if there is none. One with a prefix is a team's: it needs no declaration and ranks as a cause."""
     return codes.get(name) or (Code(name, -1, "rollout", 1) if TEAM_CODE.fullmatch(name) else None)
+
+
+def get_code(codes: Mapping[str, Code], name: str) -> Code:
+    """The code of this name, also when the rules could not be read."""
+    return find_code(codes, name) or FIRST_CODES[name]

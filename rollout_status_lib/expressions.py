@@ -35,6 +35,15 @@ SLIPS = (
 )
 
 
+# What parsing or evaluating an expression may raise, in jmespath or in Python: `foo[8:2:0]`, `merge(x, null)`, 500 parentheses
+FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)  # JMESPathError is a ValueError
+
+
+def describe_fault(error: Exception) -> str:
+    """What is wrong with an expression, in the words of jmespath or Python, as one line."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+
+
 def find_slip(text: str) -> str:
     """What seems to be wrong with an expression that cannot be parsed; empty if that is not known."""
     bare = QUOTED.sub("_", text)
@@ -70,14 +79,16 @@ class Expression:
             problem = str(error)
         except jmespath.exceptions.JMESPathError as error:
             problem = find_slip(text) or " ".join(str(error).partition(": Parse error")[0].partition("\n")[0].split())
+        except FAULTS as error:
+            problem = describe_fault(error)
         raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})")
 
     def evaluate(self, scope: Json, functions: Functions) -> Json:
         """What it gives for a scope; RolloutError `invalid-rules` when it cannot be evaluated."""
         try:
             return self.meaning(scope, functions)
-        except jmespath.exceptions.JMESPathError as error:
-            raise RolloutError("invalid-rules", f"{self.where}: {error} (in: {self.text})") from None
+        except FAULTS as error:
+            raise RolloutError("invalid-rules", f"{self.where}: {describe_fault(error)} (in: {self.text})") from None
 
 
 class Expectation(Expression):
@@ -90,8 +101,8 @@ class Expectation(Expression):
             return not is_true(self.meaning(scope, functions))
         except OrderError:
             return True
-        except jmespath.exceptions.JMESPathError as error:
-            raise RolloutError("usage", f"{self.where}: {error} (in: {self.text})") from None
+        except FAULTS as error:
+            raise RolloutError("usage", f"{self.where}: {describe_fault(error)} (in: {self.text})") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

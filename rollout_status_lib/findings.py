@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Code, Kind, Rule, find_code
 from rollout_status_lib.errors import RolloutError, suggest
+from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
 from rollout_status_lib.scope import Scope
 from rollout_status_lib.subjects import Subject
@@ -122,3 +123,12 @@ def group_failures(workloads: Iterable[Workload], codes: Mapping[str, Code]) -> 
     for finding in sorted(found, key=lambda finding: finding.order(codes)):
         entries.setdefault(finding.group(), []).append(finding)
     return tuple(map(tuple, entries.values()))
+
+
+def find_missing_containers(workloads: Iterable[Workload], expected: Iterable[Json], functions: Functions) -> list[str]:
+    """A message for each container that --expect-image names and none of the workloads has; it says which they have."""
+    judged = [workload for workload in workloads if workload.status != "ignored"]
+    runs = [name for each in judged if each.kind.runs for name in each.kind.runs.evaluate(each.value, functions) or ()]
+    there = f"there is {', '.join(dict.fromkeys(map(str, runs)))}" if runs else "none is there"
+    missing = [pair for pair in expected if judged and pair["name"] not in runs]
+    return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}; {there}' for pair in missing]

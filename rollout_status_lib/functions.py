@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jmespath.exceptions
@@ -36,7 +37,20 @@ WORD: Any = {"types": ["string"]}
 LISTS: Any = {"types": ["array", "string", "null"]}
 
 
+LIST: Any = {"types": ["array"]}
+
+
 SIZED: Any = {"types": ["array", "object", "string", "null"]}
+
+
+@functools.lru_cache(256)
+def sort_words(words: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """All words without their `*`, in small letters; then those that have it at the end, at the beginning, and at both."""
+    found: dict[tuple[bool, bool], list[str]] = {}
+    for word in words:
+        found.setdefault((word.startswith("*"), word.endswith("*")), []).append(word.strip("*"))
+    starts, ends, middles = (tuple(found.get(stars, ())) for stars in ((False, True), (True, False), (True, True)))
+    return frozenset(word.strip("*").lower() for word in words), starts, ends, middles
 
 
 signature = jmespath.functions.signature
@@ -47,12 +61,12 @@ class Functions(jmespath.functions.Functions):
 
     def __init__(self, now: float) -> None:
         self.now = now
-        self.told_time = False
+        self.used_clock = False
 
     @signature(TEXT)
     def _func_age(self, moment: str | None) -> float | None:
         """The seconds since a timestamp; null for null."""
-        self.told_time = self.told_time or moment is not None
+        self.used_clock = self.used_clock or moment is not None
         try:
             return None if moment is None else round(self.now - parse_timestamp(moment), 3)
         except UnreadableError as error:
@@ -90,6 +104,24 @@ class Functions(jmespath.functions.Functions):
     def _func_mentions(self, text: str | None, words: list[str]) -> bool:
         """Whether the text has one of the words in it, in any case; false for null."""
         return text is not None and any(word.lower() in text.lower() for word in words)
+
+    @signature(ANY, LIST)
+    def _func_among(self, texts: Json, words: list[Json]) -> bool:
+        """Whether the text, or one of the texts of a list, is one of the words, in any case; false for what is no text.
+
+        A `*` at the beginning or the end of a word stands for any text; what is beside it must be written so: `Installed` is no `*Stalled`.
+        """
+        whole, starts, ends, middles = sort_words(tuple(word for word in words if isinstance(word, str)))
+        given = [each for each in (texts if isinstance(texts, list) else [texts]) if isinstance(each, str)]
+        return any(
+            each.lower() in whole or each.startswith(starts) or each.endswith(ends) or any(middle in each for middle in middles)
+            for each in given
+        )
+
+    @signature(ANY)
+    def _func_entries(self, owner: Json) -> list[Json]:
+        """The members of an object, each as {name, value}; none for what is no object."""
+        return [{"name": name, "value": value} for name, value in owner.items()] if isinstance(owner, dict) else []
 
     @signature(LISTS, ANY)
     def _func_contains(self, subject: Json, search: Json) -> bool:

@@ -16,36 +16,37 @@ class Interrupted(Exception):  # noqa: N818, it is no error
 
 
 class Interrupts:
-    """Turns a signal into `Interrupted`, but not while a process is being started, which would be lost."""
+    """Turns signals into `Interrupted`. A signal that arrives while a process is being started waits: else nobody would end the process."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
-        self.held, self.pending = False, 0
+        self.is_holding, self.pending = False, 0  # pending: the signal that arrived, 0 before any did
 
     def listen(self) -> None:
-        self.held, self.pending = False, 0
+        self.is_holding, self.pending = False, 0
         for signum in self.SIGNALS:
-            signal.signal(signum, self.arrived)
+            signal.signal(signum, self.receive)
 
     def ignore(self) -> None:
-        """Lets none come any more: the verdict is there, and must be told."""
+        """Lets no more signals through: the verdict is there and must be printed."""
         for signum in self.SIGNALS:
             signal.signal(signum, signal.SIG_IGN)
 
-    def arrived(self, signum: int, _: object) -> None:
+    def receive(self, signum: int, _: object) -> None:
         self.ignore()  # one is enough: the end must not be interrupted
         self.pending = signum
-        if not self.held:
+        if not self.is_holding:
             raise Interrupted(signum)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        before, self.held = self.pending, True
+        """Holds signals back during the block. If one arrived in it, Interrupted is raised after it."""
+        before, self.is_holding = self.pending, True
         try:
             yield
         finally:
-            self.held = False
+            self.is_holding = False
         if self.pending != before:
             raise Interrupted(self.pending)
 

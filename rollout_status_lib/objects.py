@@ -11,21 +11,25 @@ from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.values import TIMESTAMP, parse_timestamp
 
+# Times that have passed when an object is seen. Others, like a deletion or the end of a certificate, may lie ahead.
+STATUS_TIMES = ("lastTransitionTime", "lastUpdateTime", "startedAt", "finishedAt", "startTime", "completionTime")
+EVENT_TIMES = ("firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime")
+
 
 def get_field(owner: Json, *path: str) -> Json:
-    """The value at a path of keys; null where there is none."""
+    """The value at a path of keys; null if there is none."""
     for name in path:
         owner = owner.get(name) if isinstance(owner, dict) else None
     return owner
 
 
 def get_kind_key(resource: Json) -> tuple[str, str]:
-    """Kind and API group of an object, or of an owner reference."""
+    """Kind, in small letters, and API group of an object or of an owner reference."""
     return (str(get_field(resource, "kind")).lower(), str(get_field(resource, "apiVersion")).rpartition("/")[0])
 
 
 def split_path(path: str) -> tuple[str, ...]:
-    """The keys of a path like metadata.labels."pod-template-hash"."""
+    """The keys in a path like metadata.labels."pod-template-hash"."""
     return tuple(quoted or word for quoted, word in re.findall(r'"([^"]*)"|([^."]+)', path))
 
 
@@ -34,6 +38,7 @@ def get_name(resource: Json) -> str:
 
 
 def get_namespace(resource: Json) -> str:
+    """The namespace; `default` if the object names none, like a cluster-wide one."""
     return str(get_field(resource, "metadata", "namespace") or "default")
 
 
@@ -42,24 +47,25 @@ def get_version(resource: Json) -> str:
 
 
 def get_creation_time(resource: Json) -> str:
+    """The timestamp as it is written in the object; empty if it has none."""
     return str(get_field(resource, "metadata", "creationTimestamp") or "")
 
 
 def get_identity(resource: Json) -> str:
-    """What tells an object from all others, also from one of the same name that was there before it."""
+    """What tells an object from all others: its uid, which one that is created again does not share. Without a uid, kind and name."""
     uid = get_field(resource, "metadata", "uid")
     return str(uid) if uid else "/".join((str(get_field(resource, "kind")), get_namespace(resource), get_name(resource)))
 
 
 def get_controller(resource: Json) -> Json:
-    """The owner reference of the object that controls this one; null when none does."""
+    """The owner reference of the object that controls this one; null if none does."""
     references = get_field(resource, "metadata", "ownerReferences")
-    known = references if isinstance(references, list) else []
-    return next((reference for reference in known if get_field(reference, "controller") is True), None)
+    references = references if isinstance(references, list) else []
+    return next((reference for reference in references if get_field(reference, "controller") is True), None)
 
 
 def fill_zero(value: Json, path: tuple[str, ...]) -> Json:
-    """The object with 0 at a path whose parent is there: Kubernetes leaves counters that are zero out of its JSON."""
+    """The object with 0 at the path, if only the last key is missing: Kubernetes leaves counters that are zero out of its JSON."""
     first, rest = path[0], path[1:]
     if not isinstance(value, dict) or (first in value) != bool(rest):
         return value
@@ -67,7 +73,7 @@ def fill_zero(value: Json, path: tuple[str, ...]) -> Json:
 
 
 def drop_field(value: Json, path: tuple[str, ...]) -> Json:
-    """The value without the field at a path, and without all that is empty, which to the API server is not there either."""
+    """The value without the field at the path, and without empty fields: the API server does not tell them from missing ones."""
     if isinstance(value, list):
         return [drop_field(entry, ()) for entry in value]
     if not isinstance(value, dict):
@@ -77,7 +83,7 @@ def drop_field(value: Json, path: tuple[str, ...]) -> Json:
 
 
 def get_last_seen(event: Json) -> float:
-    """When an event was last seen; 0, long ago, where it does not say so in a way that can be read."""
+    """When an event, as rules see it, was last seen: seconds since 1970, 0 if that cannot be read."""
     try:
         return parse_timestamp(str(event["lastSeen"]))
     except UnreadableError:
@@ -85,40 +91,61 @@ def get_last_seen(event: Json) -> float:
 
 
 def summarize_event(event: Json) -> Json:
-    """An event as rules see it: {type, reason, message, count, firstSeen, lastSeen}."""
+    """An event as rules see it: {type, reason, message, part, count, firstSeen, lastSeen}, from the fields of either events API.
+
+    `part` is the name of the container that it is about; null if it is about the object as a whole. Reason and message are texts or
+    null, and the count is a number, whatever the event has there.
+    """
+    path = str(get_field(event, "involvedObject", "fieldPath"))
     first = get_field(event, "firstTimestamp") or get_field(event, "eventTime") or get_creation_time(event)
+    texts = {key: get_field(event, key) for key in ("type", "reason", "message")}
+    count = get_field(event, "series", "count") or get_field(event, "count")
     return {
-        **{key: get_field(event, key) for key in ("type", "reason", "message")},
-        "count": get_field(event, "series", "count") or get_field(event, "count") or 1,
+        **{key: None if text is None else str(text) for key, text in texts.items()},  # rules look for words in them
+        "part": path.rpartition("{")[2].removesuffix("}") if path.endswith("}") else None,
+        "count": count if type(count) is int else 1,
         "firstSeen": first,
         "lastSeen": get_field(event, "series", "lastObservedTime") or get_field(event, "lastTimestamp") or first,
     }
 
 
+def group_events(events: Iterable[Json]) -> dict[str, list[Json]]:
+    """The events about each object, as rules see them, by the object's uid."""
+    found: dict[str, list[Json]] = {}
+    for event in events:
+        found.setdefault(str(get_field(event, "involvedObject", "uid")), []).append(summarize_event(event))
+    return found
+
+
 def parse_objects(text: str, origin: str) -> tuple[Json, ...]:
-    """The objects that `kubectl get -o json` printed, as a List or as one object; UnreadableError, naming the origin, otherwise."""
+    """The objects that `kubectl get -o json` printed, as a List or as single objects. UnreadableError, naming the origin, otherwise."""
     try:
-        contents = [json.loads(text)]
+        documents = [json.loads(text)]
     except (ValueError, RecursionError):
-        contents = list(parse_documents(text, origin))
-    items: list[Json] = []
-    for content in contents:
-        entries, kind = get_field(content, "items"), get_field(content, "kind")
-        is_raw = isinstance(kind, str) and kind.endswith("List") and kind != "List"  # kubectl has not touched it: entries lack these
-        items += entries if isinstance(entries, list) else [content]
-        for entry in entries if is_raw and isinstance(entries, list) else ():
-            if isinstance(entry, dict):
-                entry.setdefault("apiVersion", get_field(content, "apiVersion"))
-                entry.setdefault("kind", kind.removesuffix("List"))
-    for index, item in enumerate(items):
-        texts = [get_field(item, key) for key in ("apiVersion", "kind")]
-        if not (all(isinstance(text, str) for text in texts) and isinstance(get_field(item, "metadata"), dict)):
+        documents = list(parse_documents(text, origin))
+    objects = [resource for document in documents for resource in unpack_list(document)]
+    for index, resource in enumerate(objects):
+        texts = [get_field(resource, key) for key in ("apiVersion", "kind")]
+        if not (all(isinstance(text, str) for text in texts) and isinstance(get_field(resource, "metadata"), dict)):
             raise UnreadableError(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks apiVersion, kind or metadata")
-    return tuple(items)
+    return tuple(objects)
+
+
+def unpack_list(document: Json) -> list[Json]:
+    """The objects in a list; the document alone if it is none. In the API's own lists (PodList) each object gets kind and version."""
+    items, kind = get_field(document, "items"), get_field(document, "kind")
+    if not isinstance(items, list):
+        return [document]
+    if isinstance(kind, str) and kind.endswith("List") and kind != "List":  # from `get --raw`: kubectl itself adds them
+        for item in items:
+            if isinstance(item, dict):
+                item.setdefault("apiVersion", get_field(document, "apiVersion"))
+                item.setdefault("kind", kind.removesuffix("List"))
+    return items
 
 
 def parse_documents(text: str, origin: str) -> Iterator[Json]:
-    """The JSON documents, at least one, that stand one after the other in a text; UnreadableError when one is not complete."""
+    """The JSON documents, at least one, that follow each other in a text. UnreadableError, naming the origin, when one is broken."""
     at, blank = 0, re.compile(r"\s*")
     try:
         while not at or at < len(text):
@@ -129,35 +156,30 @@ def parse_documents(text: str, origin: str) -> Iterator[Json]:
         raise UnreadableError(f"{origin} is no complete JSON ({error}); it begins with {text[:60]!r}") from None
 
 
-# The times that an object cannot have been seen before; others (a deletion, the end of a certificate) may lie ahead.
-TIMES = ("lastTransitionTime", "lastUpdateTime", "startedAt", "finishedAt", "startTime", "completionTime")
-
-
-EVENT_TIMES = ("firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime")
-
-
 def find_newest_time(objects: Iterable[Json]) -> float:
-    """The newest creation, condition, container or event time in the objects; 0 when there is none."""
-
-    def times(value: Json, names: Collection[str]) -> Iterator[float]:
-        for key, entry in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-            if key in names and isinstance(entry, str) and TIMESTAMP.fullmatch(entry):
-                yield parse_timestamp(entry)
-            yield from times(entry, names)
-
+    """The newest creation, condition, container or event time in the objects, in seconds since 1970; 0 if they have none."""
     moments = [0.0]
     for resource in objects:
         own = {"created": get_creation_time(resource), **{key: value for key, value in resource.items() if key in (*EVENT_TIMES, "series")}}
-        moments += [*times(own, ("created", *EVENT_TIMES)), *times(resource.get("status"), TIMES)]
+        moments += [*find_times(own, ("created", *EVENT_TIMES)), *find_times(resource.get("status"), STATUS_TIMES)]
     return max(moments)
 
 
+def find_times(value: Json, names: Collection[str]) -> Iterator[float]:
+    """The timestamps in fields of these names, anywhere in the value, in seconds since 1970."""
+    for key, entry in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if key in names and isinstance(entry, str) and TIMESTAMP.fullmatch(entry):
+            yield parse_timestamp(entry)
+        yield from find_times(entry, names)
+
+
 def make_reference(resource: Json) -> dict[str, str]:
+    """Kind, namespace and name of an object, as the result names it."""
     return {"kind": str(get_field(resource, "kind")), "namespace": get_namespace(resource), "name": get_name(resource)}
 
 
-def get_creation_moment(value: Json) -> float:
-    """When an object was created; 0, long ago, where that cannot be read."""
+def get_creation_moment(resource: Json) -> float:
+    """When an object was created: seconds since 1970, 0 if that cannot be read."""
     with suppress(UnreadableError):
-        return parse_timestamp(get_creation_time(value))
+        return parse_timestamp(get_creation_time(resource))
     return 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO
@@ -9,6 +10,12 @@ from typing import IO
 from rollout_status_lib import Json
 from rollout_status_lib.clean import to_line
 from rollout_status_lib.findings import Judgement
+
+
+def complain(sentence: str) -> None:
+    """Says on stderr what has gone wrong; a closed stderr is no reason to end otherwise."""
+    with suppress(OSError, ValueError):
+        print(to_line(sentence), file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import add_kubectl_flags
-from rollout_status_lib.declarations import Code
-from rollout_status_lib.errors import UnreadableError
-from rollout_status_lib.findings import Finding, Workload
+from rollout_status_lib.declarations import Code, get_code
+from rollout_status_lib.errors import RolloutError, UnreadableError
+from rollout_status_lib.findings import Finding, Judgement, Workload
 from rollout_status_lib.functions import is_true
 from rollout_status_lib.objects import get_field, get_name, get_namespace, make_reference
 from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Source
@@ -45,6 +45,23 @@ def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[s
     }
 
 
+def make_error_entries(
+    end: RolloutError | None, judgement: Judgement | None, codes: Mapping[str, Code], source: Source | None
+) -> list[dict[str, Json]]:
+    """The errors of the result: what ended the run, or else the failures of the last judgement. Each has a hint if its code has one."""
+    entries: list[dict[str, Json]] = []
+    if end:
+        entries = [{"code": end.code, "type": get_code(codes, end.code).type, "message": end.message}]
+        entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
+    elif judgement and source:
+        entries = [make_error_entry(findings, codes, source) for findings in judgement.failures]
+        entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
+    for entry in entries:
+        if "hint" not in entry and (hint := get_code(codes, entry["code"]).hint):
+            entry["hint"] = add_kubectl_flags(hint, source.flags if source else "")
+    return entries
+
+
 def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: Source) -> dict[str, Json]:
     """The entry of one error, of which all these findings are. Reads the log if the rule wants one."""
     first = findings[0]
@@ -59,15 +76,21 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
     hint = first.scope.fill(first.rule.hint)
     if not hint and first.idle is not None:  # a rule that only waits may have none
-        hint = f"kubectl -n {get_namespace(subject.holder)} describe {get_field(subject.holder, 'kind')} {get_name(subject.holder)}"
+        space = get_field(subject.holder, "metadata", "namespace")
+        hint = f"kubectl {f'-n {space} ' if space else ''}describe {get_field(subject.holder, 'kind')} {get_name(subject.holder)}"
     hint = add_kubectl_flags(hint, source.flags)
     return entry | ({"hint": hint} if hint else {})
 
 
 def make_event_entry(event: Json) -> dict[str, Json]:
     """An event's entry."""
-    texts = {key: event[key] if event[key] is None else str(event[key]) for key in ("reason", "message", "lastSeen")}
-    return {**texts, "count": event["count"] if type(event["count"]) is int else 1}
+    seen = event["lastSeen"]
+    return {
+        "reason": event["reason"],
+        "message": event["message"],
+        "lastSeen": seen if seen is None else str(seen),
+        "count": event["count"],
+    }
 
 
 def read_log(finding: Finding, source: Source) -> str | None:

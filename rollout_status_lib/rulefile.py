@@ -1,4 +1,4 @@
-"""A YAML file, read strictly; it knows the line of each field."""
+"""A YAML file, read strictly, with the line of each field for errors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rollout_status_lib import Json
 from rollout_status_lib.errors import RolloutError, collect_errors, describe_error, suggest
 from rollout_status_lib.expressions import Expression, Template
 
-FieldPath = tuple[str | int, ...]  # of a field in a YAML file: ("rules", 3, "when")
+FieldPath = tuple[str | int, ...]  # where a field is in a file: ("rules", 3, "when")
 
-
+# YAML's other words for true, numbers in base 60 and dates are texts here
 SCALARS: dict[re.Pattern[str], Callable[[str], Json]] = {
     re.compile(r"true|false"): lambda text: text == "true",
     re.compile(r"null|~|"): lambda text: None,
@@ -23,11 +23,9 @@ SCALARS: dict[re.Pattern[str], Callable[[str], Json]] = {
     re.compile(r"[-+]?[0-9]{1,15}\.[0-9]+"): float,
 }
 
-
 PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
 
-
-# What the YAML parser says, and what was to be written
+# What the YAML parser says, and what to write instead
 YAML_SLIPS = (
     ("found a tab|found character '.t'", "indent with spaces, not with a tab"),
     ("scanning a tag|found '<scalar>'", "an expression that begins with ! needs quotes; or else the indent is not that of the lines above"),
@@ -46,56 +44,61 @@ YAML_SLIPS = (
 
 
 class Document:
-    """A YAML file, read strictly: no key stands twice, there are no tags and no aliases, and only true, false, null and
-    numbers are not texts. What is wrong with it ends the run with `code`, file and line; or is added to `problems`.
+    """A YAML file, read strictly: each key once, no tags, no aliases. Only true, false, null and numbers are no texts.
+
+    A mistake ends the run: RolloutError with `code`, and with file and line in its message. With a list of `problems` it is
+    added to the list, and reading goes on.
     """
 
     def __init__(self, path: Path, code: str, problems: list[RolloutError] | None = None) -> None:
         self.path, self.code, self.problems = path, code, problems
         self.lines: dict[FieldPath, int] = {(): 1}
         self.names: dict[FieldPath, str] = {}  # the ids of rules
-        self.expressions: dict[FieldPath, Expression | None] = {}  # that were read: a `let` of the file is in all of its rules
+        self.expressions: dict[FieldPath, Expression | None] = {}  # that were read: a `let` of the file is part of all its rules
         try:
-            text = path.read_text(encoding="utf-8")
-            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            events: Any = yaml.parse(text, loader) if re.search(r"\*[\w-]", text) else ()
-            aliases: list[Any] = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
-            if aliases:
-                self.lines[()] = aliases[0].line + 1
-                self.refuse((), "aliases (*name) are not allowed: write it out")
-            node = yaml.compose(text, loader)
+            node = self.compose(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            self.refuse((), f"cannot be read: {self.slip(error)}")
+            self.refuse((), f"cannot be read: {self.explain(error)}")
         self.lines[()] = node.start_mark.line + 1 if node else 1
         self.content = {} if node is None else self.read(node, ())
 
-    def slip(self, error: Exception) -> str:
-        """What is wrong with the text of the file, and what to write instead; notes the line."""
+    def compose(self, text: str) -> yaml.Node | None:
+        """The root node of the file; None if the file is empty."""
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        events: Any = yaml.parse(text, loader) if re.search(r"\*[\w-]", text) else ()
+        aliases: list[Any] = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
+        if aliases:
+            self.lines[()] = aliases[0].line + 1
+            self.refuse((), "aliases (*name) are not allowed: write it out")
+        return yaml.compose(text, loader)
+
+    def explain(self, error: Exception) -> str:
+        """What is wrong with the text of the file, and what to write instead. The file's line becomes that of the mistake."""
         if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
             return " ".join(describe_error(error).split())
-        said = f"{error.context or ''}: {error.problem}"
-        at_its_begin = error.context_mark and re.search("quoted scalar|simple key|flow", said)
-        mark: Any = error.context_mark if at_its_begin else error.problem_mark
+        problem = f"{error.context or ''}: {error.problem}"
+        is_at_its_start = error.context_mark and re.search("quoted scalar|simple key|flow", problem)
+        mark: Any = error.context_mark if is_at_its_start else error.problem_mark
         self.lines[()] = mark.line + 1
-        return next((f"{remedy} ({error.problem})" for words, remedy in YAML_SLIPS if re.search(words, said)), str(error.problem))
+        return next((f"{remedy} ({error.problem})" for words, remedy in YAML_SLIPS if re.search(words, problem)), str(error.problem))
 
     def refuse(self, at: FieldPath, problem: str) -> NoReturn:
-        raise RolloutError(self.code, f"{self.where(at)}: {problem}")
+        raise RolloutError(self.code, f"{self.locate(at)}: {problem}")
 
     def report(self, at: FieldPath, problem: str) -> None:
-        """Refuses the file; where all that is wrong is wanted, it is read on."""
+        """Refuses the file, or adds the mistake to the problems."""
         with collect_errors(self.problems):
             self.refuse(at, problem)
 
-    def where(self, at: FieldPath) -> str:
-        """File and line of a field, or of the nearest one around it; for a rule's fields its id too."""
+    def locate(self, at: FieldPath) -> str:
+        """File and line of a field, and the rule's id if it is in a rule. A missing field has the line of the field around it."""
         rule = self.names.get(at[:2]) or (str(at[1]) if at[:1] == ("override",) and len(at) > 1 else "")
         while at not in self.lines:
             at = at[:-1]
         return f"{self.path}:{self.lines[at]}{f': {rule}' if rule else ''}"
 
     def read(self, node: yaml.Node, at: FieldPath) -> Json:
-        """The content of a node; notes the line of each field."""
+        """The content of a node. Remembers the line of each field in it, and the ids of rules."""
         self.lines.setdefault(at, node.start_mark.line + 1)
         if node.tag not in PLAIN_TAGS:
             self.refuse(at, f"YAML takes {node.tag} for a tag: a text that begins with ! needs quotes around all of it")
@@ -105,8 +108,8 @@ class Document:
             if at[:1] == ("rules",) and len(at) == 2:
                 self.names[at] = next((str(value.value) for key, value in node.value if key.value == "id"), "")
             return dict(self.read_pair(key, value, at) for key, value in node.value)
-        plain = isinstance(node, yaml.ScalarNode) and not node.style
-        return next((to(node.value) for pattern, to in SCALARS.items() if plain and pattern.fullmatch(node.value)), node.value)
+        is_plain = isinstance(node, yaml.ScalarNode) and not node.style  # without quotes
+        return next((parse(node.value) for pattern, parse in SCALARS.items() if is_plain and pattern.fullmatch(node.value)), node.value)
 
     def read_pair(self, key: yaml.Node, value: yaml.Node, at: FieldPath) -> tuple[str, Json]:
         path = (*at, key.value if isinstance(key.value, str) else "{...}")
@@ -116,7 +119,7 @@ class Document:
         return str(path[-1]), self.read(value, path)
 
     def get(self, at: FieldPath, default: Json = None) -> Json:
-        """The field at this path, or the default."""
+        """The value of a field as it is written; the default if it is not there."""
         content = self.content
         for step in at:
             try:
@@ -125,129 +128,139 @@ class Document:
                 return default
         return content
 
-    def mapping(self, at: FieldPath, known: Collection[str] = (), needed: Collection[str] = ()) -> dict[str, Json]:
-        """The mapping at this path, with no key that is not known and all that are needed."""
+    def get_mapping(self, at: FieldPath, keys: Collection[str] = (), required: Collection[str] = ()) -> dict[str, Json]:
+        """The mapping in a field, empty if the field is missing. Reports keys that are not in `keys`, if given, and missing ones."""
         content = self.get(at, {})
         if not isinstance(content, dict):
-            self.refuse(at, f"{self.title(at)} must be a mapping{' with ' + ', '.join(known) if known else ', with lines like NAME: ...'}")
+            self.refuse(
+                at, f"{self.name_field(at)} must be a mapping{' with ' + ', '.join(keys) if keys else ', with lines like NAME: ...'}"
+            )
         for key in content:
-            if known and key not in known:
-                self.report((*at, key), f"unknown key {key}{suggest(key, known)}")
-        for key in needed:
+            if keys and key not in keys:
+                self.report((*at, key), f"unknown key {key}{suggest(key, keys)}")
+        for key in required:
             if key not in content:
                 self.report(at, f"{key} is missing")
         return content
 
-    def title(self, at: FieldPath) -> str:
-        """What a sentence calls the field."""
+    def name_field(self, at: FieldPath) -> str:
+        """What a message calls the field."""
         return "a file of rules" if not at else f"an entry of {at[-2]}" if isinstance(at[-1], int) else at[-1]
 
-    def members(self, at: FieldPath) -> list[FieldPath]:
-        """The paths of the members of the mapping at this path."""
+    def list_members(self, at: FieldPath) -> list[FieldPath]:
+        """The paths of the fields in a mapping."""
         with collect_errors(self.problems):
-            return [(*at, name) for name in self.mapping(at)]
+            return [(*at, name) for name in self.get_mapping(at)]
         return []
 
-    def entries(self, at: FieldPath) -> list[FieldPath]:
-        """The paths of the members of the list at this path."""
+    def list_entries(self, at: FieldPath) -> list[FieldPath]:
+        """The paths of the entries in a list."""
         content = self.get(at, [])
         if not isinstance(content, list):
-            self.report(at, f"{self.title(at)} must be a list: begin each of its entries with {'`- id: `' if at == ('rules',) else '`- `'}")
+            self.report(
+                at, f"{self.name_field(at)} must be a list: begin each of its entries with {'`- id: `' if at == ('rules',) else '`- `'}"
+            )
         return [(*at, index) for index in range(len(content) if isinstance(content, list) else 0)]
 
-    def text(self, at: FieldPath, also: type = str) -> str | None:
-        """The text at this path, None if there is none; a number is one as it is written."""
+    def get_text(self, at: FieldPath) -> str | None:
+        """The text in a field, None if the field is missing. A number counts as a text."""
         content = self.get(at)
-        if isinstance(content, (dict, list, bool)) and not isinstance(content, also):
-            given = "true or false" if isinstance(content, bool) else "a list" if isinstance(content, list) else "a mapping"
-            self.report(at, f"{self.title(at)} must be a text, and YAML reads {given}: put quotes around all of it, or write a block (>-)")
+        if isinstance(content, (dict, list, bool)):
+            form = "true or false" if isinstance(content, bool) else "a list" if isinstance(content, list) else "a mapping"
+            self.report(
+                at, f"{self.name_field(at)} must be a text, and YAML reads {form}: put quotes around all of it, or write a block (>-)"
+            )
             return None
         return None if content is None else str(content)
 
-    def texts(self, at: FieldPath) -> tuple[str, ...]:
-        """The texts in the list at this path; one text alone is such a list too."""
+    def get_texts(self, at: FieldPath) -> tuple[str, ...]:
+        """The texts in a list. A single text counts as a list of one."""
         content = self.get(at)
-        found = map(self.text, self.entries(at)) if isinstance(content, list) else [self.text(at)]
-        return tuple(text for text in found if text is not None)
+        texts = map(self.get_text, self.list_entries(at)) if isinstance(content, list) else [self.get_text(at)]
+        return tuple(text for text in texts if text is not None)
 
-    def flag(self, at: FieldPath, default: bool) -> bool:
-        """The true or false at this path."""
+    def get_flag(self, at: FieldPath, default: bool) -> bool:
+        """The true or false in a field; the default if the field is missing."""
         content = self.get(at, default)
         if not isinstance(content, bool):
-            self.report(at, f"{self.title(at)} must be true or false, not {content}")
+            self.report(at, f"{self.name_field(at)} must be true or false, not {content}")
         return content is True
 
-    def expression(self, at: FieldPath) -> Expression | None:
+    def get_expression(self, at: FieldPath) -> Expression | None:
+        """The expression in a field. None if the field is missing, or if its mistake is among the problems."""
         if at not in self.expressions:
-            text, self.expressions[at] = self.text(at), None
+            text, self.expressions[at] = self.get_text(at), None
             with collect_errors(self.problems):
-                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.where(at)}: {at[-1]}")
+                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.locate(at)}: {at[-1]}")
         return self.expressions[at]
 
-    def some_expression(self, at: FieldPath) -> Expression:
+    def require_expression(self, at: FieldPath) -> Expression:
+        """The expression in a field that must be there. After a mistake that is among the problems it is `null`."""
         if self.get(at) is None:
-            self.report(at, f"{self.title(at)} is missing: write an expression")
-        return self.expression(at) or Expression.parse("null", self.where(at))
+            self.report(at, f"{self.name_field(at)} is missing: write an expression")
+        return self.get_expression(at) or Expression.parse("null", self.locate(at))
 
-    def template(self, at: FieldPath) -> Template | None:
-        text = self.text(at)
+    def get_template(self, at: FieldPath) -> Template | None:
+        """The template in a field. None if the field is missing, or if its mistake is among the problems."""
+        text = self.get_text(at)
         with collect_errors(self.problems):
-            return None if text is None else Template.parse(text, f"{self.where(at)}: {at[-1]}")
+            return None if text is None else Template.parse(text, f"{self.locate(at)}: {at[-1]}")
         return None
 
 
 class Entry:
-    """A rule, a kind, a parameter or a code of the rule files: where each of its fields is written. A team may replace single ones."""
+    """A code, a kind, a parameter or a rule. Its fields may be written in several files: a team's file can replace single ones."""
 
-    def __init__(self, document: Document, at: FieldPath, known: Collection[str], needed: Collection[str]) -> None:
-        document.mapping(at, known, needed)
-        self.document, self.at, self.known = document, at, known
+    def __init__(self, document: Document, at: FieldPath, keys: Collection[str], required: Collection[str]) -> None:
+        document.get_mapping(at, keys, required)
+        self.document, self.at, self.keys = document, at, keys
         self.fields: dict[str, tuple[Document, FieldPath]] = {}
-        self.lets: dict[str, tuple[Document, FieldPath]] = {}  # of the files that it is written in
+        self.lets: dict[str, tuple[Document, FieldPath]] = {}  # of the files in which the fields are written
         self.replace(document, at)
 
     def replace(self, document: Document, at: FieldPath) -> None:
-        """Takes the fields that are written there for its own."""
+        """Takes the fields that are written at this place, instead of its own ones of the same names."""
         self.fields |= {key: (document, (*at, key)) for key in document.get(at)}
         self.lets |= {name: (document, ("let", name)) for name in document.get(("let",), {})}
 
-    def place(self, field: str) -> tuple[Document, FieldPath]:
-        return self.fields.get(field) or (self.document, (*self.at, field, ""))  # where nothing is, also where a team has dropped it
+    def find_place(self, field: str) -> tuple[Document, FieldPath]:
+        """Where a field is written. For a missing field it is a place with no value, beside the entry's other fields."""
+        return self.fields.get(field) or (self.document, (*self.at, field, ""))  # "": an override may have removed what is written there
 
     def report(self, field: str, problem: str) -> None:
-        document, at = self.place(field)
+        document, at = self.find_place(field)
         document.report(at, problem)
 
-    def missing(self, field: str, remedy: str) -> None:
-        """Reports a field that is not there, or empty, unless one that is not known may be meant for it."""
-        if all(key in self.known for key in self.fields):
+    def report_missing(self, field: str, remedy: str) -> None:
+        """Reports that a field is missing or empty, unless an unknown key was reported: it may be that field, misspelt."""
+        if all(key in self.keys for key in self.fields):
             self.report(field, f"{field} is missing: {remedy}")
 
     def get(self, field: str, default: Json = None) -> Json:
-        document, at = self.place(field)
+        document, at = self.find_place(field)
         return document.get(at, default)
 
-    def text(self, field: str) -> str | None:
-        document, at = self.place(field)
-        return document.text(at)
+    def get_text(self, field: str) -> str | None:
+        document, at = self.find_place(field)
+        return document.get_text(at)
 
-    def texts(self, field: str) -> tuple[str, ...]:
-        document, at = self.place(field)
-        return document.texts(at)
+    def get_texts(self, field: str) -> tuple[str, ...]:
+        document, at = self.find_place(field)
+        return document.get_texts(at)
 
-    def flag(self, field: str, default: bool) -> bool:
-        document, at = self.place(field)
-        return document.flag(at, default)
+    def get_flag(self, field: str, default: bool) -> bool:
+        document, at = self.find_place(field)
+        return document.get_flag(at, default)
 
-    def expression(self, field: str) -> Expression | None:
-        document, at = self.place(field)
-        return document.expression(at)
+    def get_expression(self, field: str) -> Expression | None:
+        document, at = self.find_place(field)
+        return document.get_expression(at)
 
-    def template(self, field: str) -> Template | None:
-        document, at = self.place(field)
-        return document.template(at)
+    def get_template(self, field: str) -> Template | None:
+        document, at = self.find_place(field)
+        return document.get_template(at)
 
-    def expressions(self, field: str) -> tuple[Expression, ...]:
-        """Those in the list that the field is."""
-        document, at = self.place(field)
-        return tuple(document.some_expression(each) for each in document.entries(at))
+    def get_expressions(self, field: str) -> tuple[Expression, ...]:
+        """The expressions in a list."""
+        document, at = self.find_place(field)
+        return tuple(document.require_expression(each) for each in document.list_entries(at))

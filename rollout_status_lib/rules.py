@@ -5,19 +5,15 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rollout_status_lib import Json
-from rollout_status_lib.declarations import (
-    Kind,
-    Rule,
-    is_word_for,
-)
+from rollout_status_lib.declarations import ANNOTATION, Kind, Rule, is_word_for
 from rollout_status_lib.errors import RolloutError, UnreadableError, collect_errors, find_closest, suggest
 from rollout_status_lib.expressions import Expectation, Expression, Template
-from rollout_status_lib.objects import get_kind_key
+from rollout_status_lib.objects import get_field, get_kind_key, get_name
 from rollout_status_lib.rule_load import RuleLoader
 from rollout_status_lib.rule_merge import RuleFiles
 
@@ -34,13 +30,13 @@ class Rules:
     ) -> None:
         self.files = RuleFiles(folder, teams, packs=packs, problems=problems)
         self.loader = RuleLoader(self.files)
-        self.codes, self.kinds, self.params = self.loader.codes, self.loader.kinds, self.loader.params
-        self.undeclared: dict[str, Kind] = {}  # the word of the command line -> the kind that it names and no file declares
-        self.kinds_of_objects: dict[tuple[str, str], Kind | None] = {}  # kind and API group of an object -> its kind
+        self.codes, self.kinds, self.params, self.steps = self.loader.codes, self.loader.kinds, self.loader.params, self.loader.steps
+        self.undeclared: dict[str, Kind] = {}  # a word of the command line that no file declares -> the kind made for it
+        self.kinds_of_objects: dict[tuple[str, str], Kind | None] = {}  # kind and API group of an object -> what find_kind found
 
     @functools.cached_property
     def rules(self) -> dict[str, Rule]:
-        """By their ids. They are made when they are asked for first, which a live run does while it waits for kubectl."""
+        """The rules by their ids. They are loaded when they are first asked for, which a live run does while it waits for kubectl."""
         rules: dict[str, Rule] = {}
         for name, entry in self.files.entries["rules"].items():
             with collect_errors(self.files.problems):
@@ -51,17 +47,24 @@ class Rules:
 
     @functools.cached_property
     def about(self) -> dict[str, list[Rule]]:
-        """The rules about each kind, and about any workload."""
-        return {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
+        """The rules about each kind, by its name; under `workload` those about any workload. Not those about what is gone."""
+        return {
+            name: [rule for rule in self.rules.values() if name in rule.subjects and not rule.gone] for name in (*self.kinds, "workload")
+        }
+
+    @functools.cached_property
+    def about_gone(self) -> dict[str, list[Rule]]:
+        """The rules about workloads that are gone, by the name of their kind."""
+        return {name: [rule for rule in self.rules.values() if name in rule.subjects and rule.gone] for name in self.kinds}
 
     def check_kind(self, kind: Kind) -> None:
-        """Refuses a kind of which no rule can wait."""
+        """Refuses a kind that ought to wait, but about which no rule can wait: it would always succeed."""
         if kind.waits and not any(rule.can_wait for rule in self.about[kind.name]):
             entry = self.files.entries["kinds"][kind.name]
             entry.document.refuse(entry.at, f"no rule about {kind.name} can wait, so it could not but succeed: add one, or waits: false")
 
     def find_kind_by_word(self, word: str) -> Kind:
-        """The kind that a word of the command line means. One that nothing declares is what kubectl takes the word for."""
+        """The kind that a word of the command line means. A word that no file declares gets a kind of its own: kubectl may know it."""
         for kind in self.kinds.values():
             if kind.resource and kind.is_called(word):
                 return kind
@@ -70,15 +73,18 @@ class Rules:
         return self.undeclared.setdefault(word, replace(generic, resource=word))
 
     def learn_kind(self, word: str, objects: Iterable[Json]) -> None:
-        """Takes the kind of what a cluster gave for a word for what the word means."""
+        """Learns what an undeclared word means from the objects that kubectl printed for it.
+
+        RolloutError `usage` when one of them has a kind that a file declares: the word stands for several kinds, like `all`.
+        """
         for each in objects:
-            known = self.find_kind(each)
-            if known and known.resource not in self.undeclared:
+            kind = self.find_kind(each)
+            if kind and kind.resource not in self.undeclared:
                 raise RolloutError("usage", f"{word} stands for {each['kind']}, among others: write the kinds themselves")
             self.kinds_of_objects[get_kind_key(each)] = self.undeclared[word]
 
     def suggest_kind(self, word: str) -> str:
-        """The end of a sentence about a word that may be no declared kind: what it may be a misspelling of."""
+        """The end of a sentence about an undeclared word, like "; did you mean pod?"; empty if it is declared or nothing is close."""
         declared = [kind for kind in self.kinds.values() if kind.resource]
         if any(kind.is_called(word) for kind in declared):
             return ""
@@ -86,55 +92,66 @@ class Rules:
         return suggest(word, names) if find_closest(word.lower(), names) else ""
 
     def find_kind(self, resource: Json) -> Kind | None:
-        """The kind of an object or of an owner reference, told by API group and kind; None for any that nobody has named."""
+        """The kind of an object or of an owner reference; None if no file declares it and nobody asked for it."""
         key = name, group = get_kind_key(resource)
         if key not in self.kinds_of_objects:
-            names = (name, f"{name}s", f"{name}es", f"{name[:-1]}ies")
+            names = (name, f"{name}s", f"{name}es", f"{name[:-1]}ies")  # an object does not tell its plural
             declared = (each for each in self.kinds.values() if each.plural in names and each.resource.partition(".")[2] == group)
-            called = (each for word, each in self.undeclared.items() if is_word_for(word, f"{name}.{group}", names))
-            self.kinds_of_objects[key] = next(declared, None) or next(called, None)
+            undeclared = (each for word, each in self.undeclared.items() if is_word_for(word, f"{name}.{group}", names))
+            self.kinds_of_objects[key] = next(declared, None) or next(undeclared, None)
         return self.kinds_of_objects[key]
 
     def compute_params(self, settings: Iterable[tuple[str, str]]) -> dict[str, Json]:
-        """The value of each parameter; RolloutError `usage` for an unknown name, or a value that is none of its type."""
+        """The value of each parameter. RolloutError `usage` for a setting with an unknown name, or with a value of another type."""
         values = {name: param.default for name, param in self.params.items()}
         for name, text in settings:
             if name not in self.params:
                 raise RolloutError("usage", f"no rule has a parameter {name}{suggest(name, self.params)}")
             try:
-                value = self.params[name].parse_value(text)
-                values[name] = values[name] + value if isinstance(value, list) else value
+                values[name] = self.params[name].change(values[name], self.params[name].parse_value(text))
             except UnreadableError as error:
                 raise RolloutError("usage", f"{name.replace('_', '-')}: {error}") from None
         return values
 
+    def read_annotations(self, workload: Json, fixed: Collection[str], notes: list[str]) -> Iterator[tuple[str, Json]]:
+        """The parameters that a workload's annotations set. A flag (`fixed`) wins over them; one that a team forbids is a note."""
+        annotations = get_field(workload, "metadata", "annotations")
+        for key in annotations if isinstance(annotations, dict) else ():
+            if key.startswith(ANNOTATION):
+                name = key.removeprefix(ANNOTATION).replace("-", "_")
+                if self.files.annotations is not None and name not in self.files.annotations:
+                    notes.append(f"the annotation {key} of {get_name(workload)} is not allowed to change anything")
+                elif name not in fixed:
+                    try:
+                        yield name, self.compute_params([(name, str(annotations[key]))])[name]
+                    except RolloutError as error:
+                        raise RolloutError("usage", f"annotation {key} of {get_name(workload)}: {error.message}") from None
+
 
 def read_rules(options: argparse.Namespace, base: Path) -> Rules:
-    """The rules that the arguments and ROLLOUT_STATUS_RULES name; with the packs when a kind of theirs may be meant."""
+    """The effective rules for these arguments, with the packs that declare a kind that they name. `base` is the built-in folder."""
     return Rules(base, find_team_paths(options), packs=[*split_kinds(options), *(kind for kind, _ in options.names)])
 
 
 def find_team_paths(options: argparse.Namespace) -> list[Path]:
-    """The files and folders of teams' rules that ROLLOUT_STATUS_RULES and --rules name."""
+    """The files and folders that ROLLOUT_STATUS_RULES and --rules name."""
     return [Path(path) for path in [*os.environ.get("ROLLOUT_STATUS_RULES", "").split(os.pathsep), *options.rules] if path]
 
 
 def split_kinds(options: argparse.Namespace) -> list[str]:
-    """The words of --kinds."""
+    """The words in --kinds."""
     return [word.strip() for entry in options.kinds for word in entry.split(",")]
 
 
 def make_expectation(text: str, rules: Rules) -> Rule:
-    """The rule of an --expect: wait until the expression is true; RolloutError `usage` when it is wrong."""
+    """The rule for an --expect: wait until the expression is true. RolloutError `usage` when the expression is wrong."""
     message = Template((f"Waiting for what is expected: {text}",))
     try:
-        given = Expression.parse(text, "--expect")
-        isnt = Expectation(text, "--expect", given.tree, given.meaning, given.roots)
-        is_over = Expression.parse("reached(time.watched, params.arrival_deadline)", "--expect")
+        expected = Expression.parse(text, "--expect")
+        when = Expectation(text, "--expect", expected.tree, expected.meaning, expected.roots)
+        limit = Expression.parse("params.arrival_deadline", "--expect")
         code = Template(("not-progressing",))
-        rule = Rule(
-            "expect", "--expect", (), None, isnt, None, "wait", is_over, None, None, True, {}, frozenset(), code, message, None, logs=False
-        )
+        rule = Rule("expect", "--expect", (), when, fail_after=limit, code=code, message=message)
         rules.loader.check_params(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None

@@ -156,7 +156,7 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
 
 def is_judged_when_applied(rules: Rules, kind: Kind) -> bool:
     """True if objects of this kind are judged when they are in manifests and nobody asks for kinds."""
-    return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.files.packed
+    return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.files.pack_kinds
 
 
 def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection, source: Source) -> list[str]:

@@ -30,6 +30,11 @@ class Subject:
     children: tuple[Subject, ...]
     blocked: Template | None  # the end of messages about it, if it is judged only because it blocks an update
 
+    @staticmethod
+    def of(kind: Kind, value: Json, key: str = "") -> Subject:
+        """An object by itself: nothing owns it, and it owns nothing. `key` is its identity if it has none else."""
+        return Subject(kind, value, key or get_identity(value), ((kind.name, value),), (), (), (), None)
+
     @property
     def workload(self) -> Json:
         return self.lineage[0][1]
@@ -131,14 +136,6 @@ class Tree:
         found = path.evaluate(value, self.functions)
         members = [] if found is None else found if isinstance(found, list) else [found]
         return [each if isinstance(each, dict) else {} for each in members]
-
-
-def is_about(event: Json, subject: Subject) -> bool:
-    """True if an event is about the subject. An event about a part names the part in its field path."""
-    path = str(get_field(event, "involvedObject", "fieldPath"))
-    return get_field(event, "involvedObject", "uid") == get_field(subject.holder, "metadata", "uid") and all(
-        path.endswith(f"{{{name}}}") for name in subject.part.values()
-    )
 
 
 def walk_subjects(subject: Subject) -> Iterator[Subject]:

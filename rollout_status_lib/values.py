@@ -1,4 +1,4 @@
-"""Texts into values and back: durations, timestamps, numbers, NAME=VALUE."""
+"""Turns texts into values and back: durations, timestamps, numbers, NAME=VALUE."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from datetime import datetime, timezone
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
 
-UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
+SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 LENGTH = re.compile(r"(\d{1,9}\.?\d{0,9}|\.\d{1,9})(ns|us|µs|μs|ms|s|m|h)")
+TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def parse_duration(text: str, least: float | None = None) -> float:
-    """The seconds in a Go duration (`1m30s`, `500ms`) or in a plain number of seconds; UnreadableError otherwise."""
+    """The seconds in a Go duration (`1m30s`, `500ms`) or in a plain number of seconds.
+
+    UnreadableError if it is neither, or shorter than `least` seconds.
+    """
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     lengths = LENGTH.findall(digits + "s" if digits.isdecimal() else digits)
     if not lengths or "".join(map("".join, lengths)) not in (digits, digits + "s"):
         raise UnreadableError(f"{text!r} is no duration: write 90s, 1m30s or 2h")
-    seconds = sign * sum(float(number) * UNITS[unit] for number, unit in lengths)
+    seconds = sign * sum(float(number) * SECONDS[unit] for number, unit in lengths)
     if least is not None and seconds < least:
         raise UnreadableError(f"{text!r} is too short a time")
     return seconds
 
 
 def parse_boolean(text: str) -> bool:
-    """True or False, in the words of Go's flag package; UnreadableError otherwise."""
+    """True or False, spelt as Go's flag package accepts it; UnreadableError otherwise."""
     if text.lower() not in ("1", "t", "true", "0", "f", "false"):
         raise UnreadableError(f"{text!r} is neither true nor false")
     return text.lower() in ("1", "t", "true")
@@ -42,12 +44,9 @@ def parse_integer(text: str) -> int:
     return int(text)
 
 
-TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
-
-
 @functools.lru_cache(4096)
 def parse_timestamp(text: str) -> float:
-    """The seconds since 1970 of an RFC 3339 timestamp, as Kubernetes writes them; UnreadableError otherwise."""
+    """The seconds since 1970 of an RFC 3339 timestamp, which is how Kubernetes writes times; UnreadableError otherwise."""
     try:
         moment, fraction, zone = TIMESTAMP.fullmatch(text).groups()  # type: ignore[union-attr]
         return datetime.fromisoformat(moment + zone.replace("Z", "+00:00")).timestamp() + float(fraction or 0)
@@ -56,19 +55,19 @@ def parse_timestamp(text: str) -> float:
 
 
 def format_timestamp(moment: float) -> str:
-    """The RFC 3339 timestamp, to the millisecond, of seconds since 1970."""
+    """The RFC 3339 timestamp, with milliseconds, of a moment in seconds since 1970."""
     return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_word(text: str) -> str:
-    """A text that is not empty, as an unset variable of a pipeline would be; UnreadableError otherwise."""
+    """The text without the spaces around it. UnreadableError if nothing is left: a pipeline's variable may be unset."""
     if not text.strip():
         raise UnreadableError("it is empty: is a variable unset?")
     return text.strip()
 
 
 def parse_setting(text: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`, the name with underscores; UnreadableError otherwise."""
+    """The name and the value in `NAME=VALUE`, with each `-` of the name as `_`; UnreadableError otherwise."""
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise UnreadableError(f"{text!r} is not NAME=VALUE")
@@ -76,15 +75,20 @@ def parse_setting(text: str) -> tuple[str, str]:
 
 
 def parse_pairs(text: str) -> list[dict[str, str]]:
-    """`NAME=VALUE` as a list with one {name, value}, an empty text as an empty list; UnreadableError otherwise."""
+    """A list with the one {name, value} in `NAME=VALUE`, or an empty list for an empty text; UnreadableError otherwise."""
     name, _, value = text.partition("=")
     if text and not (name.strip() and value.strip()):
         raise UnreadableError(f"{text!r} is not NAME=VALUE")
     return [{"name": name.strip(), "value": value.strip()}] if text else []
 
 
+def parse_words(text: str) -> list[str]:
+    """The words between the commas of a text; none for an empty one."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def parse_pattern(text: str) -> re.Pattern[str]:
-    """A regular expression of Python; UnreadableError otherwise."""
+    """The regular expression, in Python's syntax; UnreadableError otherwise."""
     try:
         return re.compile(text)
     except re.error as error:
@@ -92,7 +96,7 @@ def parse_pattern(text: str) -> re.Pattern[str]:
 
 
 def parse_kind_and_name(text: str) -> tuple[str, str]:
-    """Kind and name of `KIND/NAME`; UnreadableError otherwise."""
+    """The kind and the name in `KIND/NAME`; UnreadableError otherwise."""
     kind, _, name = text.partition("/")
     if not (kind and name) or "/" in name:
         raise UnreadableError(f"{text!r} is not KIND/NAME: write for example deployment/web")
@@ -100,7 +104,7 @@ def parse_kind_and_name(text: str) -> tuple[str, str]:
 
 
 def format_value(value: Json) -> str:
-    """A value as a message shows it: null and false as nothing, 10.0 as 10, what is no text as JSON."""
+    """A value as messages show it: null and false as nothing, 10.0 as 10, what is no text as JSON."""
     if value is None or value is False:
         return ""
     if isinstance(value, float):
@@ -109,11 +113,11 @@ def format_value(value: Json) -> str:
 
 
 def format_span(seconds: float) -> str:
-    """A time in its two largest units; below ten seconds with a digit behind the point."""
-    sign, left = "-" if seconds < 0 else "", abs(seconds)
-    if left < 10 and left != int(left):
-        return f"{sign}{left:.1f}s"
-    days, hours, minutes = int(left // 86400), int(left % 86400 // 3600), int(left % 3600 // 60)
-    units = ((days, "d"), (hours, "h"), (minutes, "m"), (int(left % 60), "s"))
-    shown = [f"{number}{unit}" for number, unit in units if number]
-    return sign + (" ".join(shown[:2]) or "0s")
+    """A number of seconds in its two largest units, like `2m 5s`. Below ten seconds it has one decimal, like `1.5s`."""
+    sign, length = "-" if seconds < 0 else "", abs(seconds)
+    if length < 10 and length != int(length):
+        return f"{sign}{length:.1f}s"
+    days, hours, minutes = int(length // 86400), int(length % 86400 // 3600), int(length % 3600 // 60)
+    units = ((days, "d"), (hours, "h"), (minutes, "m"), (int(length % 60), "s"))
+    parts = [f"{number}{unit}" for number, unit in units if number]
+    return sign + (" ".join(parts[:2]) or "0s")

@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -25,6 +27,9 @@ for variable in ("CI", "GITHUB_STEP_SUMMARY", *CI_VARIABLES.values()):  # the te
 FIXTURES = ROOT / "fixtures"
 CASES = sorted(str(path.parent.relative_to(FIXTURES)) for path in FIXTURES.rglob("case.yaml"))
 SCHEMA = json.loads((ROOT / "schema.json").read_text())
+
+
+Program = Callable[..., str]
 
 
 @dataclass
@@ -80,6 +85,17 @@ def kubectl(tmp_path: Path) -> Callable[..., str]:
 def snapshot(case: str, number: int = -1) -> Path:
     """A snapshot file of a fixture, by default its last one."""
     return sorted((FIXTURES / case).glob("*.json"))[number]
+
+
+def copy_program(folder: Path, *without: str) -> Path:
+    """The script of a copy of the program, without some of its files and folders; it is copied as docs/install.md says."""
+    folder.mkdir()
+    parts = [*ROOT.glob("rollout_status*"), ROOT / "rules", ROOT / "schema.json"]
+    subprocess.run(["cp", "-r", *parts, folder], check=True)
+    for name in without:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return folder / "rollout_status.py"
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -284,7 +284,6 @@ def test_events_that_no_api_server_writes(tmp_path: Path) -> None:
     (tmp_path / "objects.json").write_text(json.dumps(content))
     outcome = run("--replay", str(tmp_path / "objects.json"), "--report", str(tmp_path / "r.html"))
     assert outcome.exit == 0
-    assert "the timeline is not complete" in outcome.result["notes"][-1]
     Page((tmp_path / "r.html").read_text())
 
 

@@ -191,7 +191,7 @@ def test_no_rules_and_unreadable_rules(rules: Path) -> None:
     rules.write_bytes(b"\xff\xfe")
     assert "cannot be read" in judged().error["message"]
     shutil.rmtree(rules.parent)
-    assert "has no rules" in judged().error["message"]
+    assert "there are no rules" in judged().error["message"]
 
 
 def test_rule_that_nobody_can_misread(rules: Path) -> None:

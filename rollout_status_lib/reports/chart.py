@@ -87,8 +87,8 @@ def draw_outage(start: float, end: float, axis: Axis) -> Element:
 def draw_group(outcome: Outcome, lanes: Sequence[Lane], history: Sequence[Mark], axis: Axis, *, opened: bool) -> Element:
     """A workload with what was said of it, and below it its lanes. It is open if all are, or if it is not ready."""
     status, (shown, folded) = STATUS[outcome.status], fold_lanes(lanes)
-    title, space = outcome.title, outcome.namespace
     sign = make("span", status.sign, class_=f"sign {status.means}")
+    title, space = outcome.title, outcome.namespace
     name = make("span", sign, f"{title} ", make("small", space), class_="name", title=f"{title} {space}")
     track = [draw_picture(lanes, axis)] if lanes else draw_bar(history, axis)
     return make(
@@ -132,17 +132,12 @@ def draw_lane(lane: Lane, axis: Axis) -> Element:
     """An object: its name, its life as a bar, its state, and behind it all marks."""
     state, marks = lane.state, lane.marks
     times = sum((mark.name, mark.means) == (state.name, "bad") for mark in marks)
+    old: list[str | Element] = [" ", make("em", "old", title="of another revision")] if lane.old else []
     return make(
         "details",
         make(
             "summary",
-            make(
-                "span",
-                lane.name,
-                *((" ", make("em", "old", title="of another revision")) if lane.old else ()),
-                class_="name",
-                title=lane.name,
-            ),
+            make("span", lane.name, *old, class_="name", title=lane.name),
             make("span", *draw_bar(marks, axis), class_="track", aria_hidden="true"),
             make("span", f"{state.name}{f' {times}x' if times > 1 else ''}", class_=f"state {state.means}"),
         ),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import to_line
 from rollout_status_lib.errors import MISHAPS, RolloutError, describe_error
+from rollout_status_lib.progress import complain
 from rollout_status_lib.reports.junit import render_junit
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.reports.page import render_page
@@ -45,8 +43,7 @@ class Reports:
             except MISHAPS as error:
                 self.problems.append(f"the report {path} could not be written: {error}")
         for problem in self.problems:
-            with suppress(OSError, ValueError):
-                print(f"rollout-status: {to_line(problem)}", file=sys.stderr)
+            complain(f"rollout-status: {problem}")
         return list(dict.fromkeys(self.problems))
 
 

@@ -8,11 +8,13 @@ from string import Template
 from xml.etree.ElementTree import Element
 
 from rollout_status_lib import __version__
+from rollout_status_lib.errors import read_part
 from rollout_status_lib.reports.chart import draw_chart
 from rollout_status_lib.reports.markup import make, write_markup
 from rollout_status_lib.reports.timeline import Timeline
 from rollout_status_lib.story import STATUS, Cause, Event, Outcome, Story
 
+PAGE = Template(read_part(Path(__file__).with_name("page.html")))
 CAUSES = 20  # that are not folded
 WAITS = 5  # of what a workload waits for, those that are not folded
 
@@ -30,8 +32,7 @@ def render_page(story: Story, timeline: Timeline) -> str:
         make("footer", f"rollout-status {__version__}", class_="muted"),
     )
     content = [part for section in sections if section is not None for part in (section, "\n")]
-    page = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    return page.substitute(title=write_markup(make("title", story.headline + code)), main=write_markup(make("main", "\n", *content)))
+    return PAGE.substitute(title=write_markup(make("title", story.headline + code)), main=write_markup(make("main", "\n", *content)))
 
 
 def show_verdict(story: Story) -> Element:

@@ -74,9 +74,7 @@ class Lane:
 
     @property
     def rank(self) -> int:
-        """The place in a report: 0 for a lane that fails, 1 for one that has failed before, 2 for one that is not ready yet, 3 for a
-        ready one, 4 for one that is over.
-        """
+        """0 if it fails, 1 if it has failed before, 2 if it is not ready yet, 3 if it is ready, 4 if it is over."""
         means = self.state.means
         if means == "end" or (self.old and means != "bad"):
             return 4

@@ -1,56 +1,169 @@
-"""Which rights a run needs, and which of them are there."""
+"""Which rights a run needs, which of them are missing, and the Roles that have those."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
+import yaml
+
+from rollout_status_lib import Json
 from rollout_status_lib.clean import to_line
-from rollout_status_lib.errors import RolloutError
+from rollout_status_lib.errors import RolloutError, UnreadableError, read_part
+from rollout_status_lib.objects import get_field
 from rollout_status_lib.source import Source
 from rollout_status_lib.sources.kubectl import Answer
 from rollout_status_lib.sources.live import Live
 
-Right = tuple[str, str, tuple[str, ...]]  # verb, resource, where
+RBAC = Path(__file__).with_name("rbac.yaml")  # the Role and the ClusterRole with all rights, for people to copy
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A right: a verb on a resource like `deployments.apps` or `pods/log`."""
+
+    verb: str
+    resource: str
+    where: tuple[str, ...]  # kubectl's arguments: -n NAME or -A; none is the namespace where kubectl looks by itself
+
+    @property
+    def question(self) -> tuple[str, ...]:
+        """The arguments with which kubectl says whether it is there. To kubectl `pods/log` would be a pod named log."""
+        resource, _, part = self.resource.partition("/")
+        return ("auth", "can-i", self.verb, resource, *([f"--subresource={part}"] if part else ()), *self.where)
+
+    def __str__(self) -> str:
+        return " ".join([self.verb, self.resource, *self.where])
 
 
 def check_access(source: Source, notes: list[str]) -> None:
-    """Says on stderr, and in notes, which rights are there; RolloutError `forbidden` when one that a verdict needs is missing."""
+    """Prints on stderr which rights are there, and a Role with those that are missing. All of stderr is YAML: the table is its comments.
+
+    Adds each right to the notes. RolloutError `forbidden` when one that a verdict needs is missing.
+    """
     if not isinstance(source, Live):
         raise RolloutError("usage", "--check-access asks a cluster: leave out --replay")
-    missing = []
-    for (verb, resource, where), needed, answer in ask_rights(source):
-        allowed = answer.exit == 0
-        said = "yes" if allowed else f"no{'' if needed else ' (it works without, with a note)'}"
-        print(to_line(f"{verb:5} {resource:24} {' '.join(where) or 'here':24} {said}"), file=sys.stderr)
-        notes += [f"may {'' if allowed else 'not '}{verb} {resource} {' '.join(where)}".strip()]
-        missing += [f"{verb} {resource} {' '.join(where)}".strip()] if needed and not allowed else []
-    if missing:
-        hint = "rbac.yaml has all that is needed"
-        raise RolloutError("forbidden", f"These rights are missing: {', '.join(missing)}", hint=hint)
+    missing: dict[Right, bool] = {}
+    for right, needed, allowed in ask_rights(source):
+        word = "yes" if allowed else f"no{'' if needed else ' (it works without, with a note)'}"
+        say(source, f"# {right.verb:5} {right.resource:24} {' '.join(right.where) or 'here':24} {word}")
+        notes.append(f"may {'' if allowed else 'not '}{right}")
+        missing |= {} if allowed else {right: needed}
+    for line in write_roles(source, missing):
+        say(source, line)
+    if fatal := [str(right) for right, needed in missing.items() if needed]:
+        hint = "rollout-status --check-access 2>role.yaml # with the same arguments; an admin can apply that Role"
+        raise RolloutError("forbidden", f"These rights are missing: {', '.join(fatal)}", hint=hint)
 
 
-def ask_rights(source: Live) -> Iterator[tuple[Right, bool, Answer]]:
-    """Each right, whether it is needed, and what `kubectl auth can-i` says of it."""
+def say(source: Live, line: str) -> None:
+    if not source.options.quiet:
+        print(to_line(line), file=sys.stderr)
+
+
+def ask_rights(source: Live) -> Iterator[tuple[Right, bool, bool]]:
+    """Each right, whether a verdict needs it, and whether it is there: what `kubectl auth can-i` says."""
     rights = list_rights(source)
-    answers = source.kubectl.run(*(("auth", "can-i", verb, resource, *where) for verb, resource, where in rights))
+    answers = source.kubectl.run(*(right.question for right in rights))
     for (right, needed), answer in zip(rights.items(), answers, strict=True):
         if answer.exit and answer.stdout.strip() != "no":
             raise RolloutError("unreachable", f"kubectl cannot tell which rights there are: {answer.stderr}")
-        yield right, needed, answer
+        yield right, needed, not answer.exit
 
 
 def list_rights(source: Live) -> dict[Right, bool]:
-    """The rights that a run uses, each with whether it is needed."""
+    """The rights that a run uses, each with whether a verdict needs it."""
     if unread := source.read_manifests():
         raise RolloutError("usage", unread["stderr"])
+    names, in_no_namespace = read_names(source), read_names_in_no_namespace(source)
     rights: dict[Right, bool] = {}
     for namespace, kinds in source.wanted.items():
         where = ("-A",) if source.selection.everywhere else ("-n", namespace) if namespace else ()
-        for request in source.requests(namespace):
-            rights |= {(verb, resource, where): verb == "list" for resource in request.resources for verb in ("list", "watch")}
-        kept = [source.rules.kinds[kind.revisions.kept_in] for kind in kinds if kind.revisions]
-        rights |= {("list", kind.resource, where): False for kind in kept if not kind.listed}
-        more = (("list", "events"), ("watch", "events"), ("get", "pods"), ("get", "pods/log"))
-        rights |= {(verb, resource, where): False for verb, resource in more}
+        wanted = [names.get(word, word) for request in source.requests(namespace) for word in request.resources]
+        revisions = [source.rules.kinds[kind.revisions.kept_in] for kind in kinds if kind.revisions]
+        uses = {(verb, resource): verb == "list" for resource in wanted for verb in ("list", "watch")}
+        more = [("list", "events"), ("watch", "events"), ("get", "pods"), ("get", "pods/log")]
+        more += [("list", kind.resource) for kind in revisions if not kind.listed]
+        uses |= {use: False for use in more if use not in uses}
+        for (verb, resource), needed in uses.items():
+            rights[Right(verb, resource, ("-A",) if resource in in_no_namespace else where)] = needed
     return rights
+
+
+def read_names(source: Live) -> dict[str, str]:
+    """What the words of the command line that no rule file declares are called in a Role: `widget` is `widgets.example.com`.
+
+    kubectl knows it: it writes a Role for the word. RolloutError `usage` when the cluster has no such resource.
+    """
+    words = list(source.rules.undeclared)
+    answers = source.kubectl.run(
+        *(("create", "role", "any", "--verb=list", f"--resource={word}", "--dry-run=client", "-o", "json") for word in words)
+    )
+    return {word: read_resource(word, answer) for word, answer in zip(words, answers, strict=True)}
+
+
+def read_resource(word: str, answer: Answer) -> str:
+    """The resource in the only rule of the Role that kubectl has written for a word."""
+    if answer.exit:
+        raise RolloutError("usage", f"kubectl cannot tell what {word} is: {answer.stderr}")
+    (rule,) = json.loads(answer.stdout)["rules"]
+    return ".".join(part for part in (rule["resources"][0], rule["apiGroups"][0]) if part)
+
+
+def read_names_in_no_namespace(source: Live) -> Collection[str]:
+    """The resources whose objects are in no namespace: a right to them is one in the whole cluster, wherever the run looks."""
+    (answer,) = source.kubectl.run(("api-resources", "--namespaced=false", "-o", "name"))
+    return answer.stdout.split()  # also those that it could find out when an API of the cluster is down
+
+
+def write_roles(source: Live, missing: Collection[Right]) -> Iterator[str]:
+    """The lines of a YAML file that has a Role for each namespace in which rights are missing, and a ClusterRole for -A."""
+    for number, where in enumerate(dict.fromkeys(right.where for right in missing)):
+        rights = [right for right in missing if right.where == where]
+        namespace = "" if where == ("-A",) else where[1] if where else read_namespace(source)
+        yield from ["---"] if number else []
+        yield from write_role(rights, namespace)
+
+
+def write_role(rights: Collection[Right], namespace: str) -> Iterator[str]:
+    """The lines of a Role with these rights; of a ClusterRole when there is no namespace.
+
+    Its name is made of its rules: applied, it replaces no Role that has others.
+    """
+    rules = make_rules(rights)
+    name = f"rollout-status-{hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:8]}"
+    kind, in_namespace = ("Role", f" -n {shlex.quote(namespace)}") if namespace else ("ClusterRole", "")
+    bind = f"kubectl{in_namespace} create {kind.lower()}binding {name} --{kind.lower()}={name} --serviceaccount=NAMESPACE:NAME"
+    yield "# The missing rights, for an admin: kubectl apply -f this file, then bind them (or with --user=NAME, --group=NAME):"
+    yield f"# {bind}"
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, "rules": rules}
+    yield from yaml.safe_dump(role, sort_keys=False, default_flow_style=None, width=float("inf")).splitlines()
+
+
+def make_rules(rights: Collection[Right]) -> list[Json]:
+    """The rules of a Role that has exactly these rights: a rule for each API group and the verbs that are used on its resources."""
+    verbs: dict[str, list[str]] = {}
+    for right in rights:
+        verbs.setdefault(right.resource, []).append(right.verb)
+    resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for resource, used in verbs.items():
+        plural, _, group = resource.partition(".")
+        resources.setdefault((group, tuple(used)), []).append(plural)
+    return [{"apiGroups": [group], "resources": names, "verbs": list(same)} for (group, same), names in resources.items()]
+
+
+def read_namespace(source: Live) -> str:
+    """The namespace where kubectl looks by itself: the context's, in a pod the pod's. kubectl writes it into a manifest that has none."""
+    read_part(RBAC)  # so that it is not kubectl that misses it
+    (answer,) = source.kubectl.run(("create", "--dry-run=client", "--validate=false", "-f", str(RBAC), "-o", "json"))
+    try:
+        role = source.objects(answer)[0]
+    except UnreadableError as error:
+        raise RolloutError("unreachable", f"kubectl cannot tell in which namespace the rights are missing: {error}") from None
+    return str(get_field(role, "metadata", "namespace"))

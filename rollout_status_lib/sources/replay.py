@@ -49,14 +49,14 @@ class Replay:
 
     def load(self, document: Document) -> None:
         """Reads a recording's polls and logs, and when it ends."""
-        document.mapping((), ("polls", "until", "logs", "applied", "words", "exact", "revisions"), ("polls",))
-        self.logs, self.words = document.mapping(("logs",)), document.mapping(("words",))
+        document.get_mapping((), ("polls", "until", "logs", "applied", "words", "exact", "revisions"), ("polls",))
+        self.logs, self.words = document.get_mapping(("logs",)), document.get_mapping(("words",))
         self.exact = document.get(("exact",), False) is True
         if document.get(("applied",)):
             self.applied = self.objects(document.path.parent / self.file(document, ("applied",)))
         if document.get(("revisions",)):
             self.revisions = self.objects(document.path.parent / self.file(document, ("revisions",)))
-        self.recorded = [self.load_poll(document, at) for at in document.entries(("polls",))]
+        self.recorded = [self.load_poll(document, at) for at in document.list_entries(("polls",))]
         moments = [poll.at for poll in self.recorded]
         if not moments or moments != sorted(moments):
             document.refuse(("polls",), "there must be polls, in the order of their time: - {at: TIME, objects: 001.json}")
@@ -65,7 +65,7 @@ class Replay:
             document.refuse(("until",), "a recording of more than a day cannot be replayed")
 
     def load_poll(self, document: Document, at: FieldPath) -> Poll:
-        entry = document.mapping(at, ("at", "objects", "error"), ("at",))
+        entry = document.get_mapping(at, ("at", "objects", "error"), ("at",))
         if ("objects" in entry) == ("error" in entry):
             document.refuse(at, "write one of objects and error")
         moment = self.moment(document, (*at, "at"))
@@ -75,7 +75,7 @@ class Replay:
         return Poll(
             moment,
             None,
-            tuple(self.load_call(document, each) for each in (document.entries((*at, "error")) if several else [(*at, "error")])),
+            tuple(self.load_call(document, each) for each in (document.list_entries((*at, "error")) if several else [(*at, "error")])),
         )
 
     def file(self, document: Document, at: FieldPath) -> str:
@@ -85,7 +85,7 @@ class Replay:
     def load_call(self, document: Document, at: FieldPath) -> Json:
         """A call that failed. Fields that a person leaves out are those of a list call."""
         call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False}
-        call |= document.mapping(at, (*call, "exit", "stderr"), ("exit", "stderr"))
+        call |= document.get_mapping(at, (*call, "exit", "stderr"), ("exit", "stderr"))
         if not (isinstance(call["exit"], int) and isinstance(call["stderr"], str)):
             document.refuse(at, "exit must be a number and stderr a text")
         return call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import FIRST_CODES
 from rollout_status_lib.errors import RolloutError
+from rollout_status_lib.interrupts import Interrupted
+from rollout_status_lib.progress import complain
 
 
 class Run(Protocol):
@@ -24,6 +26,7 @@ class Run(Protocol):
     judgement: Any  # its Judgement
     result: dict[str, Json]
     exit_code: int
+    fault: str  # what is wrong with the program itself; empty if nothing is
 
 
 class Engine(Protocol):
@@ -32,10 +35,26 @@ class Engine(Protocol):
     def __call__(self, argv: Sequence[str], base: Path | None = None) -> Run: ...
 
 
+def run_engine(engine: Engine, argv: Sequence[str], base: Path | None = None) -> Run:
+    """A run that has ended. RolloutError if a bug, a missing part or a signal has ended it: no verb has anything to add to that."""
+    run = engine(argv, base)
+    code = run.result.get("error", {}).get("code")
+    if run.fault or code == "interrupted":
+        raise RolloutError(*("internal", run.fault) if run.fault else (code, run.result["error"]["message"]), exit=run.exit_code)
+    return run
+
+
 def run_verb(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
-    """What a verb prints, and its exit code. What ended it early is a line on stderr, with the exit code of a wrong input."""
+    """What a verb prints, and its exit code. What ends it early is a line on stderr: a wrong input, a signal, a bug of ours."""
     try:
         return do()
     except RolloutError as error:
-        print(f"rollout-status {verb}: {error.message}{f' ({error.hint})' if error.hint else ''}", file=sys.stderr)
-        return "", FIRST_CODES[error.code].exit if error.code in FIRST_CODES else 4
+        sentence, code = error.line, error.exit or (FIRST_CODES[error.code].exit if error.code in FIRST_CODES else 4)
+    except Interrupted as stopped:
+        sentence, code = f"Interrupted by {stopped}", 128 + stopped.signum
+    except Exception as bug:  # noqa: BLE001, the one place that ends a verb
+        place = [each for each in traceback.extract_tb(bug.__traceback__) if "rollout_status" in each.filename][-1]
+        sentence = f"This is a bug of rollout-status, {Path(place.filename).name} line {place.lineno}: {type(bug).__name__}: {bug}"
+        code = FIRST_CODES["internal"].exit
+    complain(f"rollout-status {verb}: {sentence}")
+    return "", code

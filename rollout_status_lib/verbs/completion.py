@@ -17,23 +17,16 @@ from contextlib import suppress
 from typing import Any
 
 from rollout_status_lib import find_data
-from rollout_status_lib.arguments import VERBS, build_parser
+from rollout_status_lib.arguments import VERBS, build_parser, describe_exits
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.sources.kubectl import Kubectl
 from rollout_status_lib.verbs import Engine, run_verb
 
 NO_SPACE, NO_FILES = 2, 4
-
-
 WHAT_THE_SHELL_WOULD_READ = re.compile(r"[^\w@%+:,./=-]")  # no candidate has any of it, so that none needs quotes
-
-
 PATHS = ("DIR", "FILE", "PATH")
-
-
 LONGEST = "3s"  # for a call of kubectl, while somebody waits at a prompt
-
 
 BASH = """\
 # bash: source <(rollout-status completion bash)
@@ -53,7 +46,6 @@ _rollout_status() {
 }
 complete -F _rollout_status rollout-status
 """
-
 
 ZSH = """\
 #compdef rollout-status
@@ -76,7 +68,6 @@ _rollout_status() {
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _rollout_status "$@"; else compdef _rollout_status rollout-status; fi
 """
 
-
 FISH = """\
 # fish: rollout-status completion fish | source
 function __rollout_status
@@ -89,7 +80,6 @@ function __rollout_status
 end
 complete -c rollout-status -f -a '(__rollout_status)'
 """
-
 
 SHELLS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
@@ -184,7 +174,8 @@ def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
 def complete(argv: Sequence[str]) -> tuple[str, int]:
     """The text that a shell reads, or what a word may become; RolloutError `usage` for another shell."""
     if argv in (["-h"], ["-help"], ["--help"]):
-        return "usage: rollout-status completion bash|zsh|fish\n\nPrints what the shell reads: source <(rollout-status completion bash)", 0
+        usage = "usage: rollout-status completion bash|zsh|fish\n\nPrints what the shell reads: source <(rollout-status completion bash)"
+        return f"{usage}\n\n{describe_exits('it is printed')}", 0
     if argv[:1] == ["--"]:
         return Completion(argv[1:]).said(), 0
     if len(argv) != 1 or argv[0] not in SHELLS:

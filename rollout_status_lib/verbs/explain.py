@@ -17,9 +17,10 @@ from rollout_status_lib.findings import Finding, Workload
 from rollout_status_lib.functions import is_true
 from rollout_status_lib.interpreter import compile_node, find_paths, format_path, split_conjuncts
 from rollout_status_lib.objects import get_field, get_identity, get_name
+from rollout_status_lib.progress import complain
 from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.subjects import Subject
-from rollout_status_lib.verbs import Engine
+from rollout_status_lib.verbs import Engine, run_verb
 from rollout_status_lib.views.text import render_text
 
 LONGEST_VALUE = 120  # characters
@@ -27,6 +28,10 @@ LONGEST_VALUE = 120  # characters
 
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
     """Runs as without `explain`, and tells why each subject is what it is at the end; the exit code is the run's."""
+    return run_verb("explain", lambda: explain(argv, engine))
+
+
+def explain(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
     run = engine([argument for argument in argv if argument != "--nearly"])
     lines: list[str] = []
     if run.judgement:
@@ -34,6 +39,8 @@ def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
         judgement, _ = moment.judge_all()
         explanations = [Explanation(moment, workload, "--nearly" in argv) for workload in judgement.workloads]
         lines = [line for each in explanations for line in each.about(each.workload.subject)]
+    if run.fault:
+        complain(f"rollout-status explain: {run.fault}")
     return "\n".join([*map(to_line, lines), render_text(run.result)]), run.exit_code
 
 
@@ -124,8 +131,8 @@ class Explanation:
             return "from a flag"
         if self.moment.params_of[self.workload.subject.key][name] != judge.params[name]:
             return f"from the annotation {ANNOTATION}{name.replace('_', '-')}"
-        document, at = self.moment.rules.files.entries["params"][name].place("default")
-        return f"from {document.where(at)}"
+        document, at = self.moment.rules.files.entries["params"][name].find_place("default")
+        return f"from {document.locate(at)}"
 
 
 def trace_names(node: Json, lets: Mapping[str, Expression]) -> list[str]:

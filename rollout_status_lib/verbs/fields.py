@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rollout_status_lib import Json, find_data
+from rollout_status_lib.errors import read_part
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import parse_objects
 from rollout_status_lib.rules import Rules
@@ -19,7 +20,7 @@ FREE = ("labels", "annotations", "matchLabels", "limits", "requests", "data", "h
 
 def read_fields() -> Json:
     """The fields of each kind, as `make docs` has written them."""
-    return json.loads(FIELDS.read_text(encoding="utf-8"))
+    return json.loads(read_part(FIELDS))
 
 
 def collect_fields() -> Json:

@@ -19,23 +19,11 @@ from rollout_status_lib.rules import Rules
 
 # Roots that are no kinds. Inside [?...] and other projections they are null: there, names are those of the entry.
 ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
-
-
 TIMES = ("now", "watched", "idle", "in_state")
-
-
-EVENT = ("reason", "message", "count", "firstSeen", "lastSeen")
-
-
+EVENT = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
 TOP = ("metadata", "spec", "status")
-
-
-TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "unless", "fail_when", "since", "each")
-
-
+TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "given", "unless", "fail_when", "since", "each")
 ROOT: Json = {"": {}}  # where the names are roots and not fields
-
-
 Level = Any  # the fields that a value can have, as in fields.json; None: nobody knows. `?`: others may be there too
 
 
@@ -47,21 +35,24 @@ class RuleLinter:
         self.problems: list[str] = []
         self.path: list[Expression] = []  # the expression that is walked, and the `let` that it led to
         self.reached: set[str] = set()
+        self.lets: dict[tuple[Any, ...], Level] = {}  # what a `let` gives, by its name and all that this depends on
+        self.quiet = False  # whether problems are found elsewhere
         self.early = self.loose = False  # whether this is `when`; whether the rule may not be about what is named
         self.lineage = self.above(rule.subjects)
 
     def findings(self) -> list[str]:
         rule = self.rule
-        for expression in rule.expressions():
+        for expression in rule.walk_expressions():
             if expression not in rule.let.values():
                 self.early = expression in (rule.when, rule.each)
                 self.start(expression)
-        for condition in filter(None, (rule.when, rule.unless, rule.fail_when)):
+        for condition in filter(None, (rule.when, rule.given, rule.unless, rule.fail_when)):
             for node in find_truths(condition.tree):
+                self.path = [condition]
                 if "{}" in (self.quietly(node) or ()):
                     path = format_path(node)
                     self.say(f"{path} may be {{}}, which is false: write {path} != null", condition)
-        self.early, self.loose = False, True
+        self.early, self.loose, self.path = False, True, []
         for name in sorted(rule.let.keys() - self.reached):
             self.start(rule.let[name])
         self.texts()
@@ -77,9 +68,9 @@ class RuleLinter:
 
     def quietly(self, node: Json, here: Level = ROOT) -> Level:
         """What a part of an expression gives, whose problems are found elsewhere."""
-        kept = list(self.problems)
+        kept, was_quiet, self.quiet = list(self.problems), self.quiet, True
         level = self.level(node, here)
-        self.problems = kept
+        self.problems, self.quiet = kept, was_quiet
         return level
 
     def say(self, problem: str, about: Expression | None = None) -> None:
@@ -101,17 +92,17 @@ class RuleLinter:
     def texts(self) -> None:
         """What templates have in them that is none of their expressions."""
         rule = self.rule
-        document, at = self.rules.files.entries["rules"][rule.id].place("message")
+        document, at = self.rules.files.entries["rules"][rule.id].find_place("message")
         for part in rule.message.parts if rule.message else ():
             if isinstance(part, str) and re.match(r"\s*\.?\w+(\.\w+)+\s*}}", part):
                 name = part.partition("}")[0].strip().lstrip(".")
-                self.problems.append(f"{document.where(at)}: message: {{{{ stands for a brace: write {{{name}}} for the value")
+                self.problems.append(f"{document.locate(at)}: message: {{{{ stands for a brace: write {{{name}}} for the value")
         entry = self.rules.files.entries["rules"][rule.id]
-        document, at = entry.place("code")
+        document, at = entry.find_place("code")
         for part in rule.code.parts if rule.code else ():
             for name in find_literals(part.tree) if isinstance(part, Expression) else ():
                 if not find_code(self.rules.codes, name):
-                    self.problems.append(f"{document.where(at)}: no code {name}{suggest(name, self.rules.codes)}")
+                    self.problems.append(f"{document.locate(at)}: no code {name}{suggest(name, self.rules.codes)}")
         if isinstance(rule.fail_after, Expression):
             name = rule.fail_after.text.partition(".")[2]
             param = self.rules.params.get(name)
@@ -223,7 +214,10 @@ class RuleLinter:
         rule, fields = self.rule, self.fields
         if name in rule.let and rule.let[name] not in self.path:
             self.reached.add(name)
-            return self.start(rule.let[name])
+            key = (name, *self.path[:1], self.early, self.loose, self.quiet)
+            if key not in self.lets:  # one that others use again and again is walked once
+                self.lets[key] = self.start(rule.let[name])
+            return self.lets[key]
         if name == "events":
             if self.early:
                 problem = "`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message"
@@ -234,7 +228,7 @@ class RuleLinter:
         if name == "each":
             if rule.each is None and not self.loose:
                 self.say("each is null: write `each: EXPR`, the list whose entries the rule is about")
-            return self.start(rule.each) if rule.each and rule.each not in self.path else None
+            return self.start(rule.each) if rule.each and rule.each not in self.path and not self.loose else None
         if name in ("self", "workload", "applied"):
             return self.any_of(rule.subjects if name == "self" and "workload" not in rule.subjects else [*sorted(self.lineage), "?"])
         if name in ("params", "old", "owned", "null"):
@@ -242,7 +236,7 @@ class RuleLinter:
         if name not in self.rules.files.entries["kinds"]:
             self.unknown_root(name)
         elif name not in self.lineage and not self.loose and rule.subjects and self.lineage & self.rules.kinds.keys():
-            others = ", ".join(sorted(self.lineage))
+            others = ", ".join(sorted(map(str, self.lineage)))
             self.say(f"{name} is null in a rule about {', '.join(rule.subjects)}: write subject: {name}, or one of {others}")
         return fields.get(name) if name != "generic" else None
 
@@ -275,11 +269,7 @@ class Stray(dict[str, Level]):
 
 
 JSON_NAMES = {"string": str, "number": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
-
-
 JSON_TYPES: dict[type, str] = {float: "number"} | {type_: name for name, type_ in JSON_NAMES.items()}
-
-
 SAME = ("named", "sort_by", "max_by", "min_by", "reverse", "sort")  # what they give has the fields of their first argument's entries
 
 

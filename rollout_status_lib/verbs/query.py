@@ -6,13 +6,16 @@ import functools
 import json
 from collections.abc import Sequence
 
+from rollout_status_lib.arguments import describe_exits
 from rollout_status_lib.errors import RolloutError, suggest
 from rollout_status_lib.expressions import Expression
 from rollout_status_lib.objects import make_reference
 from rollout_status_lib.rules import make_expectation
 from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.subjects import walk_subjects
-from rollout_status_lib.verbs import Engine, run_verb
+from rollout_status_lib.verbs import Engine, run_engine, run_verb
+
+EXITS = describe_exits("the values are printed", "there is no such subject", "3 or 4 nothing could be judged, as for a run")
 
 
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
@@ -23,7 +26,7 @@ def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
 def query(argv: list[str], engine: Engine) -> tuple[str, int]:
     usage = "query EXPR --subject KIND [arguments as for watching or replaying]"
     if argv[:1] in (["-h"], ["-help"], ["--help"]):
-        return f"usage: rollout-status {usage}", 0
+        return f"usage: rollout-status {usage}\n\nWhat the expression gives for each such subject.\n\n{EXITS}", 0
     words = [index for index, word in enumerate(argv) if word.lstrip("-").partition("=")[0] == "subject"]
     if not words or argv[0].startswith("--") or ("=" not in argv[words[0]] and len(argv) <= words[0] + 1):
         raise RolloutError("usage", f"write rollout-status {usage}")
@@ -31,9 +34,9 @@ def query(argv: list[str], engine: Engine) -> tuple[str, int]:
     name = inline or argv[words[0] + 1]
     rest = [*argv[1 : words[0]], *argv[words[0] + (1 if inline else 2) :]]
     expression = Expression.parse(argv[0], "query")
-    run = engine(rest if any("replay" in word for word in rest) else [*rest, "--once"])
+    run = run_engine(engine, rest if any("replay" in word for word in rest) else [*rest, "--once"])
     if not run.judgement:
-        raise RolloutError(run.result["error"]["code"], run.result["error"]["message"])
+        raise RolloutError(run.result["error"]["code"], run.result["error"]["message"], exit=run.exit_code)
     if name not in run.rules.kinds:
         raise RolloutError("usage", f"no subject {name}{suggest(name, run.rules.kinds)}")
     lines = []
@@ -43,5 +46,8 @@ def query(argv: list[str], engine: Engine) -> tuple[str, int]:
         scope = Scope(View(moment.get_roots(subject)), make_expectation("null", run.rules), moment.functions)
         scope.events_of = functools.partial(moment.read_events, subject)
         title = "/".join([*make_reference(subject.holder).values(), *subject.part.values()])
-        lines.append(f"{title}: {json.dumps(scope.evaluate(expression))}")
+        try:
+            lines.append(f"{title}: {json.dumps(scope.evaluate(expression))}")
+        except TypeError:
+            raise RolloutError("usage", f"query: it gives an expression (&...) and no value (in: {argv[0]})") from None
     return "\n".join(lines) or f"there is no {name}", 0 if lines else 1

@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 
 from rollout_status_lib import find_data
-from rollout_status_lib.arguments import build_verb_parser
-from rollout_status_lib.declarations import RULE_KEYS, Rule
+from rollout_status_lib.arguments import build_verb_parser, describe_exits
+from rollout_status_lib.declarations import Rule
 from rollout_status_lib.errors import RolloutError, suggest
+from rollout_status_lib.rule_schema import get_keys
 from rollout_status_lib.rulefile import Entry
 from rollout_status_lib.rules import Rules, find_team_paths
 from rollout_status_lib.verbs import Engine, run_verb
@@ -24,7 +25,9 @@ from rollout_status_lib.verbs.test import Dumper
 def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
     """Shows the effective rules."""
     flags = build_verb_parser(
-        "rules [ID] [flags]", "The effective rules; of one, each field with the file and the line that it comes from."
+        "rules [ID] [flags]",
+        "The effective rules; of one, each field with the file and the line that it comes from.",
+        describe_exits("the rules are printed"),
     )
     flags.add_argument("id", nargs="?")
     flags.add_argument("--rules", action="append", default=[], metavar="PATH", help="a team's rules; repeatable")
@@ -63,18 +66,21 @@ def describe_code(rule: Rule) -> str:
 
 def describe_decision(entry: Entry) -> str:
     """What a rule decides, in a word."""
-    if entry.get("verdict"):
-        return str(entry.get("verdict"))
-    return f"wait, fail after {entry.get('fail_after')}" if entry.get("fail_after") is not None else "wait, then fail"
+    words = [str(entry.get("verdict") or "wait")]
+    if entry.get("fail_after") is not None:
+        words.append(f"fail after {entry.get('fail_after')}")
+    elif entry.get("fail_when") is not None:
+        words.append("then fail")
+    return ", ".join([*words, *(["endless"] if entry.get("endless") else [])])
 
 
 def show_rule(rules: Rules, name: str) -> Iterator[str]:
     entry = rules.files.entries["rules"].get(name)
     if not entry:
         raise RolloutError("usage", f"no rule {name}{suggest(name, rules.files.entries['rules'])}")
-    for field in (key for key in RULE_KEYS if key in entry.fields):
-        document, at = entry.place(field)
-        yield f"# {document.where(at).partition(': ')[0]}"
+    for field in (key for key in get_keys("rule") if key in entry.fields):
+        document, at = entry.find_place(field)
+        yield f"# {document.locate(at).partition(': ')[0]}"
         yield yaml.dump({field: entry.get(field)}, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True).rstrip()
 
 
@@ -87,11 +93,12 @@ def render_rules(rules: Rules) -> Iterator[str]:
     yield "## Parameters\n\n`--set NAME=VALUE`, a team's `params`, or the annotation `rollout-status/NAME` of a workload.\n"
     yield "| parameter | type | default | |\n|---|---|---|---|"
     for name, entry in sorted(rules.files.entries["params"].items()):
-        kind = ", ".join(entry.texts("choices")) or entry.get("type")
+        kind = ", ".join(entry.get_texts("choices")) or entry.get("type")
         default = json.dumps(entry.get("default")).strip('"')
         yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
     yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`. Where all failures"
-    yield "of a workload are *symptoms*, what it still waits for in a state with another code is the cause, and fails too.\n"
+    yield "of a workload are *symptoms*, what it still waits for in a state with another code, or its pods with any, is the cause, and"
+    yield "fails too.\n"
     yield "| code | type | exit | |\n|---|---|---|---|"
     for name, entry in rules.files.entries["codes"].items():
         symptom = " *Symptom*" if entry.get("symptom") else ""
@@ -106,3 +113,8 @@ def render_rules(rules: Rules) -> Iterator[str]:
             entry, rule = rules.files.entries["rules"][name], rules.rules[name]
             cells = (f"`{name}`", ", ".join(rule.subjects), describe_decision(entry), describe_code(rule), entry.get("docs", ""))
             yield f"| {' | '.join(cells)} |"
+    yield "\n## rules/events.yaml\n\nThe steps of a pod's start, in their order. An event that says that one fails is history once"
+    yield "something later says that this one, or one after it, was taken.\n"
+    yield "| step | of | fails by an event with |\n|---|---|---|"
+    for name, entry in rules.files.entries["steps"].items():
+        yield f"| `{name}` | {entry.get('of')} | `{' '.join(str(entry.get('fails')).split()).replace('|', chr(92) + '|')}` |"

@@ -15,14 +15,14 @@ from typing import Any
 import yaml
 
 from rollout_status_lib import Json, find_data
-from rollout_status_lib.arguments import build_verb_parser
-from rollout_status_lib.errors import RolloutError, suggest
+from rollout_status_lib.arguments import build_verb_parser, describe_exits
+from rollout_status_lib.errors import RolloutError, UnreadableError, suggest
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.rulefile import Document
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.subjects import walk_subjects
 from rollout_status_lib.values import parse_timestamp
-from rollout_status_lib.verbs import Engine, run_verb
+from rollout_status_lib.verbs import Engine, run_engine, run_verb
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,34 @@ class Outcome:
 CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
 
 
+def read_case(folder: Path) -> Document:
+    """The case.yaml of a folder; RolloutError `usage`, with its line, when no case is like that."""
+    document = Document(folder / "case.yaml", "usage")
+    case = document.get_mapping((), CASE_KEYS, ("args",))
+    document.get_mapping(("expect",), ("exit", "rules", "result"))
+    for at in (("args",), ("expect", "rules")):
+        if not isinstance(document.get(at, []), list):
+            document.refuse(at, f"{at[-1]} must be a list")
+    for name in ("recording.yaml", *([case["stdin"]] if "stdin" in case else ())):
+        if not isinstance(name, str) or not (folder / name).is_file():
+            document.refuse(("stdin",), f"there is no file {name} beside it")
+    try:
+        parse_timestamp(str(case.get("not_before", "1970-01-01T00:00:00Z")))
+    except UnreadableError as error:
+        document.refuse(("not_before",), str(error))
+    return document
+
+
 def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path | None = None, *, name: str = "") -> Outcome:
     """Replays a case. Its arguments are as from its folder; `rules` are files of teams, by absolute paths."""
-    document = Document(folder / "case.yaml", "usage")
-    case = document.mapping((), CASE_KEYS, ("args",))
-    expected = document.mapping(("expect",), ("exit", "rules", "result"))
+    case = read_case(folder).content
+    expected = case.get("expect", {})
     before = Path.cwd()
     arguments = ["--quiet", "--replay", ".", *(f"--rules={path}" for path in rules), *map(str, case["args"])]
     stdin, sys.stdin = sys.stdin, io.StringIO((folder / case["stdin"]).read_text(encoding="utf-8") if "stdin" in case else "")
     os.chdir(folder)
     try:
-        run = engine(arguments, base)
+        run = run_engine(engine, arguments, base)
     finally:
         os.chdir(before)
         sys.stdin = stdin
@@ -73,7 +90,7 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
         if run.rules and name not in (*run.rules.rules, *(rule.id for rule in run.judge.expected))
     ]
     used = {"recording.yaml", "case.yaml", case.get("stdin")} | set(
-        re.findall(r"[\w.-]+\.json", (folder / "recording.yaml").read_text(encoding="utf-8"))
+        re.findall(r"[\w.-]+\.json", (folder / "recording.yaml").read_text(encoding="utf-8", errors="replace"))
     )
     problems += [f"{path.name} is not used" for path in sorted(folder.glob("*.json")) if path.name not in used]
     if "not_before" in case and run.memory.started + run.result["elapsedSeconds"] < parse_timestamp(str(case["not_before"])):
@@ -88,7 +105,9 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
     """Runs cases as tests."""
     flags = build_verb_parser(
-        "test [DIR ...] [flags]", "Replays each folder with a case.yaml in or below DIR, and compares all that comes out."
+        "test [DIR ...] [flags]",
+        "Replays each folder with a case.yaml in or below DIR, and compares all that comes out.",
+        describe_exits("no case failed", "a case failed"),
     )
     flags.add_argument("folders", nargs="*", metavar="DIR", help="default: the built-in fixtures")
     flags.add_argument("--rules", action="append", default=[], metavar="PATH", help="a team's rules; repeatable")
@@ -108,7 +127,8 @@ def test(options: Any, engine: Engine) -> tuple[str, int]:
     folders = [Path(each) for each in options.folders] or [find_data("fixtures")]
     cases = find_cases(folders)
     if not cases:
-        raise RolloutError("usage", f"there is no case.yaml in or below {', '.join(map(str, folders))}", hint="README: fixtures")
+        where = ", ".join(options.folders)
+        raise RolloutError("usage", f"there is no case.yaml in or below {where}" if where else "name a folder: only a checkout has cases")
     rules = [str(Path(path).resolve()) for path in options.rules]
     outcomes = [run_case(engine, case, rules, name=name) for case, name in cases.items()]
     if options.against:
@@ -175,6 +195,8 @@ def compare(engine: Engine, outcomes: Sequence[Outcome], against: str) -> tuple[
     path = Path(against).resolve()
     base = path if (path / "codes.yaml").is_file() else None
     teams = [] if base or against == "builtin" else [str(path)]
+    if not Rules(base or find_data("rules"), [Path(team) for team in teams], packs=None).rules:  # or a RolloutError, if one is wrong
+        raise RolloutError("usage", f"--against {against}: there are no rules")
     lines = []
     for outcome in outcomes:
         old = run_case(engine, outcome.case, teams, base)

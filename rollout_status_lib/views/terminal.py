@@ -39,7 +39,7 @@ class Terminal(Progress):
     and only that thread writes to the terminal until then, so no signal interrupts it. A run that ends within GRACE is not drawn.
     """
 
-    GRACE, AGAIN = 0.3, 0.25  # seconds
+    GRACE, AGAIN = 0.8, 0.25  # seconds
 
     def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         super().__init__(stream, quiet=quiet)

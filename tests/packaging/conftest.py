@@ -32,25 +32,25 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repository")
     shutil.copytree(ROOT, folder, ignore=LEFT_OUT, dirs_exist_ok=True)
     shutil.rmtree(folder / "fixtures")
-    shutil.copytree(FIXTURES / "deployment/crash-loop", folder / "fixtures/deployment/crash-loop")
     author = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
     for words in (["init", "-q"], ["add", "--all"], [*author, "commit", "-q", "-m", "all"]):
         command("git", *words, cwd=folder)
     return folder
 
 
-def made(target: str, repository: Path) -> Path:
-    """What `make TARGET` has put into dist/, with the virtual environment that runs the tests."""
-    command("make", target, f"VENV={BIN.parent}", "-o", f"{BIN.parent}/ready", cwd=repository)
-    (path,) = (repository / "dist").glob("*.whl" if target == "wheel" else "rollout-status")
-    return path
+def make(target: str, repository: Path) -> None:
+    """Makes a target as in a new clone: by no variable of the `make` that runs the tests."""
+    command("make", target, f"PYTHON={sys.executable}", cwd=repository, MAKEFLAGS="", MAKELEVEL="")
 
 
 @pytest.fixture(scope="session")
 def wheel(repository: Path) -> Path:
-    return made("wheel", repository)
+    make("wheel", repository)
+    (path,) = (repository / "dist").glob("*.whl")
+    return path
 
 
 @pytest.fixture(scope="session")
 def onefile(repository: Path) -> Path:
-    return made("onefile", repository)
+    make("onefile", repository)
+    return repository / "dist" / "rollout-status"

@@ -29,11 +29,11 @@ class GitHub:
     """The composite action, as a runner does it."""
 
     def __init__(self, repository: Path, folder: Path) -> None:
-        self.action = yaml.safe_load((repository / "ci" / "github" / "action.yml").read_text())
+        self.action = yaml.safe_load((repository / "integrations" / "github" / "action.yml").read_text())
         self.folder = folder
         self.variables = {
             "GITHUB_ACTIONS": "true",
-            "GITHUB_ACTION_PATH": str(repository / "ci" / "github"),
+            "GITHUB_ACTION_PATH": str(repository / "integrations" / "github"),
             "GITHUB_OUTPUT": str(folder / "output"),
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
             "RUNNER_TEMP": str(folder / "temp"),
@@ -60,7 +60,7 @@ class GitLab:
     """A job that extends the template, as a runner does it, but that the tool is on PATH without the image."""
 
     def __init__(self, repository: Path, folder: Path) -> None:
-        self.job = yaml.safe_load((repository / "ci" / "gitlab.yml").read_text())[".rollout-status"]
+        self.job = yaml.safe_load((repository / "integrations" / "gitlab.yml").read_text())[".rollout-status"]
         self.folder = folder
 
     def run(self, exit: int, args: str = "", applied: str = "") -> dict[str, Any]:

@@ -100,6 +100,11 @@ def test_the_demo(container) -> None:
     assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
 
 
+def test_the_role_is_in_it(container) -> None:
+    (path,) = container("find", "/opt/rollout-status", "-name", "rbac.yaml").stdout.split()
+    assert "kind: ClusterRole" in container("cat", path).stdout
+
+
 def test_the_arguments_of_the_seed(container, tmp_path_factory: pytest.TempPathFactory) -> None:
     """-v "$HOME/.kube:/root/.kube:ro", whose file only its owner can read, so that the container runs as the owner."""
     home = tmp_path_factory.mktemp("home")

@@ -4,10 +4,11 @@ import json
 import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import BIN, FIXTURES, ROOT, command
+from conftest import BIN, ROOT, command, make
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,6 +31,17 @@ WAYS: dict[str, tuple[list, list]] = {
 }
 
 
+# Has no right, and writes the namespace into the Role that it reads
+KUBECTL = """#!/bin/sh
+for word; do
+  case $word in */rbac.yaml) grep -q 'resources: .pods, pods/log.' "$word" &&
+    echo '{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "x", "namespace": "shop"}}' && exit ;; esac
+done
+echo no
+exit 1
+"""
+
+
 @pytest.fixture(scope="module", params=WAYS)
 def tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, repository: Path, wheel: Path, onefile: Path):
     """Runs the tool as it was got in one of these ways."""
@@ -43,8 +55,6 @@ def tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         "UV_PYTHON": sys.executable,
         "TMPDIR": f"{folder}/tmp",
     }
-    if request.param == "uv run --script":
-        shutil.copytree(FIXTURES / "deployment/crash-loop", folder / "fixtures/deployment/crash-loop")
     install, program = WAYS[request.param]
 
     def filled(words):
@@ -69,8 +79,17 @@ def test_the_built_in_rules_are_there_and_a_team_can_change_them(tool, tmp_path:
     assert tool("demo", "--quiet", "--rules", str(tmp_path / "nothing.yaml"), exit=2).stdout.startswith("{")
 
 
+def test_it_knows_which_role_is_missing(tool, tmp_path: Path) -> None:
+    """Without the right to anything. kubectl, of which there is a part here, reads rbac.yaml for it where it lies."""
+    (tmp_path / "kubectl").write_text(KUBECTL)
+    (tmp_path / "kubectl").chmod(0o755)
+    done = tool("--kubectl", str(tmp_path / "kubectl"), "--check-access", exit=4)
+    assert json.loads(done.stdout)["error"]["code"] == "forbidden"
+    assert "kind: Role\nmetadata: {name: rollout-status-" in done.stderr
+
+
 def test_the_version(tool) -> None:
-    version = re.search(r'__version__ = "(.*)"', (ROOT / "rollout_status.py").read_text())
+    version = re.search(r'__version__ = "(.*)"', (ROOT / "rollout_status_lib" / "__init__.py").read_text())
     assert version
     assert tool("--version").stdout == f"rollout-status {version[1]}\n"
 
@@ -100,6 +119,25 @@ def test_it_is_a_plugin_of_kubectl(way: str, wheel: Path, onefile: Path, tmp_pat
     assert f"{tmp_path}/bin/kubectl-rollout_status" in command("kubectl", "plugin", "list", exit=None, PATH=path).stdout
 
 
+def test_the_demo_in_a_new_clone(repository: Path) -> None:
+    make("demo", repository)
+
+
+@pytest.mark.parametrize("way", ["wheel", "onefile"])
+def test_all_that_it_reads_is_in_it(way: str, request: pytest.FixtureRequest, repository: Path) -> None:
+    files = command("git", "ls-files", "rollout_status*", "rules", "schema.json", cwd=repository).stdout.split()
+    assert "rollout_status_lib/sources/rbac.yaml" in files
+    names = zipfile.ZipFile(request.getfixturevalue(way)).namelist()
+    packed = [f"rollout_status_lib/data/{name}" if name.startswith(("rules", "schema")) else name for name in files]
+    assert {f"lib/{name}" if way == "onefile" else name for name in packed} <= set(names)
+
+
+def test_one_file_is_made_without_what_developers_need(onefile: Path) -> None:
+    programs = {path.name for path in (onefile.parents[1] / ".venv" / "bin").iterdir()}
+    assert {"hatchling", "pip"} < programs
+    assert not programs & {"pytest", "mypy", "ruff", "uv"}
+
+
 def test_one_file_leaves_nothing_behind(onefile: Path, tmp_path: Path) -> None:
     command(onefile, "demo", "--quiet", exit=1, TMPDIR=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
@@ -118,10 +156,34 @@ def test_one_file_says_which_python_it_needs(onefile: Path) -> None:
     script = f"import runpy, sys; sys.version_info = (3, 9); runpy.run_path({str(onefile)!r}, run_name='__main__')"
     done = command(sys.executable, "-c", script, exit=70)
     assert "needs Python 3.10" in json.loads(done.stdout)["error"]["message"]
+    assert done.stderr == json.loads(done.stdout)["error"]["message"] + "\n"
 
 
-def test_one_file_works_without_the_extension_of_the_build(onefile: Path) -> None:
-    """As where Python or the platform is another one."""
-    script = f"import runpy, sys; sys.modules['yaml._yaml'] = None; sys.argv = ['x', 'demo', '--quiet']; runpy.run_path({str(onefile)!r}, run_name='__main__')"
+def test_one_file_works_without_the_extensions_of_the_build(onefile: Path) -> None:
+    """As where Python or the platform is another one. There are no others."""
+    extensions = {name for name in zipfile.ZipFile(onefile).namelist() if name.endswith(".so")}
+    assert {name.partition(".")[0] for name in extensions} <= {"lib/yaml/_yaml", "lib/pvectorc"}
+    script = f"import runpy, sys; sys.modules['yaml._yaml'] = sys.modules['pvectorc'] = None; sys.argv = ['x', 'demo', '--quiet']; runpy.run_path({str(onefile)!r}, run_name='__main__')"
     done = command(sys.executable, "-c", script, exit=1)
+    assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
+
+
+def find_pythons() -> dict[str, Path]:
+    """The Pythons of this machine that the program supports, by version: those on PATH, and beside the one that runs the tests."""
+    here, found = Path(sys.base_prefix), {}
+    on_path = [Path(path) for path in (shutil.which(f"python3.{minor}") for minor in range(10, 20)) if path]
+    for python in (*on_path, *here.parent.glob("3.*/bin/python3"), *here.parents[1].glob("3.*/*/bin/python3"), Path(sys.executable)):
+        done = command(python, "-c", "import sys; print(*sys.version_info[:2], sep='.')", exit=None)
+        if done.returncode == 0 and int(done.stdout.partition(".")[2]) >= 10:
+            found[done.stdout.strip()] = python
+    return dict(sorted(found.items()))
+
+
+PYTHONS = find_pythons()
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_one_file_works_with_each_python(version: str, onefile: Path) -> None:
+    """One without any packages of its own."""
+    done = command(PYTHONS[version], "-I", onefile, "demo", "--quiet", exit=1)
     assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
