@@ -25,7 +25,7 @@ LAYERS = """
     # What --report writes
     reports.timeline reports.markup reports.chart reports.markdown reports.junit reports.page reports.files
     # What people see of a run
-    views.text views.ci views.terminal views
+    views.text views.ci views.rows views.terminal views
     # The verbs: a module each, and what only they need
     verbs verbs.explain verbs.query verbs.fields verbs.lint_expression verbs.lint_rule verbs.lint verbs.test verbs.rules verbs.report verbs.completion
 """
