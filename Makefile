@@ -1,10 +1,12 @@
-# make demo | test | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in README.md
+# make quick | demo | test | coverage | compliance | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in README.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-compile-command 'make lock'
 
-.PHONY: demo test lint e2e browser terminal packaging bench docs lock wheel onefile clean
+OFFLINE = --ignore tests/e2e --ignore tests/browser --ignore tests/terminal --ignore tests/packaging
+
+.PHONY: quick demo test coverage compliance lint e2e browser terminal packaging bench docs lock wheel onefile clean
 
 # The virtual environment, with what the program needs; made anew when that changes
 $(VENV)/run: requirements.txt
@@ -31,12 +33,25 @@ demo: $(VENV)/run
 	if [ $$code -eq 1 ]; then echo "make demo: the rollout failed, so rollout-status ended with exit code 1, as it should"; \
 	else echo "make demo: rollout-status ended with exit code $$code, not 1"; exit 1; fi
 
-# All offline tests
+# What tells most, within a minute on two cores: all cases, the layers, the rule files
+quick: $(VENV)/ready
+	$(BIN)/pytest -q --numprocesses auto tests/test_fixtures.py tests/test_layers.py tests/test_rules.py tests/test_arguments.py tests/test_recordings.py
+
+# All offline tests, side by side: about five minutes on two cores
 test: $(VENV)/ready
+	$(BIN)/pytest -q --numprocesses auto $(OFFLINE)
+
+# That every branch is reached; without the tests that try the same branches thousands of times, which `make test` runs
+MANY = $(foreach test,deleted_keys changed_values settled ends,--ignore tests/test_$(test).py)
+coverage: $(VENV)/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q --ignore tests/e2e --ignore tests/browser --ignore tests/terminal --ignore tests/packaging
+	$(BIN)/coverage run -m pytest -q --numprocesses auto $(OFFLINE) $(MANY)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The public JMESPath compliance suite, data that lies in SUITE, against the interpreter
+compliance: $(VENV)/ready
+	$(BIN)/python tests/compliance.py $(SUITE)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -91,7 +106,7 @@ onefile: wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --require-hashes --requirement requirements-onefile.txt
 	rm -rf build/onefile/lib/bin
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --no-deps dist/*.whl
-	rm -rf build/onefile/lib/bin
+	rm -rf build/onefile/lib/bin build/onefile/lib/jsonschema/tests build/onefile/lib/jsonschema/benchmarks
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
 	cp packaging/onefile.py build/onefile/__main__.py
 	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile

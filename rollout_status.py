@@ -156,7 +156,7 @@ class Judge:
         since = at if memory.failing_since < 0 else memory.failing_since
         moment = Moment(self, memory, Snapshot(at, (), None, lambda _: None))
         value = {"failures": failures, "meant": self.rules.suggest_kind(resource), **call}
-        found = list(moment.find(Subject(self.rules.kinds["call"], value, "call", (("call", value),), (), (), (), None)))
+        found = list(moment.find(Subject.of(self.rules.kinds["call"], value, "call")))
         if not found:
             raise RolloutError("internal", f"no rule of kubectl.yaml speaks of {json.dumps(call)}")
         return max(found, key=lambda finding: finding.verdict == "fail"), replace(
@@ -195,9 +195,9 @@ class Moment:
         """The judgement of all workloads, and what to remember for the next one."""
         tree = Tree(self.rules, self.snapshot, self.functions, self.memory.grown)
         workloads = [self.judge_workload(tree.grow(kind, resource)) for kind, resource in self.find_roots()]
-        finished, missing, awaited = self.find_missing({workload.key for workload in workloads})
+        gone, missing, awaited = self.find_missing({workload.key for workload in workloads})
         kinds = self.selection.kinds
-        workloads = sorted([*workloads, *finished], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
+        workloads = sorted([*workloads, *gone], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
         containers = find_missing_containers(workloads, self.judge.params.get("expect_image", ()), self.functions)
         is_over = 0 <= self.judge.params.get("arrival_deadline", LONGEST_WAIT) <= self.snapshot.at - self.started
         missing, awaited = (missing + containers, awaited) if is_over else (missing, awaited + containers)
@@ -371,19 +371,32 @@ class Moment:
             raise RolloutError("invalid-rules", f"{rule.where}: since: {error}") from None
 
     def find_missing(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
-        """For absent workloads: those that had finished, messages about deleted ones, messages about ones that may still appear."""
+        """For absent workloads: those with a verdict or a last word, messages about lost ones, messages about ones that may yet appear."""
         gone = [workload for key, workload in self.memory.seen.items() if key not in present]
-        finished = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
-        lost = [make_reference(workload.value) for workload in gone if workload not in finished]
-        missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
+        known = [workload for workload in gone if workload.status == "ready" and self.has_finished(workload)]
+        known += [last for workload in gone if workload not in known if (last := self.judge_gone(workload.subject))]
         keys = {*present, *self.memory.seen}
+        applied = [target for target in self.selection.targets or () if target.applied and not any(map(target.is_key, keys))]
+        known += [last for target in applied if (last := self.judge_gone(Subject.of(target.kind, target.applied)))]
+        keys |= (told := {workload.key for workload in known})
+        lost = [make_reference(workload.value) for workload in gone if workload.key not in told]
+        missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
         unseen = [target.not_found for target in self.selection.targets or () if not any(map(target.is_key, keys))]
         if self.selection.targets is None and len(self.selection.namespaces) > 1:
             empty = [name for name in self.selection.namespaces if all(name != key[1] for key in keys)]
             unseen += [self.selection.nothing_in(name) for name in empty] if keys else []
         if self.snapshot.at - self.started >= self.judge.patience:
-            return finished, missing + unseen, []
-        return finished, missing, unseen or ([] if self.selection.targets is not None or keys else ["Waiting for something to judge"])
+            return known, missing + unseen, []
+        return known, missing, unseen or ([] if self.selection.targets is not None or keys else ["Waiting for something to judge"])
+
+    def judge_gone(self, subject: Subject) -> Workload | None:
+        """A workload that is gone, by the rules about such ones; None if they say nothing. It is ready if they only note that."""
+        view = View(self.get_roots(subject))
+        found = [finding for rule in self.rules.about_gone[subject.kind.name] for finding in self.apply(rule, subject, view)]
+        self.notes += [finding.message for finding in found if finding.verdict == "note"]
+        deciding = tuple(sorted((each for each in found if each.verdict != "note"), key=lambda each: each.verdict != "fail"))
+        status = "ready" if not deciding else "failed" if deciding[0].verdict == "fail" else "waiting"
+        return Workload(subject, status, deciding, tuple(each for each in found if each.verdict == "note")) if found else None
 
     def has_finished(self, workload: Workload) -> bool:
         finishes = workload.kind.finishes

@@ -3,7 +3,8 @@
 The archive holds the program as it lies in a virtual environment, in lib/. Each run unpacks it into a new folder of its own,
 mode 0700, which it removes at its end: no cache that another user could fill or two runs could race for, and PyYAML's
 C extension, which Python can't load from an archive, works (where the Python or the platform is another than that of the build,
-PyYAML does without). What keeps it from starting ends as the program would: one JSON document, and an exit code that is no verdict.
+PyYAML does without, and so does jsonschema in the version that the archive carries). What keeps it from starting ends as the
+program would: one JSON document, a line on stderr, and an exit code that is no verdict.
 """
 
 import json
@@ -13,9 +14,10 @@ import zipfile
 
 
 def refused(message: str) -> int:
-    """The exit code of what is no verdict, after its document."""
+    """The exit code of what is no verdict, after its document and a line on stderr."""
     error = {"code": "internal", "type": "program", "message": message}
     print(json.dumps({"success": False, "error": error}, indent=2))
+    print(message, file=sys.stderr)
     return 70
 
 

@@ -60,11 +60,11 @@ class Parameter:
             raise UnreadableError(f"{text!r} is none of {', '.join(self.choices)}")
         return PARAMETER_TYPES[self.type](text)
 
-    def change(self, value: Json, given: Json) -> Json:
-        """The value once another is given for it, in its place. To a list it is added; of words, `-word` takes one out."""
+    def change(self, value: Json, setting: Json) -> Json:
+        """The value after a setting, which replaces it. A list gets the setting's entries too; in a list of words `-word` removes one."""
         if self.type == "words":
-            return [each for each in value if f"-{each}" not in given] + [each for each in given if not each.startswith("-")]
-        return value + given if isinstance(value, list) else given
+            return [each for each in value if f"-{each}" not in setting] + [each for each in setting if not each.startswith("-")]
+        return value + setting if isinstance(value, list) else setting
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,6 +191,7 @@ class Rule:
     fail_after: Expression | float | None = None  # seconds
     since: Expression | None = None
     endless: bool = False  # its wait may rightly last for ever
+    gone: bool = False  # it speaks about workloads that are not there any more, as they were last seen or as they were applied
     let: Mapping[str, Expression] = field(default_factory=dict)  # of the rule, and of the files that it is written in
     common: frozenset[str] = frozenset()  # the names in `let` whose values are the same for all rules about a subject
     code: Template | None = None
@@ -200,7 +201,7 @@ class Rule:
 
     @property
     def can_wait(self) -> bool:
-        return self.verdict in ("wait", "hold")
+        return self.verdict in ("wait", "hold") and not self.gone
 
     def walk_expressions(self) -> Iterator[Expression]:
         """All its expressions, also those in its templates."""

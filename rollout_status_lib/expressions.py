@@ -15,10 +15,11 @@ from rollout_status_lib.functions import Functions, OrderError, is_true
 from rollout_status_lib.interpreter import Evaluate, Grammar, compile_node, find_roots
 from rollout_status_lib.values import format_value
 
+# A quoted text in an expression
 QUOTED = re.compile(r"""'(?:[^'\\\\]|\\\\.)*'|"(?:[^"\\\\]|\\\\.)*"|`(?:[^`\\\\]|\\\\.)*`""")
 
 
-# What an expression that cannot be parsed has in it outside of its texts, and what was to be written
+# What people write outside of quotes in an expression that cannot be parsed, and what to write instead
 SLIPS = (
     (r"['\"`]", "a quote is opened and not closed"),
     (r"#", "the rest of a block belongs to it: put the comment outside"),
@@ -35,8 +36,17 @@ SLIPS = (
 )
 
 
+# What parsing or evaluating an expression may raise, in jmespath or in Python: `foo[8:2:0]`, `merge(x, null)`, 500 parentheses
+FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)  # JMESPathError is a ValueError
+
+
+def describe_fault(error: Exception) -> str:
+    """What is wrong with an expression, in the words of jmespath or Python, as one line."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+
+
 def find_slip(text: str) -> str:
-    """What seems to be wrong with an expression that cannot be parsed; empty if that is not known."""
+    """What seems to be wrong with an expression that cannot be parsed; empty if nothing stands out."""
     bare = QUOTED.sub("_", text)
     for opened, closed in ("()", "[]"):
         if bare.count(opened) != bare.count(closed):
@@ -46,63 +56,65 @@ def find_slip(text: str) -> str:
 
 @functools.lru_cache(4096)  # many rules have the same ones
 def compile_expression(text: str) -> tuple[Json, Evaluate, frozenset[str]]:
-    """The tree of an expression, what it means and the names that it reads; JMESPathError when it is wrong."""
+    """The tree of an expression, its function, and the roots that it reads. JMESPathError when it is wrong."""
     tree = Grammar().parse(text).parsed
     return tree, compile_node(tree), frozenset(find_roots(tree))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
-    """A JMESPath expression; `where` is file, line and rule, for its errors."""
+    """A JMESPath expression. `where` is the file, the line and the rule that it is written in, for errors."""
 
     text: str
     where: str
     tree: Json
-    meaning: Evaluate
-    roots: frozenset[str]  # the names that it reads
+    function: Evaluate  # from a scope to the value
+    roots: frozenset[str]  # the names that it reads at its root
 
     @staticmethod
     def parse(text: str, where: str) -> Expression:
-        """The expression; RolloutError `invalid-rules` when it has a typing error or an unknown function."""
+        """The expression in a text. RolloutError `invalid-rules` when it cannot be parsed or calls an unknown function."""
         try:
             return Expression(text, where, *compile_expression(text))
         except jmespath.exceptions.UnknownFunctionError as error:
             problem = str(error)
         except jmespath.exceptions.JMESPathError as error:
             problem = find_slip(text) or " ".join(str(error).partition(": Parse error")[0].partition("\n")[0].split())
+        except FAULTS as error:
+            problem = describe_fault(error)
         raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})")
 
     def evaluate(self, scope: Json, functions: Functions) -> Json:
-        """What it gives for a scope; RolloutError `invalid-rules` when it cannot be evaluated."""
+        """Its value for a scope (JSON, or Roots). RolloutError `invalid-rules` when it cannot be evaluated."""
         try:
-            return self.meaning(scope, functions)
-        except jmespath.exceptions.JMESPathError as error:
-            raise RolloutError("invalid-rules", f"{self.where}: {error} (in: {self.text})") from None
+            return self.function(scope, functions)
+        except FAULTS as error:
+            raise RolloutError("invalid-rules", f"{self.where}: {describe_fault(error)} (in: {self.text})") from None
 
 
 class Expectation(Expression):
-    """That an expression is not true yet. What cannot be ordered is not there yet; in a rule file it would be an error."""
+    """True as long as an expression of --expect is not. Values that have no order are not there yet; in a rule file they are an error."""
 
     __slots__ = ()
 
     def evaluate(self, scope: Json, functions: Functions) -> Json:
         try:
-            return not is_true(self.meaning(scope, functions))
+            return not is_true(self.function(scope, functions))
         except OrderError:
             return True
-        except jmespath.exceptions.JMESPathError as error:
-            raise RolloutError("usage", f"{self.where}: {error} (in: {self.text})") from None
+        except FAULTS as error:
+            raise RolloutError("usage", f"{self.where}: {describe_fault(error)} (in: {self.text})") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """A text with `{expression}` in it; `{{` is a brace, null prints as nothing."""
+    """A text with `{expression}` in it. `{{` stands for a brace, and null prints as nothing."""
 
     parts: tuple[str | Expression, ...]
 
     @staticmethod
     def parse(text: str, where: str) -> Template:
-        """The template; RolloutError `invalid-rules` when one of its expressions is wrong."""
+        """The template in a text. RolloutError `invalid-rules` when one of its expressions is wrong."""
         parts: list[str | Expression] = []
         rest = text
         while "{" in rest:
@@ -110,13 +122,13 @@ class Template:
             if rest.startswith("{"):
                 parts, rest = [*parts, before + "{"], rest[1:]
             else:
-                expression, rest = Template.first_expression(rest, where)
+                expression, rest = Template.take_expression(rest, where)
                 parts += [before, expression]
         return Template((*parts, rest))
 
     @staticmethod
-    def first_expression(text: str, where: str) -> tuple[Expression, str]:
-        """The expression that a text begins with, and what follows its brace: the first one that makes it whole."""
+    def take_expression(text: str, where: str) -> tuple[Expression, str]:
+        """The expression at the beginning of a text, and the text after its brace: the first brace before which all is complete."""
         problem = RolloutError("invalid-rules", f"{where}: a {{ has no }} after it; write {{{{ for a brace")
         for brace in re.finditer("}", text):
             try:
@@ -126,5 +138,5 @@ class Template:
         raise problem
 
     def fill(self, value: Callable[[Expression], Json]) -> str:
-        """The text, with what `value` gives for each expression."""
+        """The text, with the value of each expression, as the function `value` gives it."""
         return "".join(part if isinstance(part, str) else format_value(value(part)) for part in self.parts)

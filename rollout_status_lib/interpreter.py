@@ -1,4 +1,4 @@
-"""A Python function for each node of a JMESPath expression."""
+"""Makes a Python function of each node of a JMESPath expression."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from rollout_status_lib.functions import Functions, OrderError, is_true
 
 
 class Grammar(jmespath.parser.Parser):
-    """JMESPath, where `!` binds the whole path that follows it: jmespath 1.1.0 reads `!a.b` as `(!a).b`, which is null."""
+    """JMESPath's parser, corrected: `!` applies to the whole path after it. jmespath 1.1.0 reads `!a.b` as `(!a).b`, which is null."""
 
     BINDING_POWER = {**jmespath.parser.Parser.BINDING_POWER, "not": 8}  # noqa: RUF012, below `[]`, above `==`
-    _CACHE: dict[str, Any] = {}  # noqa: RUF012, not the one of the parser that binds otherwise
+    _CACHE: dict[str, Any] = {}  # noqa: RUF012, the parser's own one has trees in which `!` binds otherwise
 
 
 class Roots:
-    """What an expression is evaluated for, where the names at its root are looked up instead of being keys."""
+    """The value that an expression is evaluated for, if the names at its root are looked up by a method. Otherwise it is plain JSON."""
 
     __slots__ = ()
 
     def at(self, name: str, path: tuple[str, ...]) -> Json:
-        """The value at a path below a name; an unknown name is an error, never null."""
+        """The value at a path below a root. An unknown root is an error, never null."""
         raise NotImplementedError
 
 
-Evaluate = Callable[[Json, Functions], Json]  # of a node: what it gives for a value
+Evaluate = Callable[[Json, Functions], Json]  # the function that a node becomes: from a value to what the node gives for it
 
 
 def compile_node(node: Json) -> Evaluate:
-    """What a node of JMESPath's tree means. JMESPath's own visitor gives the same, in three times the time; but ordering
-    what cannot be ordered is an error here: null would silently be no match.
+    """The function for a node of JMESPath's tree.
+
+    It gives what JMESPath's own visitor gives, in a third of the time, with one exception: to order what has no order is an
+    error. JMESPath gives null for it, and a rule would silently not match.
     """
     children = [compile_node(child) if isinstance(child, dict) else child for child in node["children"]]
     return COMPILERS[node["type"]](node, *children)
@@ -57,7 +59,7 @@ def compile_sequence(node: Json, *steps: Evaluate) -> Evaluate:
 
 
 def get_names(node: Json) -> tuple[str, ...]:
-    """The names of which a node consists, as in `a.b.c`; none when it is more than names."""
+    """The names in a path like `a.b.c`; none if the node is anything else."""
     if node["type"] == "field":
         return (node["value"],)
     paths = [get_names(child) for child in node["children"]] if node["type"] == "subexpression" else []
@@ -88,7 +90,7 @@ def compile_comparator(node: Json, left: Evaluate, right: Evaluate) -> Evaluate:
     order = node["value"]
     if order in ("eq", "ne"):
         wanted = order == "eq"
-        if get_names(node["children"][1]) == ("null",):  # the most frequent of all
+        if get_names(node["children"][1]) == ("null",):  # the most frequent comparison
             return lambda value, functions: (left(value, functions) is None) is wanted
         return lambda value, functions: is_equal(left(value, functions), right(value, functions)) is wanted
 
@@ -96,16 +98,24 @@ def compile_comparator(node: Json, left: Evaluate, right: Evaluate) -> Evaluate:
         sides = left(value, functions), right(value, functions)
         if {type(side) for side in sides} <= {int, float} or all(isinstance(side, str) for side in sides):
             return bool(ORDERS[order](*sides))
-        told = [(format_path(child), json.dumps(side)) for child, side in zip(node["children"], sides, strict=True)]
-        paths = [value if path == value else f"{path} = {value}" for path, value in told]
-        raise OrderError(f"two numbers or two texts can be ordered, not {' and '.join(paths)}")
+        values = [(format_path(child), json.dumps(side)) for child, side in zip(node["children"], sides, strict=True)]
+        texts = [value if path == value else f"{path} = {value}" for path, value in values]
+        raise OrderError(f"two numbers or two texts can be ordered, not {' and '.join(texts)}")
 
     return run
 
 
 def is_equal(left: Json, right: Json) -> bool:
-    """JMESPath's equality: true and 1 are not the same."""
+    """True if JMESPath takes the values for equal. Unlike in Python, true and 1 are not."""
     return isinstance(left, bool) is isinstance(right, bool) and bool(left == right)
+
+
+def compile_and(_: Json, left: Evaluate, right: Evaluate) -> Evaluate:
+    return lambda value, functions: right(value, functions) if is_true(first := left(value, functions)) else first
+
+
+def compile_or(_: Json, left: Evaluate, right: Evaluate) -> Evaluate:
+    return lambda value, functions: first if is_true(first := left(value, functions)) else right(value, functions)
 
 
 def compile_projection(_: Json, base: Evaluate, each: Evaluate, condition: Evaluate | None = None) -> Evaluate:
@@ -113,16 +123,18 @@ def compile_projection(_: Json, base: Evaluate, each: Evaluate, condition: Evalu
         entries = base(value, functions)
         if not isinstance(entries, list):
             return None
-        chosen = (entry for entry in entries if condition is None or is_true(condition(entry, functions)))
-        return [found for entry in chosen if (found := each(entry, functions)) is not None]
+        matching = (entry for entry in entries if condition is None or is_true(condition(entry, functions)))
+        return [result for entry in matching if (result := each(entry, functions)) is not None]
 
     return run
 
 
 def compile_value_projection(_: Json, base: Evaluate, each: Evaluate) -> Evaluate:
-    return compile_projection(
-        _, lambda value, functions: list(found.values()) if isinstance(found := base(value, functions), dict) else None, each
-    )
+    def list_values(value: Json, functions: Functions) -> Json:
+        owner = base(value, functions)
+        return list(owner.values()) if isinstance(owner, dict) else None
+
+    return compile_projection(_, list_values, each)
 
 
 def compile_flatten(_: Json, base: Evaluate) -> Evaluate:
@@ -136,33 +148,33 @@ def compile_flatten(_: Json, base: Evaluate) -> Evaluate:
 
 
 def compile_function(node: Json, *arguments: Evaluate) -> Evaluate:
-    name, known = node["value"], Functions.FUNCTION_TABLE
-    if name not in known:
-        raise jmespath.exceptions.UnknownFunctionError(f"no function {name}(){suggest(name, known)}")
-    spec = known[name]
-    kinds = [get_type_names(each["types"]) for each in spec["signature"]]
-    plain = len(kinds) == len(arguments) and None not in kinds  # JMESPath's own check is slow, and tells what is wrong
+    name, table = node["value"], Functions.FUNCTION_TABLE
+    if name not in table:
+        raise jmespath.exceptions.UnknownFunctionError(f"no function {name}(){suggest(name, table)}")
+    function = table[name]
+    types = [get_type_names(each["types"]) for each in function["signature"]]
+    is_simple = len(types) == len(arguments) and None not in types
 
     def run(value: Json, functions: Functions) -> Json:
-        given = [argument(value, functions) for argument in arguments]
-        if plain:
-            for each, known in zip(given, kinds, strict=True):
-                if known and type(each).__name__ not in known:
+        values = [argument(value, functions) for argument in arguments]
+        if is_simple:
+            for each, allowed in zip(values, types, strict=True):
+                if allowed and type(each).__name__ not in allowed:
                     break
             else:
-                return spec["function"](functions, *given)
-        return functions.call_function(name, given)
+                return function["function"](functions, *values)
+        return functions.call_function(name, values)  # JMESPath's own check is slow, but says what is wrong
 
     return run
 
 
 def get_type_names(types: Collection[str]) -> Collection[str] | None:
-    """The names of the types of Python that JMESPath's types are; None for those that say what is in a list."""
+    """The names of the Python types for JMESPath's types; empty for any type, None for types that say what is in a list."""
     return None if any("-" in each for each in types) else {name for each in types for name in jmespath.functions.REVERSE_TYPES_MAP[each]}
 
 
 class Reference:
-    """An `&expression`, as functions like sort_by take it."""
+    """The value of an `&expression`: what functions like sort_by take."""
 
     def __init__(self, expression: Evaluate, functions: Functions) -> None:
         self.expression, self.functions = expression, functions
@@ -173,10 +185,7 @@ class Reference:
 
 Reference.__name__ = "_Expression"  # JMESPath tells types by their names
 
-
 ORDERS = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
-
-
 COMPILERS: dict[str, Callable[..., Evaluate]] = {
     "field": lambda node: compile_path((node["value"],)),
     "subexpression": compile_sequence,
@@ -185,9 +194,9 @@ COMPILERS: dict[str, Callable[..., Evaluate]] = {
     "index": compile_index,
     "slice": lambda _, *ends: lambda value, _: value[slice(*ends)] if isinstance(value, list) else None,
     "comparator": compile_comparator,
-    "and_expression": lambda _, left, right: lambda value, known: right(value, known) if is_true(found := left(value, known)) else found,
-    "or_expression": lambda _, left, right: lambda value, known: found if is_true(found := left(value, known)) else right(value, known),
-    "not_expression": lambda _, child: lambda value, known: not is_true(child(value, known)),
+    "and_expression": compile_and,
+    "or_expression": compile_or,
+    "not_expression": lambda _, child: lambda value, functions: not is_true(child(value, functions)),
     "current": lambda _: lambda value, _: value,
     "identity": lambda _: lambda value, _: value,
     "literal": lambda node: lambda value, _: node["value"],
@@ -196,15 +205,17 @@ COMPILERS: dict[str, Callable[..., Evaluate]] = {
     "value_projection": compile_value_projection,
     "flatten": compile_flatten,
     "function_expression": compile_function,
-    "expref": lambda _, child: lambda value, known: Reference(child, known),
-    "multi_select_list": lambda _, *parts: lambda value, known: None if value is None else [part(value, known) for part in parts],
-    "multi_select_dict": lambda _, *pairs: lambda value, known: None if value is None else dict(pair(value, known) for pair in pairs),
-    "key_val_pair": lambda node, child: lambda value, known: (node["value"], child(value, known)),
+    "expref": lambda _, child: lambda value, functions: Reference(child, functions),
+    "multi_select_list": lambda _, *parts: lambda value, functions: None if value is None else [part(value, functions) for part in parts],
+    "multi_select_dict": lambda _, *pairs: (
+        lambda value, functions: None if value is None else dict(pair(value, functions) for pair in pairs)
+    ),
+    "key_val_pair": lambda node, child: lambda value, functions: (node["value"], child(value, functions)),
 }
 
 
 def format_path(node: Json) -> str:
-    """The path that a part of an expression reads, for an error's sentence."""
+    """A node as messages name it: the path that it reads, or the call of a function."""
     children = [format_path(child) for child in node["children"] if isinstance(child, dict)]
     if node["type"] in ("subexpression", "index_expression"):
         return ".".join(children)
@@ -214,7 +225,7 @@ def format_path(node: Json) -> str:
 
 
 def walk_nodes(node: Json) -> Iterator[Json]:
-    """The node of a parsed expression and all below it."""
+    """A node and all below it."""
     yield node
     for child in node["children"]:
         if isinstance(child, dict):
@@ -222,16 +233,16 @@ def walk_nodes(node: Json) -> Iterator[Json]:
 
 
 def find_roots(node: Json) -> set[str]:
-    """The names that a parsed expression reads of what it is evaluated for; not those that it reads of an entry of a list."""
+    """The names that an expression reads at its root. Names after a projection or inside & belong to entries, and do not count."""
     if node["type"] == "field":
         return {node["value"]}
     children = [child for child in node["children"] if isinstance(child, dict) and child["type"] != "expref"]
-    is_led = node["type"] in ("subexpression", "index_expression", "pipe", "flatten") or "projection" in node["type"]
-    return set().union(*map(find_roots, children[:1] if is_led else children))
+    only_first = node["type"] in ("subexpression", "index_expression", "pipe", "flatten") or "projection" in node["type"]
+    return set().union(*map(find_roots, children[:1] if only_first else children))
 
 
 def split_conjuncts(node: Json) -> Iterator[Json]:
-    """The parts of a condition that must all be true."""
+    """The operands of `a && b && c`: the parts of a condition that must all be true."""
     if node["type"] != "and_expression":
         yield node
         return
@@ -240,7 +251,7 @@ def split_conjuncts(node: Json) -> Iterator[Json]:
 
 
 def find_paths(node: Json) -> Iterator[Json]:
-    """The paths, from a root down, that a parsed expression reads; not those inside a filter, which begin elsewhere."""
+    """The nodes of the paths that an expression reads from a root on; not of those inside a filter, which begin at an entry."""
     if node["type"] in ("field", "subexpression"):
         yield node
         return

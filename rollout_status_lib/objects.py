@@ -111,10 +111,10 @@ def summarize_event(event: Json) -> Json:
 
 def group_events(events: Iterable[Json]) -> dict[str, list[Json]]:
     """The events about each object, as rules see them, by the object's uid."""
-    found: dict[str, list[Json]] = {}
+    by_object: dict[str, list[Json]] = {}
     for event in events:
-        found.setdefault(str(get_field(event, "involvedObject", "uid")), []).append(summarize_event(event))
-    return found
+        by_object.setdefault(str(get_field(event, "involvedObject", "uid")), []).append(summarize_event(event))
+    return by_object
 
 
 def parse_objects(text: str, origin: str) -> tuple[Json, ...]:

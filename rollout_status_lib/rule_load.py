@@ -219,6 +219,7 @@ class RuleLoader:
             fail_after=self.load_limit(entry),
             since=entry.get_expression("since"),
             endless=entry.get_flag("endless", default=False),
+            gone=entry.get_flag("gone", default=False),
             let=lets,
             common=frozenset(name for name in lets if is_common(name, lets, varying)),
             code=entry.get_template("code"),

@@ -138,7 +138,7 @@ class RuleFiles:
         """Replaces single fields of a known step. A new one would have no place in their order."""
         name, steps = Entry(document, at, get_keys("step"), get_required("step")).get_text("name"), self.entries["steps"]
         if name is not None and name not in steps:
-            document.refuse((*at, "name"), f"no step {name}{suggest(name, steps)}: a file can change the known ones, and add none")
+            document.refuse((*at, "name"), f"no step {name}{suggest(name, steps)} (a file can change the known ones, and add none)")
         elif name is not None:
             steps[name].replace(document, at)
 

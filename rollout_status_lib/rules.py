@@ -47,8 +47,15 @@ class Rules:
 
     @functools.cached_property
     def about(self) -> dict[str, list[Rule]]:
-        """The rules about each kind, by its name; under `workload` those about any workload."""
-        return {name: [rule for rule in self.rules.values() if name in rule.subjects] for name in (*self.kinds, "workload")}
+        """The rules about each kind, by its name; under `workload` those about any workload. Not those about what is gone."""
+        return {
+            name: [rule for rule in self.rules.values() if name in rule.subjects and not rule.gone] for name in (*self.kinds, "workload")
+        }
+
+    @functools.cached_property
+    def about_gone(self) -> dict[str, list[Rule]]:
+        """The rules about workloads that are gone, by the name of their kind."""
+        return {name: [rule for rule in self.rules.values() if name in rule.subjects and rule.gone] for name in self.kinds}
 
     def check_kind(self, kind: Kind) -> None:
         """Refuses a kind that ought to wait, but about which no rule can wait: it would always succeed."""
@@ -141,7 +148,7 @@ def make_expectation(text: str, rules: Rules) -> Rule:
     message = Template((f"Waiting for what is expected: {text}",))
     try:
         expected = Expression.parse(text, "--expect")
-        when = Expectation(text, "--expect", expected.tree, expected.meaning, expected.roots)
+        when = Expectation(text, "--expect", expected.tree, expected.function, expected.roots)
         limit = Expression.parse("params.arrival_deadline", "--expect")
         code = Template(("not-progressing",))
         rule = Rule("expect", "--expect", (), when, fail_after=limit, code=code, message=message)

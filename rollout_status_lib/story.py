@@ -50,8 +50,9 @@ class Event:
     @property
     def sentence(self) -> str:
         """The event in one line: `4x BackOff: restarting failed container (last seen 2026-11-23T06:37:44Z)`."""
+        message = f": {self.message}" if self.message else ""
         last_seen = f" (last seen {self.last_seen})" if self.last_seen else ""
-        return f"{self.count}x {self.reason}: {self.message}{last_seen}"
+        return f"{self.count}x {self.reason}{message}{last_seen}"
 
 
 @dataclass(frozen=True, slots=True)

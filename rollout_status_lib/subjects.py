@@ -30,6 +30,11 @@ class Subject:
     children: tuple[Subject, ...]
     blocked: Template | None  # the end of messages about it, if it is judged only because it blocks an update
 
+    @staticmethod
+    def of(kind: Kind, value: Json, key: str = "") -> Subject:
+        """An object by itself: nothing owns it, and it owns nothing. `key` is its identity if it has none else."""
+        return Subject(kind, value, key or get_identity(value), ((kind.name, value),), (), (), (), None)
+
     @property
     def workload(self) -> Json:
         return self.lineage[0][1]

@@ -59,8 +59,11 @@ TEMPLATE, HASH = ("spec", "template"), ("metadata", "labels", "pod-template-hash
 Path_ = tuple[str | int, ...]
 
 OLD_PODS = {"deployment/old-pod-terminating", "deployment/slow-old-pod-termination", "deployment/unobserved-update"}
+FAILED_POD = {"pod/evicted-then-ready"}  # its successor must outlive it
 GONE = (OLD_PODS, "an old pod that is not there any more is what was waited for; one is found through its ReplicaSet")
-NOBODYS = (OLD_PODS, "absent: nothing controls it, so it is none of the Deployment's pods")
+NO_POD = (OLD_PODS | FAILED_POD, "a pod that is not there any more is what was waited for, or has not failed")
+NOBODYS = (OLD_PODS, "absent: nothing controls it, so it is none of the Deployment's")
+NOBODYS_POD = (OLD_PODS | FAILED_POD, "absent: nothing controls it, so it is none of the Deployment's pods, ended or not")
 # What is no success is one without these, for Kubernetes defines what is meant when they are absent: (kind, path) -> where, why
 EXCEPTIONS: dict[tuple[str, Path_], tuple[set[str], str]] = {
     ("Deployment", ("metadata", "deletionTimestamp")): ({"workload/being-deleted"}, "absent: it is not being deleted"),
@@ -76,12 +79,12 @@ EXCEPTIONS: dict[tuple[str, Path_], tuple[set[str], str]] = {
     ("Widget", ("status", "observedGeneration")): ({"generic/not-observed"}, "absent: its controller does not tell, as many do not"),
     ("Widget", ("status", "conditions", EACH)): ({"generic/moving"}, "absent: nothing says that its controller is at work"),
     ("Pod", ("spec", "containers", EACH, "image")): ({"selection/expect-image-of-pods"}, "absent: the status says which image runs"),
-    ("Pod", ()): GONE,
+    ("Pod", ()): NO_POD,
     ("ReplicaSet", ()): GONE,
     ("ReplicaSet", ("metadata", "uid")): GONE,
     **{
-        (kind, ("metadata", "ownerReferences", *path)): NOBODYS
-        for kind in ("Pod", "ReplicaSet")
+        (kind, ("metadata", "ownerReferences", *path)): why
+        for kind, why in (("Pod", NOBODYS_POD), ("ReplicaSet", NOBODYS))
         for path in ((), (EACH,), (EACH, "controller"), (EACH, "uid"))
     },
 }

@@ -137,6 +137,7 @@ def served(minutes: int, tmp_path: Path) -> str:
         for status in each["status"].get("containerStatuses", ()):
             status["state"] = {"running": {"startedAt": began}}
             status["restartCount"] = 0
+            status.pop("lastState", None)
     (tmp_path / "now.json").write_text(json.dumps({"kind": "List", "items": items}))
     date = f"Date: {format_datetime(now, usegmt=True)}"
     return f"""

@@ -21,7 +21,8 @@ from conftest import FIXTURES, ROOT, Outcome, environment, run, snapshot
 import rollout_status
 from rollout_status_lib.findings import Judgement
 from rollout_status_lib.views.ci import CAUSES, SUMMARY, SUMMARY_LOG, Github, escape_data, escape_property
-from rollout_status_lib.views.terminal import Below, Row, Terminal, format_age, make_rows
+from rollout_status_lib.views.rows import Below, Row, make_rows
+from rollout_status_lib.views.terminal import Terminal, format_age
 
 CRASH = ("--replay", str(FIXTURES / "deployment/crash-loop"), "--retry-limit", "1")
 LOG = """::error::no error of ours
@@ -231,7 +232,8 @@ def test_a_run_that_never_begins_has_no_section() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "imported"), [((), []), (("--ci", "github"), ["rollout_status_lib.reports", "rollout_status_lib.views.ci"])]
+    ("arguments", "imported"),
+    [((), []), (("-o", "text"), []), (("--ci", "github"), ["rollout_status_lib.reports", "rollout_status_lib.views.ci"])],
 )
 def test_a_run_in_a_pipe_imports_nothing_for_it(arguments: tuple[str, ...], imported: list[str]) -> None:
     program = (
@@ -267,9 +269,9 @@ def terminal(*rows: Row) -> Terminal:
 
 
 def picture(view: Terminal, width: int, height: int) -> list[str]:
-    found = [line.plain for line in view.picture(width, height)]
+    found = [line.plain for line in view.make_picture(width, height)]
     assert len(found) <= height
-    assert all(line.cell_len <= width for line in view.picture(width, height))
+    assert all(line.cell_len <= width for line in view.make_picture(width, height))
     return found
 
 

@@ -353,7 +353,13 @@ def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
     told = set()
     for folder in FOLDERS:
         objects = [each for path in folder.glob("*.json") for each in parse_objects(path.read_text(), str(path))]
-        names = {get_name(each) for each in objects} | {"resourcequota", "limitrange", "serviceaccounts", "pods"}
+        names = {get_name(each) for each in objects} | {
+            "resourcequota",
+            "limitrange",
+            "serviceaccounts",
+            "pods",
+            "workloads.kueue.x-k8s.io",
+        }
         spaces = {get_namespace(each) for each in objects}
         for rule, hint in hints_of(folder, monkeypatch):
             told.add(rule)
@@ -363,7 +369,7 @@ def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
             assert not {"null", "None"} & set(re.split(r"[\s/]", hint)), (rule, hint)
             if "-n" in words:
                 assert words[words.index("-n") + 1] in spaces, (rule, hint)
-                about = [word.rpartition("/")[2] for word in words[words.index("-n") + 2 :]]
+                about = [re.split("[/=]", word)[-1] for word in words[words.index("-n") + 2 :]]
                 assert names & set(about) or "," in hint, (rule, hint)
     rules = Rules(ROOT / "rules", packs=None).rules.values()
     assert told >= {rule.id for rule in rules if rule.hint and "call" not in rule.subjects}

@@ -1,4 +1,4 @@
-"""What the verbs share. A module each: its `main` is handed the words after the verb, and the engine."""
+"""What the verbs share. Each verb is a module whose `main` is handed the words after the verb, and the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rollout_status_lib.progress import complain
 
 
 class Run(Protocol):
-    """What a verb may ask of a run that has ended. What the run has not reached is None."""
+    """What a verb may read of a run that has ended. Parts that the run has not reached are None."""
 
     rules: Any  # Rules
     judge: Any  # Judge
@@ -30,13 +30,13 @@ class Run(Protocol):
 
 
 class Engine(Protocol):
-    """Runs a command line to its end, whatever that is; `base` is another folder of built-in rules."""
+    """Runs a command line until it ends, in whatever way. `base` is another folder of built-in rules."""
 
     def __call__(self, argv: Sequence[str], base: Path | None = None) -> Run: ...
 
 
 def run_engine(engine: Engine, argv: Sequence[str], base: Path | None = None) -> Run:
-    """A run that has ended. RolloutError if a bug, a missing part or a signal has ended it: no verb has anything to add to that."""
+    """A run that has ended. RolloutError if a bug, a missing part or a signal has ended it: a verb has nothing to add then."""
     run = engine(argv, base)
     code = run.result.get("error", {}).get("code")
     if run.fault or code == "interrupted":
@@ -45,7 +45,7 @@ def run_engine(engine: Engine, argv: Sequence[str], base: Path | None = None) ->
 
 
 def run_verb(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
-    """What a verb prints, and its exit code. What ends it early is a line on stderr: a wrong input, a signal, a bug of ours."""
+    """What a verb prints, and its exit code. If a wrong input, a signal or a bug ends it early, a line on stderr says so."""
     try:
         return do()
     except RolloutError as error:
@@ -54,7 +54,7 @@ def run_verb(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
         sentence, code = f"Interrupted by {stopped}", 128 + stopped.signum
     except Exception as bug:  # noqa: BLE001, the one place that ends a verb
         place = [each for each in traceback.extract_tb(bug.__traceback__) if "rollout_status" in each.filename][-1]
-        sentence = f"this is a bug of rollout-status, {Path(place.filename).name} line {place.lineno}: {type(bug).__name__}: {bug}"
+        sentence = f"This is a bug of rollout-status, {Path(place.filename).name} line {place.lineno}: {type(bug).__name__}: {bug}"
         code = FIRST_CODES["internal"].exit
     complain(f"rollout-status {verb}: {sentence}")
     return "", code

@@ -1,4 +1,4 @@
-"""The verb explain: why each subject is what it is."""
+"""The verb explain: why each subject has its status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONGEST_VALUE = 120  # characters
 
 
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
-    """Runs as without `explain`, and tells why each subject is what it is at the end; the exit code is the run's."""
+    """Runs as without `explain`, and then prints why each subject has its status. The exit code is the run's."""
     return run_verb("explain", lambda: explain(argv, engine))
 
 
@@ -38,56 +38,56 @@ def explain(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
         moment = run.judge.examine(run.before, run.snapshot)
         judgement, _ = moment.judge_all()
         explanations = [Explanation(moment, workload, "--nearly" in argv) for workload in judgement.workloads]
-        lines = [line for each in explanations for line in each.about(each.workload.subject)]
+        lines = [line for each in explanations for line in each.describe(each.workload.subject)]
     if run.fault:
         complain(f"rollout-status explain: {run.fault}")
     return "\n".join([*map(to_line, lines), render_text(run.result)]), run.exit_code
 
 
 class Explanation:
-    """What is known of a workload: each subject, beneath it the rules that hold for it, and what they read."""
+    """Explains a workload: each subject, below it the rules that hold for it, below these what they read."""
 
     def __init__(self, moment: Any, workload: Workload, nearly: bool) -> None:
         self.moment, self.workload, self.nearly = moment, workload, nearly
-        self.found: dict[str, list[Finding]] = {}
+        self.findings: dict[str, list[Finding]] = {}  # by the keys of their subjects
         for finding in (*workload.findings, *workload.others):
-            self.found.setdefault(finding.subject.key, []).append(finding)
-        self.seen = {get_identity(each): each for each in moment.snapshot.objects}
+            self.findings.setdefault(finding.subject.key, []).append(finding)
+        self.objects = {get_identity(each): each for each in moment.snapshot.objects}  # as kubectl printed them
 
-    def about(self, subject: Subject, indent: str = "") -> Iterator[str]:
-        """The lines about a subject and all below it."""
+    def describe(self, subject: Subject, indent: str = "") -> Iterator[str]:
+        """The lines about a subject and about all below it."""
         name = next(iter(subject.part.values()), get_name(subject.value))
         rules = self.moment.judge.get_rules(subject)
-        findings = self.found.get(subject.key, [])
-        others = ", not of the current revision" if subject.blocked else ""
-        yield f"{indent}{subject.kind.name} {name}: {len(rules)} rules, of which {len(findings)} hold{others}"
+        findings = self.findings.get(subject.key, [])
+        note = ", not of the current revision" if subject.blocked else ""
+        yield f"{indent}{subject.kind.name} {name}: {len(rules)} rules, of which {len(findings)} hold{note}"
         for finding in findings:
             yield f"{indent}  {finding.verdict}: {finding.rule.id} ({finding.rule.where.rpartition(': ')[0]}): {finding.message}"
-            yield from (f"{indent}      {line}" for line in self.read_by(finding))
+            yield from (f"{indent}      {line}" for line in self.list_reads(finding))
         if self.nearly:
-            held = {finding.rule.id for finding in findings}
-            yield from (f"{indent}  {line}" for rule in rules if rule.id not in held for line in self.missed(rule, subject))
+            present = {finding.rule.id for finding in findings}
+            yield from (f"{indent}  {line}" for rule in rules if rule.id not in present for line in self.describe_near_miss(rule, subject))
         for child in subject.children:
-            yield from self.about(child, f"{indent}  ")
+            yield from self.describe(child, f"{indent}  ")
         judged = {child.key for child in subject.children}
         for value in subject.old if len(subject.lineage) == 1 else ():
             if get_identity(value) not in judged:
                 yield f"{indent}  {get_field(value, 'kind')} {get_name(value)}: of another revision, not judged"
 
-    def missed(self, rule: Rule, subject: Subject) -> Iterator[str]:
-        """The line about a rule of whose conditions all but one are true."""
+    def describe_near_miss(self, rule: Rule, subject: Subject) -> Iterator[str]:
+        """The lines about a rule whose `when` lacks one of its parts; none about any other rule."""
         if rule.each is not None:
             return
         scope = Scope(View(self.moment.get_roots(subject)), rule, self.moment.functions)
-        terms = list(split_conjuncts(rule.when.tree))
-        false = [term for term in terms if not is_true(self.evaluate(term, scope))]
-        if len(terms) > 1 and len(false) == 1:
+        parts = list(split_conjuncts(rule.when.tree))
+        false = [part for part in parts if not is_true(self.evaluate(part, scope))]
+        if len(parts) > 1 and len(false) == 1:
             yield f"nearly: {rule.id} ({rule.where.rpartition(': ')[0]}): all of its `when` holds, but for this part:"
-            yield from (f"    {self.shown(path, scope, subject, rule)}" for path in find_paths(false[0]))
+            yield from (f"    {self.describe_value(path, scope, subject, rule)}" for path in find_paths(false[0]))
 
-    def read_by(self, finding: Finding) -> Iterator[str]:
-        """`path = value` for each path that the rule's expressions read, those of its `let` included."""
-        rule, seen, lets = finding.rule, set(), set()
+    def list_reads(self, finding: Finding) -> Iterator[str]:
+        """`path = value` for each path that the rule's expressions read, also through a `let`."""
+        rule, paths, lets = finding.rule, set(), set()
         queue = [each for each in (rule.when, rule.fail_when, rule.fail_after, rule.since) if isinstance(each, Expression)]
         while queue:
             for node in find_paths(queue.pop(0).tree):
@@ -95,37 +95,38 @@ class Explanation:
                 if root in rule.let and root not in lets:
                     lets.add(root)
                     queue.append(rule.let[root])
-                whole = text == "null" or (text in finding.scope.roots and text not in rule.let)  # an object that stands above
-                if text not in seen and not whole:
-                    seen.add(text)
-                    yield self.shown(node, finding.scope, finding.subject, rule)
+                is_whole = text == "null" or (text in finding.scope.roots and text not in rule.let)  # a whole object, like `pod`
+                if text not in paths and not is_whole:
+                    paths.add(text)
+                    yield self.describe_value(node, finding.scope, finding.subject, rule)
 
     def evaluate(self, node: Json, scope: Scope) -> Json:
-        """What a part of a rule gives; null for one that cannot be evaluated, as the parts before it may see to it that it is not."""
+        """The value of a part of a rule. Null if it cannot be evaluated: the part before it in an && may be there to prevent that."""
         try:
             return compile_node(node)(scope, scope.functions)
         except (jmespath.exceptions.JMESPathError, RolloutError):
             return None
 
-    def shown(self, node: Json, scope: Scope, subject: Subject, rule: Rule) -> str:
-        """`path = value`, and where the value comes from if not from the cluster."""
+    def describe_value(self, node: Json, scope: Scope, subject: Subject, rule: Rule) -> str:
+        """`path = value`, and the origin of a value that is not from the cluster."""
         value = json.dumps(self.evaluate(node, scope))
         short = value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 3]}..."
-        return f"{format_path(node)} = {short}{self.origin(node, subject, rule)}"
+        return f"{format_path(node)} = {short}{self.describe_origin(node, subject, rule)}"
 
-    def origin(self, node: Json, subject: Subject, rule: Rule) -> str:
-        """Where a parameter got its value; whether a 0 was filled in, as Kubernetes leaves it out."""
+    def describe_origin(self, node: Json, subject: Subject, rule: Rule) -> str:
+        """Where a parameter got its value, or that a 0 was filled in; empty for a value from the cluster."""
         root, *path = trace_names(node, rule.let)
         if root == "params" and path:
-            return f" ({self.parameter(path[0])})"
+            return f" ({self.describe_source(path[0])})"
         for name, value in subject.lineage:
             kind = self.moment.rules.kinds[name]
             if root in (name, "self" if value is subject.value else name) and tuple(path) in kind.zero:
-                seen = get_field(self.seen.get(get_identity(value)), *path)
-                return " (filled in: Kubernetes leaves a 0 out)" if seen is None else ""
+                printed = get_field(self.objects.get(get_identity(value)), *path)
+                return " (filled in: Kubernetes leaves a 0 out)" if printed is None else ""
         return ""
 
-    def parameter(self, name: str) -> str:
+    def describe_source(self, name: str) -> str:
+        """What set a parameter for this workload."""
         judge = self.moment.judge
         if name in judge.fixed:
             return "from a flag"
@@ -136,7 +137,7 @@ class Explanation:
 
 
 def trace_names(node: Json, lets: Mapping[str, Expression]) -> list[str]:
-    """The keys of a path, of which the first is a root; one that a `let` names is followed, if that is a path too."""
+    """The keys in a path, from a root on. A `let` at its beginning is replaced by its own path, if it is one."""
     if node["type"] == "field":
         name = str(node["value"])
         return trace_names(lets[name].tree, {key: let for key, let in lets.items() if key != name}) if name in lets else [name]

@@ -10,14 +10,28 @@ import yaml
 
 from rollout_status_lib import find_data
 from rollout_status_lib.arguments import build_verb_parser, describe_exits
+from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.expressions import Expression
+from rollout_status_lib.rule_merge import list_rule_files
 from rollout_status_lib.rule_schema import get_keys
-from rollout_status_lib.rulefile import Document
+from rollout_status_lib.rulefile import Document, Entry, FieldPath
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs import Engine, run_verb
 from rollout_status_lib.verbs.fields import read_fields
-from rollout_status_lib.verbs.lint_rule import CONDITIONS, TEXTS, RuleLinter
+from rollout_status_lib.verbs.lint_rule import lint_rule
+
+TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "given", "unless", "fail_when", "since", "each")  # keys of rules
+RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
+
+# The resources without a group. Kubernetes adds no more to them
+CORE = frozenset(
+    re.findall(
+        r"\w+",
+        "bindings componentstatuses configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims persistentvolumes pods "
+        "podtemplates replicationcontrollers resourcequotas secrets serviceaccounts services",
+    )
+)
 
 
 def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
@@ -32,20 +46,20 @@ def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
 
 
 def lint(teams: Sequence[Path]) -> tuple[str, int]:
+    """The findings in teams' files, or without any in the built-in ones, a line each. The exit code is 1 if there are some."""
     for path in teams:
         if not path.exists() or (path.is_dir() and not any(path.glob("*.y*ml"))):
             raise RolloutError("usage", f"there is no {path}" if not path.exists() else f"{path} has no .yaml file in it")
     problems: list[RolloutError] = []
-    rules = Rules(find_data("rules"), teams, packs=None, problems=problems)
-    linter = Linter(rules, teams)
-    # What is cut at a comment is mostly also wrong as an expression: the cause is told, once
-    cut = [line for document in linter.documents() for line in linter.cut(document)]
+    linter = Linter(Rules(find_data("rules"), teams, packs=None, problems=problems), teams)
+    cut = [line for document in linter.list_documents() for line in linter.find_cut_texts(document)]
+    others = list(linter.find_problems())  # which also loads the rules, and so fills `problems`
+    others = [*(problem.message for problem in problems), *others]
+    # What is cut off at a comment is mostly wrong as an expression too: only the cause is reported
     places = {line.partition(": ")[0] for line in cut}
-    findings = list(linter.findings())  # it has the rules loaded
-    others = [*(problem.message for problem in problems), *findings]
-    found = dict.fromkeys([*cut, *(line for line in others if line.partition(": ")[0] not in places)])
-    summary = f"{len(found)} findings" if found else "no findings"
-    return "\n".join([*sorted(found, key=get_place), *linter.list_endless(), summary]), int(bool(found))
+    findings = dict.fromkeys([*cut, *(line for line in others if line.partition(": ")[0] not in places)])
+    summary = f"{len(findings)} findings" if findings else "no findings"
+    return "\n".join([*sorted(findings, key=get_place), *linter.list_endless(), summary]), int(bool(findings))
 
 
 def get_place(finding: str) -> tuple[str, int]:
@@ -54,102 +68,84 @@ def get_place(finding: str) -> tuple[str, int]:
     return path, int(line)
 
 
-RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
-
-# The resources without a group: the core of the API, to which none is added any more
-CORE = frozenset(
-    re.findall(
-        r"\w+",
-        "bindings componentstatuses configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims persistentvolumes pods "
-        "podtemplates replicationcontrollers resourcequotas secrets serviceaccounts services",
-    )
-)
-
-
 class Linter:
-    """Finds in rule files what the program would accept, and nobody means."""
+    """Finds what the program accepts in rule files though nobody can mean it."""
 
     def __init__(self, rules: Rules, teams: Sequence[Path]) -> None:
         self.rules = rules
-        self.files = {path for team in teams for path in (team.glob("*.y*ml") if team.is_dir() else [team])}
-        self.fields = read_fields()
+        self.paths = set(list_rule_files(teams))  # empty: the built-in files are checked
+        self.fields_of_kinds = read_fields()
 
-    def is_ours(self, document: Document) -> bool:
-        return not self.files or document.path in self.files
+    def is_checked(self, document: Document) -> bool:
+        return not self.paths or document.path in self.paths
 
-    def documents(self) -> list[Document]:
-        return [document for document in self.rules.files.documents if self.is_ours(document)]
+    def list_documents(self) -> list[Document]:
+        return [document for document in self.rules.files.documents if self.is_checked(document)]
 
     def list_endless(self) -> Iterator[str]:
-        """A line that names the rules whose wait may last for ever; none without such rules. That is no finding, but worth knowing."""
-        rules = [
-            rule.id
-            for rule in self.rules.rules.values()
-            if rule.endless and self.is_ours(self.rules.files.entries["rules"][rule.id].document)
-        ]
-        if rules:
-            yield f"these may wait for ever (endless: true): {', '.join(rules)}"
+        """A line that names the rules whose wait may last for ever, if there are any. That is no finding, but worth knowing."""
+        entries = self.rules.files.entries["rules"]
+        names = [rule.id for rule in self.rules.rules.values() if rule.endless and self.is_checked(entries[rule.id].document)]
+        if names:
+            yield f"these may wait for ever (endless: true): {', '.join(names)}"
 
-    def findings(self) -> Iterator[str]:
+    def find_problems(self) -> Iterator[str]:
+        """A line for each problem: file, line and id, what is wrong, and what to write."""
         for rule in self.rules.rules.values():
-            if any(self.is_ours(document) for document, _ in self.rules.files.entries["rules"][rule.id].fields.values()):
-                yield from RuleLinter(self.rules, self.fields, rule).findings()
-        for document in self.documents():
+            if any(self.is_checked(document) for document, _ in self.rules.files.entries["rules"][rule.id].fields.values()):
+                yield from lint_rule(self.rules, self.fields_of_kinds, rule)
+        for document in self.list_documents():
             content = document.content
             if isinstance(content, dict) and "version" not in content and content.keys() <= set(get_keys()):
                 yield f"{document.locate(())}: version is missing: write version: 1 at its top"
-        yield from self.kinds()
-        yield from self.unused()
-
-    def kinds(self) -> Iterator[str]:
         for name, kind in self.rules.kinds.items():
             entry = self.rules.files.entries["kinds"][name]
-            if not kind.resource or not self.is_ours(entry.document):
-                continue
-            where, resource = entry.document.locate(entry.find_place("resource")[1]), kind.resource
-            if not RESOURCE.fullmatch(resource) or ("." not in resource and resource not in {*CORE, "*"}):
-                yield f"{where}: resource {resource} is not the plural with its group: write it like widgets.example.com"
-            if not re.fullmatch("[a-z][a-z0-9_]*", name):
-                proposal = re.sub("[^a-z0-9]+", "_", name.lower())
-                yield f"{entry.document.locate(entry.find_place('name')[1])}: name {name} is no name for expressions: write {proposal}"
-            try:
-                self.rules.check_kind(kind)
-            except RolloutError as error:
-                yield error.message
-            texts = [each.text for rule in self.rules.about[name] for each in rule.walk_expressions()]
-            by_phase = any("status.phase" in text for text in texts) and not any("observedGeneration" in text for text in texts)
-            if self.files and by_phase and "." in resource:  # the phases of the core group have no generation
-                yield (
-                    f"{entry.document.locate(entry.at)}: rules about {name} look at its phase and at no observedGeneration, so that the "
-                    "phase of an earlier spec may count: add a rule with verdict: hold, and "
-                    f"when: {name}.status.observedGeneration != {name}.metadata.generation"
-                )
+            if kind.resource and self.is_checked(entry.document):
+                yield from self.check_kind(kind, entry)
+        yield from self.find_unused_params()
 
-    def unused(self) -> Iterator[str]:
-        used = {
-            field
-            for rule in self.rules.rules.values()
-            for each in rule.walk_expressions()
-            for field in re.findall(r"params\.(\w+)", each.text)
-        }
+    def check_kind(self, kind: Kind, entry: Entry) -> Iterator[str]:
+        document, name, resource = entry.document, kind.name, kind.resource
+        if not RESOURCE.fullmatch(resource) or ("." not in resource and resource not in {*CORE, "*"}):
+            where = document.locate(entry.find_place("resource")[1])
+            yield f"{where}: resource {resource} is not the plural with its group: write it like widgets.example.com"
+        if not re.fullmatch("[a-z][a-z0-9_]*", name):
+            proposal = re.sub("[^a-z0-9]+", "_", name.lower())
+            yield f"{document.locate(entry.find_place('name')[1])}: name {name} is no name for expressions: write {proposal}"
+        try:
+            self.rules.check_kind(kind)
+        except RolloutError as error:
+            yield error.message
+        texts = [each.text for rule in self.rules.about[name] for each in rule.walk_expressions()]
+        by_phase = any("status.phase" in text for text in texts) and not any("observedGeneration" in text for text in texts)
+        if self.paths and by_phase and "." in resource:  # the phases of the core group have no generation
+            yield (
+                f"{document.locate(entry.at)}: rules about {name} look at its phase and at no observedGeneration, so that the "
+                "phase of an earlier spec may count: add a rule with verdict: hold, and "
+                f"when: {name}.status.observedGeneration != {name}.metadata.generation"
+            )
+
+    def find_unused_params(self) -> Iterator[str]:
+        expressions = [each for rule in self.rules.rules.values() for each in rule.walk_expressions()]
+        used = {name for each in expressions for name in re.findall(r"params\.(\w+)", each.text)}
         for name, entry in self.rules.files.entries["params"].items():
-            if name not in used and self.is_ours(entry.document) and name != "expect_image":
+            if name not in used and self.is_checked(entry.document) and name != "expect_image":
                 yield f"{entry.document.locate(entry.at)}: no rule uses the parameter {name}: use params.{name}, or remove it"
 
-    def cut(self, document: Document) -> Iterator[str]:
-        """Texts and expressions whose rest YAML takes for a comment."""
+    def find_cut_texts(self, document: Document) -> Iterator[str]:
+        """Texts and expressions of which YAML takes the rest for a comment."""
         text = document.path.read_text(encoding="utf-8")
         for at, node in find_scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
             key = at[-1] if at else ""
             is_text = key in (*TEXTS, *CONDITIONS) or "let" in at[:-1]
-            # Behind an expression that is whole ` # words` are meant as a comment
+            # After a whole expression ` # words` is meant as a comment
             comment = r" +#" if key in TEXTS or not is_whole(node.value) else r" +#\S"
             if is_text and node.value and not node.style and re.match(comment, text[node.end_mark.index :]):
                 yield f"{document.locate(at)}: {key} ends before ` #`, where YAML begins a comment: quote it, or write it as a block (>-)"
 
 
-def find_scalars(node: yaml.Node | None, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], yaml.ScalarNode]]:
-    """Each text of a YAML document, and where it stands."""
+def find_scalars(node: yaml.Node | None, at: FieldPath = ()) -> Iterator[tuple[FieldPath, yaml.ScalarNode]]:
+    """Each text in a YAML document, with its path."""
     if isinstance(node, yaml.ScalarNode):
         yield at, node
     elif isinstance(node, yaml.MappingNode):
@@ -161,7 +157,7 @@ def find_scalars(node: yaml.Node | None, at: tuple[str | int, ...] = ()) -> Iter
 
 
 def is_whole(text: str) -> bool:
-    """Whether it can be parsed as an expression."""
+    """True if a text can be parsed as an expression."""
     try:
         return bool(Expression.parse(text, ""))
     except RolloutError:

@@ -1,10 +1,10 @@
-"""The verb query: what an expression gives for each subject of a kind."""
+"""The verb query: the value of an expression for each subject of a kind."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rollout_status_lib.arguments import describe_exits
 from rollout_status_lib.errors import RolloutError, suggest
@@ -13,41 +13,49 @@ from rollout_status_lib.objects import make_reference
 from rollout_status_lib.rules import make_expectation
 from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.subjects import walk_subjects
-from rollout_status_lib.verbs import Engine, run_engine, run_verb
+from rollout_status_lib.verbs import Engine, Run, run_engine, run_verb
 
+USAGE = "query EXPR --subject KIND [arguments as for watching or replaying]"
 EXITS = describe_exits("the values are printed", "there is no such subject", "3 or 4 nothing could be judged, as for a run")
 
 
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
-    """Runs as without `query`, on a cluster once, and tells what an expression gives for each subject of a kind at the end."""
+    """Runs as without `query`, but asks a cluster only once. Then prints the value of an expression for each subject of a kind."""
     return run_verb("query", lambda: query(list(argv), engine))
 
 
 def query(argv: list[str], engine: Engine) -> tuple[str, int]:
-    usage = "query EXPR --subject KIND [arguments as for watching or replaying]"
     if argv[:1] in (["-h"], ["-help"], ["--help"]):
-        return f"usage: rollout-status {usage}\n\nWhat the expression gives for each such subject.\n\n{EXITS}", 0
-    words = [index for index, word in enumerate(argv) if word.lstrip("-").partition("=")[0] == "subject"]
-    if not words or argv[0].startswith("--") or ("=" not in argv[words[0]] and len(argv) <= words[0] + 1):
-        raise RolloutError("usage", f"write rollout-status {usage}")
-    inline = argv[words[0]].partition("=")[2]
-    name = inline or argv[words[0] + 1]
-    rest = [*argv[1 : words[0]], *argv[words[0] + (1 if inline else 2) :]]
+        return f"usage: rollout-status {USAGE}\n\nWhat the expression gives for each such subject.\n\n{EXITS}", 0
+    name, rest = take_subject(argv)
     expression = Expression.parse(argv[0], "query")
     run = run_engine(engine, rest if any("replay" in word for word in rest) else [*rest, "--once"])
     if not run.judgement:
         raise RolloutError(run.result["error"]["code"], run.result["error"]["message"], exit=run.exit_code)
     if name not in run.rules.kinds:
         raise RolloutError("usage", f"no subject {name}{suggest(name, run.rules.kinds)}")
-    lines = []
+    lines = list(evaluate_for_each(expression, name, run))
+    return "\n".join(lines) or f"there is no {name}", 0 if lines else 1
+
+
+def take_subject(argv: list[str]) -> tuple[str, list[str]]:
+    """The kind that --subject names, and the arguments of the run: without the expression and --subject."""
+    at = next((index for index, word in enumerate(argv) if word.lstrip("-").partition("=")[0] == "subject"), -1)
+    if at < 0 or argv[0].startswith("--") or ("=" not in argv[at] and len(argv) <= at + 1):
+        raise RolloutError("usage", f"write rollout-status {USAGE}")
+    inline = argv[at].partition("=")[2]
+    return inline or argv[at + 1], [*argv[1:at], *argv[at + (1 if inline else 2) :]]
+
+
+def evaluate_for_each(expression: Expression, kind: str, run: Run) -> Iterator[str]:
+    """A line for each subject of the kind, as the run saw it last: what it is called, and the value of the expression."""
     moment = run.judge.examine(run.before, run.snapshot)
     judgement, _ = moment.judge_all()
-    for subject in (each for workload in judgement.workloads for each in walk_subjects(workload.subject) if each.kind.name == name):
+    for subject in (each for workload in judgement.workloads for each in walk_subjects(workload.subject) if each.kind.name == kind):
         scope = Scope(View(moment.get_roots(subject)), make_expectation("null", run.rules), moment.functions)
         scope.events_of = functools.partial(moment.read_events, subject)
         title = "/".join([*make_reference(subject.holder).values(), *subject.part.values()])
         try:
-            lines.append(f"{title}: {json.dumps(scope.evaluate(expression))}")
+            yield f"{title}: {json.dumps(scope.evaluate(expression))}"
         except TypeError:
-            raise RolloutError("usage", f"query: it gives an expression (&...) and no value (in: {argv[0]})") from None
-    return "\n".join(lines) or f"there is no {name}", 0 if lines else 1
+            raise RolloutError("usage", f"query: it gives an expression (&...) and no value (in: {expression.text})") from None

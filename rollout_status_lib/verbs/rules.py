@@ -23,7 +23,7 @@ from rollout_status_lib.verbs.test import Dumper
 
 
 def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
-    """Shows the effective rules."""
+    """Prints the effective rules."""
     flags = build_verb_parser(
         "rules [ID] [flags]",
         "The effective rules; of one, each field with the file and the line that it comes from.",
@@ -43,29 +43,27 @@ def show_rules(options: Any) -> tuple[str, int]:
         return "\n".join(render_rules(rules)), 0
     if options.id:
         return "\n".join(show_rule(rules, options.id)), 0
-    rows = [
-        (
-            rule.id,
-            ",".join(rule.subjects),
-            describe_decision(rules.files.entries["rules"][rule.id]),
-            describe_code(rule),
-            rule.where.rpartition(": ")[0],
-        )
-        for rule in rules.rules.values()
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows), 0
+    return "\n".join(list_rules(rules)), 0
+
+
+def list_rules(rules: Rules) -> Iterator[str]:
+    """A line for each rule: its id, subjects, decision and code, and its place."""
+    entries = rules.files.entries["rules"]
+    rows = [(rule.id, ",".join(rule.subjects), describe_decision(entries[rule.id]), describe_code(rule)) for rule in rules.rules.values()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, rule in zip(rows, rules.rules.values(), strict=True):
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=True)), rule.where.rpartition(": ")[0]])
 
 
 def describe_code(rule: Rule) -> str:
-    """The code of a rule; those that a computed one may be."""
+    """The code of a rule, or all that a computed one can be."""
     parts = rule.code.parts if rule.code else ()
     texts = [part if isinstance(part, str) else part.text for part in parts]
     return ", ".join(dict.fromkeys(re.findall(r"'([a-z]+(?:-[a-z]+)*)'", "".join(texts)))) if len(texts) > 1 else "".join(texts)
 
 
 def describe_decision(entry: Entry) -> str:
-    """What a rule decides, in a word."""
+    """What a rule decides, in a few words."""
     words = [str(entry.get("verdict") or "wait")]
     if entry.get("fail_after") is not None:
         words.append(f"fail after {entry.get('fail_after')}")
@@ -75,6 +73,7 @@ def describe_decision(entry: Entry) -> str:
 
 
 def show_rule(rules: Rules, name: str) -> Iterator[str]:
+    """Each field of a rule, with the file and the line that it comes from."""
     entry = rules.files.entries["rules"].get(name)
     if not entry:
         raise RolloutError("usage", f"no rule {name}{suggest(name, rules.files.entries['rules'])}")
@@ -85,28 +84,43 @@ def show_rule(rules: Rules, name: str) -> Iterator[str]:
 
 
 def render_rules(rules: Rules) -> Iterator[str]:
-    """docs/rules.md."""
+    """The page docs/rules.md."""
     yield "# The rules\n"
     yield "Written by `rollout-status rules --markdown` from the files in rules/; `make docs` writes it anew.\n"
     yield "Fail beats wait beats success. *hold*: wait, and judge nothing else of the subject; *ignore*: say nothing of it;"
     yield "*note*: a line in `notes`. *wait, then fail*: when its `fail_when` is true.\n"
+    yield from render_params(rules)
+    yield from render_codes(rules)
+    yield from render_files(rules)
+    yield from render_steps(rules)
+
+
+def render_params(rules: Rules) -> Iterator[str]:
     yield "## Parameters\n\n`--set NAME=VALUE`, a team's `params`, or the annotation `rollout-status/NAME` of a workload.\n"
     yield "| parameter | type | default | |\n|---|---|---|---|"
     params = rules.files.entries["params"]
     for name, entry in sorted((name, entry) for name, entry in params.items() if entry.get("type") != "words"):
-        kind = ", ".join(entry.get_texts("choices")) or entry.get("type")
+        values = ", ".join(entry.get_texts("choices")) or entry.get("type")
         default = json.dumps(entry.get("default")).strip('"')
-        yield f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
+        yield f"| `{name}` | {values} | {f'`{default}`' if default else ''} | {entry.get('doc', '')} |"
     yield "\n## Words\n\nThese are parameters, too. What is set is added, and `-WORD` takes a word out; `*` stands for any text."
     yield "A type of condition that is in several lists counts as one of the upper list.\n\n| parameter | | words |\n|---|---|---|"
     for name, entry in ((name, entry) for name, entry in params.items() if entry.get("type") == "words"):
         yield f"| `{name}` | {entry.get('doc', '')} | {', '.join(f'`{word}`' for word in entry.get_texts('default'))} |"
+
+
+def render_codes(rules: Rules) -> Iterator[str]:
     yield "\n## Codes\n\nFrom cause to symptom: of several failures the one whose code stands first is `error`. Where all failures"
-    yield "of a workload are *symptoms*, what it still waits for in a state with another code is the cause, and fails too.\n"
+    yield "of a workload are *symptoms*, what it still waits for in a state with another code, or its pods with any, is the cause, and"
+    yield "fails too.\n"
     yield "| code | type | exit | |\n|---|---|---|---|"
     for name, entry in rules.files.entries["codes"].items():
         symptom = " *Symptom*" if entry.get("symptom") else ""
         yield f"| `{name}` | {entry.get('type')} | {entry.get('exit')} | {entry.get('text')}{symptom} |"
+
+
+def render_files(rules: Rules) -> Iterator[str]:
+    """The rules, in a table for each file."""
     files: dict[Path, list[str]] = {}
     for name, entry in rules.files.entries["rules"].items():
         files.setdefault(entry.document.path, []).append(name)
@@ -117,3 +131,11 @@ def render_rules(rules: Rules) -> Iterator[str]:
             entry, rule = rules.files.entries["rules"][name], rules.rules[name]
             cells = (f"`{name}`", ", ".join(rule.subjects), describe_decision(entry), describe_code(rule), entry.get("docs", ""))
             yield f"| {' | '.join(cells)} |"
+
+
+def render_steps(rules: Rules) -> Iterator[str]:
+    yield "\n## rules/events.yaml\n\nThe steps of a pod's start, in their order. An event that says that one fails is history once"
+    yield "something later says that this one, or one after it, was taken.\n"
+    yield "| step | of | fails by an event with |\n|---|---|---|"
+    for name, entry in rules.files.entries["steps"].items():
+        yield f"| `{name}` | {entry.get('of')} | `{' '.join(str(entry.get('fails')).split()).replace('|', chr(92) + '|')}` |"

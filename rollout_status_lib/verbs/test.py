@@ -1,4 +1,4 @@
-"""The verb test: cases replayed and compared with what they expect."""
+"""The verb test: replays cases and compares each with what it expects."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,26 @@ from rollout_status_lib import Json, find_data
 from rollout_status_lib.arguments import build_verb_parser, describe_exits
 from rollout_status_lib.errors import RolloutError, UnreadableError, suggest
 from rollout_status_lib.objects import get_field
+from rollout_status_lib.rule_merge import list_rule_files
 from rollout_status_lib.rulefile import Document
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.subjects import walk_subjects
 from rollout_status_lib.values import parse_timestamp
-from rollout_status_lib.verbs import Engine, run_engine, run_verb
+from rollout_status_lib.verbs import Engine, Run, run_engine, run_verb
+
+CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A case as it was run. `problems` are what is wrong with the case itself, `difference` is what came otherwise than expected."""
+    """What a case gave, beside what it expects."""
 
     case: Path
     name: str  # its path below the folder that was searched
     about: str
     expected: Json
     got: Json
-    problems: tuple[str, ...]
+    problems: tuple[str, ...]  # what is wrong with the case itself
     judged: frozenset[str]  # the kinds of subjects that were judged
 
     @property
@@ -43,16 +47,13 @@ class Outcome:
 
     @property
     def difference(self) -> str:
-        """What was expected and what came, line by line."""
+        """What was expected and what came, as a diff; empty if they are the same."""
         texts = [yaml.safe_dump(each, sort_keys=True, width=140, allow_unicode=True).splitlines() for each in (self.expected, self.got)]
         return "\n".join(difflib.unified_diff(texts[0], texts[1], "expected", "got", lineterm=""))
 
 
-CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
-
-
 def read_case(folder: Path) -> Document:
-    """The case.yaml of a folder; RolloutError `usage`, with its line, when no case is like that."""
+    """The case.yaml of a folder. RolloutError `usage`, with file and line, when it is wrong."""
     document = Document(folder / "case.yaml", "usage")
     case = document.get_mapping((), CASE_KEYS, ("args",))
     document.get_mapping(("expect",), ("exit", "rules", "result"))
@@ -70,40 +71,48 @@ def read_case(folder: Path) -> Document:
 
 
 def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path | None = None, *, name: str = "") -> Outcome:
-    """Replays a case. Its arguments are as from its folder; `rules` are files of teams, by absolute paths."""
+    """Replays a case. `rules` are teams' rule files, by absolute paths; `base` is another folder of built-in rules."""
     case = read_case(folder).content
     expected = case.get("expect", {})
-    before = Path.cwd()
     arguments = ["--quiet", "--replay", ".", *(f"--rules={path}" for path in rules), *map(str, case["args"])]
-    stdin, sys.stdin = sys.stdin, io.StringIO((folder / case["stdin"]).read_text(encoding="utf-8") if "stdin" in case else "")
-    os.chdir(folder)
-    try:
+    with work_in(folder, (folder / case["stdin"]).read_text(encoding="utf-8") if "stdin" in case else ""):
         run = run_engine(engine, arguments, base)
-    finally:
-        os.chdir(before)
-        sys.stdin = stdin
     result = {key: value for key, value in run.result.items() if key not in ("elapsedSeconds", "polls")}
     got = {"exit": run.exit_code, "rules": sorted({rule for rule, _ in run.memory.since}), "result": result}
-    problems = [
-        f"no rule {name}{suggest(name, run.rules.rules)}"
-        for name in expected.get("rules") or ()
-        if run.rules and name not in (*run.rules.rules, *(rule.id for rule in run.judge.expected))
-    ]
-    used = {"recording.yaml", "case.yaml", case.get("stdin")} | set(
-        re.findall(r"[\w.-]+\.json", (folder / "recording.yaml").read_text(encoding="utf-8", errors="replace"))
-    )
-    problems += [f"{path.name} is not used" for path in sorted(folder.glob("*.json")) if path.name not in used]
-    if "not_before" in case and run.memory.started + run.result["elapsedSeconds"] < parse_timestamp(str(case["not_before"])):
-        problems.append(f"the verdict came before {case['not_before']}")
     workloads = run.judgement.workloads if run.judgement else ()
-    judged = {subject.kind.name for workload in workloads for subject in walk_subjects(workload.subject)} | (
-        {"call"} if run.memory.failed_calls else set()
-    )
-    return Outcome(folder, name or folder.name, str(case.get("about", "")), expected, got, tuple(problems), frozenset(judged))
+    judged = {subject.kind.name for workload in workloads for subject in walk_subjects(workload.subject)}
+    judged |= {"call"} if run.memory.failed_calls else set()
+    problems = tuple(find_problems(folder, case, run))
+    return Outcome(folder, name or folder.name, str(case.get("about", "")), expected, got, problems, frozenset(judged))
+
+
+@contextmanager
+def work_in(folder: Path, stdin: str) -> Iterator[None]:
+    """Makes a folder the current one and a text the standard input. A case's arguments are as somebody in its folder writes them."""
+    before = Path.cwd(), sys.stdin
+    os.chdir(folder)
+    sys.stdin = io.StringIO(stdin)
+    try:
+        yield
+    finally:
+        os.chdir(before[0])
+        sys.stdin = before[1]
+
+
+def find_problems(folder: Path, case: Json, run: Run) -> Iterator[str]:
+    """What is wrong with a case itself: it names a rule that is not there, has a file that it does not use, or ends too early."""
+    for name in case.get("expect", {}).get("rules") or ():
+        if run.rules and name not in (*run.rules.rules, *(rule.id for rule in run.judge.expected)):
+            yield f"no rule {name}{suggest(name, run.rules.rules)}"
+    recording = (folder / "recording.yaml").read_text(encoding="utf-8", errors="replace")
+    used = {case.get("stdin"), *re.findall(r"[\w.-]+\.json", recording)}
+    yield from (f"{path.name} is not used" for path in sorted(folder.glob("*.json")) if path.name not in used)
+    if "not_before" in case and run.memory.started + run.result["elapsedSeconds"] < parse_timestamp(str(case["not_before"])):
+        yield f"the verdict came before {case['not_before']}"
 
 
 def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
-    """Runs cases as tests."""
+    """Replays cases and compares."""
     flags = build_verb_parser(
         "test [DIR ...] [flags]",
         "Replays each folder with a case.yaml in or below DIR, and compares all that comes out.",
@@ -133,38 +142,39 @@ def test(options: Any, engine: Engine) -> tuple[str, int]:
     outcomes = [run_case(engine, case, rules, name=name) for case, name in cases.items()]
     if options.against:
         return compare(engine, outcomes, options.against)
-    lines = []
-    for outcome in outcomes:
-        if options.update and outcome.expected != outcome.got:
-            update_case(outcome)
-            lines.append(f"{outcome.name}: written")
-        elif not outcome.passed:
-            lines += [
-                f"{outcome.name}: failed{f': {outcome.about}' if outcome.about else ''}",
-                *(f"  {problem}" for problem in outcome.problems),
-            ]
-            lines += [f"  {line}" for line in outcome.difference.splitlines()]
-    whole = not options.folders or rules or options.strict  # a few cases of somebody's own are no test of the built-in rules
-    untested = list(find_unexercised(outcomes, rules)) if whole else []
+    lines = [line for outcome in outcomes for line in describe_outcome(outcome, update=options.update)]
+    is_whole = not options.folders or rules or options.strict  # a few cases of somebody's own are no test of the built-in rules
+    untested = list(find_unexercised(outcomes, rules)) if is_whole else []
     failed = sum(not outcome.passed for outcome in outcomes) if not options.update else 0
-    summary = f"{len(outcomes)} cases, {failed} failed" + (f", {len(untested)} rules without a case" if whole else "")
+    summary = f"{len(outcomes)} cases, {failed} failed" + (f", {len(untested)} rules without a case" if is_whole else "")
     return "\n".join([*lines, *untested, summary]), int(bool(failed or (options.strict and untested)))
 
 
+def describe_outcome(outcome: Outcome, *, update: bool) -> Iterator[str]:
+    """The lines about a case that failed; none about one that passed. With `update`, what came is written as what is expected."""
+    if update and outcome.expected != outcome.got:
+        update_case(outcome)
+        yield f"{outcome.name}: written"
+    elif not outcome.passed:
+        yield f"{outcome.name}: failed{f': {outcome.about}' if outcome.about else ''}"
+        yield from (f"  {line}" for line in (*outcome.problems, *outcome.difference.splitlines()))
+
+
 def find_cases(folders: Sequence[Path]) -> dict[Path, str]:
-    """The folders that have a case.yaml, in order, each with its path below the searched folder."""
-    found = {path.parent.resolve(): path.parent.relative_to(folder) for folder in folders for path in folder.rglob("case.yaml")}
-    return {case: str(name) if name.parts else case.name for case, name in sorted(found.items())}
+    """The folders with a case.yaml, in order, each with its path below the searched folder."""
+    names = {path.parent.resolve(): path.parent.relative_to(folder) for folder in folders for path in folder.rglob("case.yaml")}
+    return {case: str(name) if name.parts else case.name for case, name in sorted(names.items())}
 
 
 def find_unexercised(outcomes: Sequence[Outcome], teams: Sequence[str]) -> Iterator[str]:
-    """A line for each rule that holds in no case, or in all in which its subject is judged; of teams, if there are some, each
-    that is theirs or that they override.
+    """A line for each rule that holds in no case, and for each that holds in all cases in which its subject is judged.
+
+    With teams' files, only the rules that they add or override count.
     """
-    own = {path for team in map(Path, teams) for path in (team.glob("*.y*ml") if team.is_dir() else [team])}
-    rules = Rules(find_data("rules"), [Path(path) for path in teams], packs=None)
+    paths = list_rule_files(map(Path, teams))
+    rules = Rules(find_data("rules"), paths, packs=None)
     for rule in rules.rules.values():
-        if teams and not any(document.path in own for document, _ in rules.files.entries["rules"][rule.id].fields.values()):
+        if teams and not any(document.path in paths for document, _ in rules.files.entries["rules"][rule.id].fields.values()):
             continue
         judged = [outcome for outcome in outcomes if outcome.judged & set(rule.subjects) or "workload" in rule.subjects]
         held = [outcome for outcome in outcomes if rule.id in outcome.got["rules"]]
@@ -175,7 +185,7 @@ def find_unexercised(outcomes: Sequence[Outcome], teams: Sequence[str]) -> Itera
 
 
 class Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks."""
+    """Writes texts of several lines as blocks."""
 
 
 Dumper.add_representer(
@@ -184,14 +194,14 @@ Dumper.add_representer(
 
 
 def update_case(outcome: Outcome) -> None:
-    """Writes what came into case.yaml as what is expected."""
+    """Writes what came as what is expected, into case.yaml."""
     path = outcome.case / "case.yaml"
     content = {**Document(path, "usage").content, "expect": outcome.got}
     path.write_text(yaml.dump(content, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True), encoding="utf-8")
 
 
 def compare(engine: Engine, outcomes: Sequence[Outcome], against: str) -> tuple[str, int]:
-    """The cases whose verdict differs between two sets of rules."""
+    """A line for each case whose outcome differs under other rules: `builtin`, a team's, or a folder of built-in ones."""
     path = Path(against).resolve()
     base = path if (path / "codes.yaml").is_file() else None
     teams = [] if base or against == "builtin" else [str(path)]
@@ -199,9 +209,9 @@ def compare(engine: Engine, outcomes: Sequence[Outcome], against: str) -> tuple[
         raise RolloutError("usage", f"--against {against}: there are no rules")
     lines = []
     for outcome in outcomes:
-        old = run_case(engine, outcome.case, teams, base)
-        verdicts = [f"exit {each.got['exit']} {get_field(each.got['result'], 'error', 'code') or 'success'}" for each in (old, outcome)]
-        if old.got != outcome.got:
+        other = run_case(engine, outcome.case, teams, base)
+        verdicts = [f"exit {each.got['exit']} {get_field(each.got['result'], 'error', 'code') or 'success'}" for each in (other, outcome)]
+        if other.got != outcome.got:
             lines.append(
                 f"{outcome.name}: {verdicts[0]} -> {verdicts[1]}" + ("" if verdicts[0] != verdicts[1] else ", with other words or rules")
             )

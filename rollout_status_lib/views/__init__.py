@@ -5,33 +5,38 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import TextIO
 
 from rollout_status_lib.progress import Progress
 
-CI_VARIABLES = {"github": "GITHUB_ACTIONS", "gitlab": "GITLAB_CI"}  # by which they are known
+CI_VARIABLES = {"github": "GITHUB_ACTIONS", "gitlab": "GITLAB_CI"}  # what a CI sets to "true" in its jobs
 
 
 def choose_progress(options: argparse.Namespace) -> Progress:
-    """The view that suits stderr; plain lines where there is nothing better, or its library is missing."""
-    stream, found = sys.stderr, [name for name, variable in CI_VARIABLES.items() if os.environ.get(variable) == "true"]
-    ci = options.ci or (found or ["none"])[0]
+    """The view for stderr: that of the CI, a picture on a terminal, or plain lines where neither suits, or where rich is missing."""
+    stream = sys.stderr
+    ci = options.ci or next((name for name, variable in CI_VARIABLES.items() if os.environ.get(variable) == "true"), "none")
     if ci != "none":
         from rollout_status_lib.views.ci import LOGS  # noqa: PLC0415, only when asked for
 
         return LOGS[ci](stream, quiet=options.quiet)
-    is_terminal = (
+    if can_draw(stream, options):
+        try:
+            from rollout_status_lib.views.terminal import Terminal  # noqa: PLC0415, only when asked for
+
+            return Terminal(stream, quiet=options.quiet)
+        except ImportError as error:
+            if (error.name or "").startswith("rollout_status_lib"):  # else rich is missing, which a run can do without
+                raise
+    return Progress(stream, quiet=options.quiet)
+
+
+def can_draw(stream: TextIO, options: argparse.Namespace) -> bool:
+    """True if the stream is a terminal that a picture can be drawn on, and somebody wants to see it."""
+    return (
         stream.isatty()
         and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
         and stream.encoding.lower() == "utf-8"
         and (options.ci == "none" or not os.environ.get("CI"))
         and not options.quiet
     )
-    if is_terminal:
-        try:
-            from rollout_status_lib.views.terminal import Terminal  # noqa: PLC0415, only when asked for
-
-            return Terminal(stream, quiet=options.quiet)
-        except ImportError as error:
-            if (error.name or "").startswith("rollout_status_lib"):  # else it is rich that is not there, which nobody needs
-                raise
-    return Progress(stream, quiet=options.quiet)

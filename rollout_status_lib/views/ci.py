@@ -1,7 +1,7 @@
 """What the log of a CI shows at the end: annotations, folded sections, a summary.
 
-All of it goes to stderr. What comes from the cluster is cleaned first, and stands in a line behind a text of ours or is
-escaped, so that no log is taken for a command of the CI:
+All of it goes to stderr. What comes from the cluster is clean in the story, and stands in a line behind a text of ours or is
+escaped, so that a CI takes no part of a log for one of its commands:
 https://docs.github.com/actions/writing-workflows/choosing-what-your-workflow-does/workflow-commands-for-github-actions
 https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections
 """
@@ -23,7 +23,7 @@ from rollout_status_lib.progress import Progress
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.story import Cause, Story, tell_story
 
-CAUSES = 10  # that are told; GitHub shows no more annotations of a step
+CAUSES = 10  # in the log; GitHub shows no more annotations of a step
 SUMMARY = 1 << 20  # bytes that a step summary of GitHub may have
 SUMMARY_LOG = 8_000  # characters of each log in it
 
@@ -33,42 +33,42 @@ class Log(Progress, abc.ABC):
 
     def conclude(self, result: Mapping[str, Json]) -> list[str]:
         story = tell_story(result)
-        self.print("", *self.tell(story))
+        self.print("", *self.make_lines(story))
         problems = self.write_summary(story)
         self.print(*(f"rollout-status: {clean_line(problem)}" for problem in problems))
         return problems
 
-    def tell(self, story: Story) -> Iterator[str]:
-        """The lines of a story: the headline, the causes, then the sections."""
-        yield f"{story.headline}{f': {story.counts}' if story.outcomes else ''}"
+    def make_lines(self, story: Story) -> Iterator[str]:
+        """The verdict, the causes, and the folded sections."""
+        yield f"{story.headline}: {story.counts}" if story.outcomes else story.headline
         for cause in story.causes[:CAUSES]:
-            yield from self.tell_cause(cause)
+            yield from self.mark(cause)
         if len(story.causes) > CAUSES:
             yield f"... and {len(story.causes) - CAUSES} more causes, which the result has"
-        for title, lines in list_sections(story):
+        for title, lines in make_sections(story):
             yield from self.fold(title, [f"| {line}" for line in lines])
 
-    def tell_cause(self, cause: Cause) -> Iterator[str]:
-        """The lines of a cause."""
-        yield f"{cause.code}: {cause.message}"
-        yield from self.tell_details(cause)
-
-    def tell_details(self, cause: Cause) -> Iterator[str]:
-        """Where a cause is, and the command that shows more."""
-        yield from [f"  in {cause.place}"] if cause.place else []
-        yield from [f"  see: {cause.hint}"] if cause.hint else []
+    def mark(self, cause: Cause) -> list[str]:
+        """The lines of a cause, marked as an error where the CI can do that."""
+        return [f"{cause.code}: {cause.message}", *describe_place(cause)]
 
     @abc.abstractmethod
     def fold(self, title: str, lines: Sequence[str]) -> list[str]:
-        """The lines of a section."""
+        """The lines of a folded section."""
 
     def write_summary(self, _story: Story) -> list[str]:
-        """Writes a summary if the CI has one. Returns a sentence for each thing that went wrong."""
+        """A sentence for each thing that went wrong while the summary was written, where the CI has one."""
         return []
 
 
-def list_sections(story: Story) -> Iterator[tuple[str, Sequence[str]]]:
-    """What is worth a section of its own: its title and its lines."""
+def describe_place(cause: Cause) -> list[str]:
+    """Where a cause is, and what to do about it."""
+    place = [f"  in {cause.place}"] if cause.place else []
+    return [*place, f"  see: {cause.hint}"] if cause.hint else place
+
+
+def make_sections(story: Story) -> Iterator[tuple[str, Sequence[str]]]:
+    """A title and lines for each section: the logs and the events of the causes, and what changed in each workload."""
     for cause in story.causes[:CAUSES]:
         if cause.log:
             yield f"The end of the log of {cause.place}", cause.log
@@ -80,22 +80,13 @@ def list_sections(story: Story) -> Iterator[tuple[str, Sequence[str]]]:
             yield f"What changed in {outcome.title}", [*outcome.changes, *back]
 
 
-def escape_data(text: str) -> str:
-    """A text as GitHub's commands have it."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def escape_property(text: str) -> str:
-    return escape_data(text).replace(":", "%3A").replace(",", "%2C")
-
-
 class Github(Log):
     """Annotations, groups, and the summary of the step."""
 
-    def tell_cause(self, cause: Cause) -> Iterator[str]:
-        title = f"{cause.code} of {'/'.join(cause.workload)}" if cause.workload else cause.code
-        lines = [cause.message, *self.tell_details(cause)]
-        yield f"::error title={escape_property(title)}::{escape_data(chr(10).join(lines))}"
+    def mark(self, cause: Cause) -> list[str]:
+        about = f" of {'/'.join(cause.workload)}" if cause.workload else ""
+        text = "\n".join([cause.message, *describe_place(cause)])
+        return [f"::error title={escape_property(cause.code + about)}::{escape_data(text)}"]
 
     def fold(self, title: str, lines: Sequence[str]) -> list[str]:
         return [f"::group::{escape_data(title)}", *lines, "::endgroup::"]
@@ -104,9 +95,8 @@ class Github(Log):
         name = os.environ.get("GITHUB_STEP_SUMMARY")
         if not name:
             return []
-        causes = (replace(cause, log=tuple("\n".join(cause.log)[-SUMMARY_LOG:].split("\n")) if cause.log else ()) for cause in story.causes)
         try:
-            text = f"\n{render_markdown(replace(story, causes=tuple(causes)))}".encode("utf-8", "replace")
+            text = f"\n{render_markdown(shorten_logs(story))}".encode("utf-8", "replace")
             with Path(name).open("ab") as file:
                 if file.tell() + len(text) > SUMMARY:
                     return ["the step summary has no room for this rollout: GitHub shows at most 1 MiB"]
@@ -116,8 +106,24 @@ class Github(Log):
         return []
 
 
+def shorten_logs(story: Story) -> Story:
+    """The story with the last SUMMARY_LOG characters of each log."""
+    causes = [replace(cause, log=tuple("\n".join(cause.log)[-SUMMARY_LOG:].split("\n"))) if cause.log else cause for cause in story.causes]
+    return replace(story, causes=tuple(causes))
+
+
+def escape_data(text: str) -> str:
+    """A text for the data of a command of GitHub."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(text: str) -> str:
+    """A text for a property of such a command."""
+    return escape_data(text).replace(":", "%3A").replace(",", "%2C")
+
+
 class Gitlab(Log):
-    """Sections that can be folded: an open one with the progress, closed ones with the logs."""
+    """Sections that fold: an open one with the progress, closed ones with logs, events and changes."""
 
     def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         super().__init__(stream, quiet=quiet)
@@ -125,20 +131,21 @@ class Gitlab(Log):
         self.sections = 0
 
     def start(self) -> None:
-        self.print(self.begin("The rollout"))
+        self.print(self.begin_section("The rollout"))
 
     def conclude(self, result: Mapping[str, Json]) -> list[str]:
-        self.print(*([self.end()] if self.sections else []))
+        self.print(*([self.end_section()] if self.sections else []))
         return super().conclude(result)
 
     def fold(self, title: str, lines: Sequence[str]) -> list[str]:
-        return [self.begin(title, "[collapsed=true]"), *lines, self.end()]
+        return [self.begin_section(title, "[collapsed=true]"), *lines, self.end_section()]
 
-    def begin(self, title: str, options: str = "") -> str:
+    def begin_section(self, title: str, options: str = "") -> str:
+        """The line that begins a section. It stays open until the line of `end_section`."""
         self.sections += 1
         return f"\x1b[0Ksection_start:{time.time():.0f}:{self.name}-{self.sections}{options}\r\x1b[0K{title}"
 
-    def end(self) -> str:
+    def end_section(self) -> str:
         return f"\x1b[0Ksection_end:{time.time():.0f}:{self.name}-{self.sections}\r\x1b[0K"
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from conftest import Namespace, cluster_wide, eventually, is_kept, rollout_status
-from manifests import NEVER_READY, WEB, deployment, job, script, workload
+from manifests import IMAGES, NEVER_READY, WEB, deployment, job, script, workload
 
 SMALL = {"resources": {"limits": {"ephemeral-storage": "1Mi"}}}
 FULL = script("dd if=/dev/zero of=/tmp/full bs=1M count=4; sleep 1000") | SMALL
@@ -48,6 +48,33 @@ def test_a_liveness_loop_is_no_success_while_it_is_ready_in_between(namespace: N
     result = namespace.rollout_status("--retry-limit", "1")
     assert result.exit == 1
     assert result.error["code"] in ("process-crashing", "probe-failing")
+
+
+@pytest.mark.parametrize(("command", "word"), [(["nowhere"], "executable file not found"), (["/etc/passwd"], "permission denied")])
+def test_a_job_whose_program_can_never_start_fails_at_its_first_attempt(namespace: Namespace, command: list[str], word: str) -> None:
+    again = job("import", {"image": "app:v1", "command": command})
+    again["spec"]["backoffLimit"] = 6
+    namespace.apply(again)
+    result = namespace.rollout_status()
+    assert (result.exit, result.error["code"], result.error["rule"]) == (1, "process-crashing", "container-not-started"), result.document
+    assert word in result.error["message"]
+
+
+def test_ready_between_two_crashes_is_no_success(namespace: Namespace) -> None:
+    """Each run lasts five seconds, and its container is ready all the time, having no probe."""
+    namespace.apply(deployment("web", script("sleep 5; exit 3")))
+    statuses = "jsonpath={.items[*].status.containerStatuses[*].restartCount}"
+    eventually(lambda: namespace.kubectl("get", "pods", "-o", statuses).strip() not in ("", "0"))
+    result = namespace.rollout_status("--retry-limit", "1", "--set", "settle=1s")
+    assert (result.exit, result.error["code"]) == (1, "process-crashing"), result.document
+
+
+def test_an_init_container_that_never_ends_is_named_with_its_log(namespace: Namespace) -> None:
+    waits = {"name": "wait", "image": f"{IMAGES}/app:v1", "command": ["sh", "-c", "echo no database; sleep 1000"]}
+    namespace.apply(deployment("web", WEB, pod={"initContainers": [waits]}, progressDeadlineSeconds=5))
+    result = namespace.rollout_status()
+    assert (result.exit, result.error["code"], result.error["rule"]) == (1, "not-progressing", "container-init-running"), result.document
+    assert "no database" in result.error["log"]
 
 
 def test_an_old_pod_that_a_finalizer_keeps_is_named_and_does_not_hold_the_rollout_for_ever(namespace: Namespace) -> None:

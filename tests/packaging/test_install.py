@@ -156,10 +156,34 @@ def test_one_file_says_which_python_it_needs(onefile: Path) -> None:
     script = f"import runpy, sys; sys.version_info = (3, 9); runpy.run_path({str(onefile)!r}, run_name='__main__')"
     done = command(sys.executable, "-c", script, exit=70)
     assert "needs Python 3.10" in json.loads(done.stdout)["error"]["message"]
+    assert done.stderr == json.loads(done.stdout)["error"]["message"] + "\n"
 
 
-def test_one_file_works_without_the_extension_of_the_build(onefile: Path) -> None:
-    """As where Python or the platform is another one."""
-    script = f"import runpy, sys; sys.modules['yaml._yaml'] = None; sys.argv = ['x', 'demo', '--quiet']; runpy.run_path({str(onefile)!r}, run_name='__main__')"
+def test_one_file_works_without_the_extensions_of_the_build(onefile: Path) -> None:
+    """As where Python or the platform is another one. There are no others."""
+    extensions = {name for name in zipfile.ZipFile(onefile).namelist() if name.endswith(".so")}
+    assert {name.partition(".")[0] for name in extensions} <= {"lib/yaml/_yaml", "lib/pvectorc"}
+    script = f"import runpy, sys; sys.modules['yaml._yaml'] = sys.modules['pvectorc'] = None; sys.argv = ['x', 'demo', '--quiet']; runpy.run_path({str(onefile)!r}, run_name='__main__')"
     done = command(sys.executable, "-c", script, exit=1)
+    assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
+
+
+def find_pythons() -> dict[str, Path]:
+    """The Pythons of this machine that the program supports, by version: those on PATH, and beside the one that runs the tests."""
+    here, found = Path(sys.base_prefix), {}
+    on_path = [Path(path) for path in (shutil.which(f"python3.{minor}") for minor in range(10, 20)) if path]
+    for python in (*on_path, *here.parent.glob("3.*/bin/python3"), *here.parents[1].glob("3.*/*/bin/python3"), Path(sys.executable)):
+        done = command(python, "-c", "import sys; print(*sys.version_info[:2], sep='.')", exit=None)
+        if done.returncode == 0 and int(done.stdout.partition(".")[2]) >= 10:
+            found[done.stdout.strip()] = python
+    return dict(sorted(found.items()))
+
+
+PYTHONS = find_pythons()
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_one_file_works_with_each_python(version: str, onefile: Path) -> None:
+    """One without any packages of its own."""
+    done = command(PYTHONS[version], "-I", onefile, "demo", "--quiet", exit=1)
     assert json.loads(done.stdout)["error"]["code"] == "process-crashing"

@@ -1,0 +1,79 @@
+"""What a picture shows of a judgement: a row for each workload, and below it what is not well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from rollout_status_lib import Json
+from rollout_status_lib.clean import clean_line
+from rollout_status_lib.errors import RolloutError, UnreadableError
+from rollout_status_lib.findings import Finding, Judgement, Workload
+from rollout_status_lib.functions import Functions
+from rollout_status_lib.objects import get_creation_time, get_name
+from rollout_status_lib.story import STATUS
+from rollout_status_lib.values import parse_timestamp
+
+
+class Below(NamedTuple):
+    """A pod or a container that is not well, and how many others are like it."""
+
+    status: str
+    name: str
+    more: int
+    born: float  # seconds since 1970; 0: unknown
+    text: str  # empty if it is that of the workload
+
+
+class Row(NamedTuple):
+    """A workload."""
+
+    status: str
+    title: str
+    counts: tuple[float, float] | None  # ready, wanted
+    born: float  # seconds since 1970; 0: unknown
+    text: str
+    below: tuple[Below, ...]
+
+
+def make_rows(judgement: Judgement) -> list[Row]:
+    """The workloads: failed ones, then those that wait, then the others. Where there are several namespaces, the titles begin with them."""
+    several = len({workload.key[1] for workload in judgement.workloads}) > 1
+    functions = Functions(judgement.at)
+    rows = []
+    for workload in judgement.workloads:
+        title = clean_line(f"{workload.key[1]}: {workload.title}" if several else workload.title)
+        text = clean_line(workload.sentence)
+        counts = get_counts(workload, functions)
+        rows.append(Row(workload.status, title, counts, get_birth(workload.value), text, tuple(find_below(workload, text))))
+    return sorted(rows, key=lambda row: STATUS[row.status].rank)
+
+
+def get_counts(workload: Workload, functions: Functions) -> tuple[float, float] | None:
+    """How many are ready and how many are wanted; None if the kind declares no counts, or if the object lacks them."""
+    with suppress(RolloutError):
+        values = [expression.evaluate(workload.value, functions) for expression in workload.kind.counts]
+        if values and all(type(value) in (int, float) for value in values):
+            return values[0], values[1]
+    return None
+
+
+def get_birth(value: Json) -> float:
+    """When an object was created, in seconds since 1970; 0 if it does not say."""
+    with suppress(UnreadableError):
+        return parse_timestamp(get_creation_time(value))
+    return 0.0
+
+
+def find_below(workload: Workload, sentence: str) -> Iterator[Below]:
+    """What has failed below a workload, or waits in a state that may become a failure. Findings of the same rule share one line."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in workload.findings:
+        if finding.subject is not workload.subject and finding.scope.fill(finding.rule.code):
+            groups.setdefault((finding.verdict, *finding.group()), []).append(finding)
+    for (verdict, *_), findings in groups.items():
+        subject, text = findings[0].subject, clean_line(findings[0].message)
+        name = clean_line("/".join([get_name(subject.holder), *subject.part.values()]))
+        status = "failed" if verdict == "fail" else "waiting"
+        yield Below(status, name, len(findings) - 1, get_birth(subject.holder), "" if text == sentence else text)

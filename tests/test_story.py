@@ -1,0 +1,129 @@
+"""What people read of a result: the same causes in every view and every report."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollout_status_lib.reports.junit import render_junit
+from rollout_status_lib.reports.markdown import render_markdown
+from rollout_status_lib.reports.page import render_page
+from rollout_status_lib.reports.timeline import Timeline
+from rollout_status_lib.story import STATUS, Sighting, tell_story
+from rollout_status_lib.views.ci import Github, Gitlab
+from rollout_status_lib.views.terminal import Terminal
+from rollout_status_lib.views.text import render_text
+
+WEB = {"kind": "Deployment", "namespace": "shop", "name": "web"}
+POD = {"kind": "Pod", "namespace": "shop", "name": "web-1", "container": "main"}
+
+
+def cause(name: str, **more: Any) -> dict[str, Any]:
+    """An error with all that one can have."""
+    return {
+        "code": "process-crashing", "type": "rollout", "message": f"The message {name}", "rule": "crash-loop",
+        "workload": WEB, "resource": {**POD, "name": f"pod-{name}"}, "count": 2,
+        "log": f"log {name} first\nlog {name} last\n", "hint": f"kubectl logs {name}",
+        "events": [{"reason": "Killing", "message": f"event {name}", "count": 4, "lastSeen": "2026-11-23T06:37:44Z"}],
+        **more,
+    }  # fmt: skip
+
+
+def result_of(*causes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    workload = {**WEB, "status": "failed", "message": "does not run", "changes": ["image a -> b"], "rollback": "kubectl rollout undo"}
+    errors = {"error": causes[0]} if causes else {}
+    errors |= {"errors": list(causes[1:])} if causes[1:] else {}
+    return {"success": not causes, **errors, "workloads": [workload], "notes": ["a note"], "elapsedSeconds": 61.5, "polls": 4, **more}
+
+
+def conclude(view: type[Github | Gitlab | Terminal], result: dict[str, Any]) -> str:
+    stream = io.StringIO()
+    assert view(stream, quiet=False).conclude(result) == []
+    return stream.getvalue()
+
+
+RENDERINGS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "text": render_text,
+    "terminal": lambda result: conclude(Terminal, result),
+    "github": lambda result: conclude(Github, result),
+    "gitlab": lambda result: conclude(Gitlab, result),
+    "markdown": lambda result: render_markdown(tell_story(result)),
+    "junit": lambda result: render_junit(tell_story(result)),
+    "page": lambda result: render_page(tell_story(result), Timeline()),
+}
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_a_cause_that_is_in_one_rendering_is_in_all(rendering: str) -> None:
+    text = RENDERINGS[rendering](result_of(*map(cause, "abc")))
+    for name in "abc":
+        for words in (f"The message {name}", f"Pod/shop/pod-{name}/main", f"kubectl logs {name}", f"log {name} first", f"log {name} last"):
+            assert words in text.replace("\\", "")
+    assert text.count("process-crashing") >= 3
+
+
+@pytest.mark.parametrize("rendering", [name for name in RENDERINGS if name not in ("text", "junit")])
+def test_events_changes_and_notes(rendering: str) -> None:
+    text = RENDERINGS[rendering](result_of(cause("a")))
+    for words in ("event a", "2026-11-23T06:37:44Z", "kubectl rollout undo"):
+        assert words in text
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_the_smallest_documents(rendering: str) -> None:
+    """What satisfies the schema with the fewest fields."""
+    assert "<script" not in RENDERINGS[rendering]({"success": True})
+    failed = RENDERINGS[rendering]({"success": False, "error": {"code": "internal", "type": "program", "message": "This is a bug"}})
+    assert "This is a bug" in failed
+    assert "None" not in failed
+
+
+def test_a_text_says_what_a_whole_workload_waits_for() -> None:
+    """Its pods say more than it does. Without a workload in the result, nobody can say it."""
+    whole = cause("a", resource=WEB)
+    waiting = {**WEB, "status": "failed", "message": "is late", "waitingFor": ["pod web-1 is late", "pod web-2 is late"]}
+    assert "The message a\n  while: pod web-1 is late\n  | log a first\n" in render_text(result_of(whole, workloads=[waiting]))
+    assert "while" not in render_text(result_of(whole))
+    assert "while" not in render_text(result_of(whole, workloads=[]))
+    assert "while" not in render_text(result_of(cause("b"), whole, workloads=[waiting]))
+
+
+def test_all_that_is_told_is_clean() -> None:
+    dirty = "\x1b[31mred\x1b]0;title\x07 https://me:secret@example.com/x\u202e ##[group]"
+    story = tell_story(result_of(cause("a", message=dirty, hint=dirty, log=f"{dirty}\n{dirty}"), notes=[dirty]))
+    (told,) = story.causes
+    for text in (told.message, told.hint, *told.log, *story.notes):
+        assert text == "red https://redacted@example.com/x  # #[group]"
+
+
+def test_workloads_are_in_the_order_of_their_status() -> None:
+    """Those that fail are first, and the order of the result is kept in each status."""
+    names = {"a": "ready", "b": "waiting", "c": "failed", "d": "ignored", "e": "waiting"}
+    workloads = [{**WEB, "name": name, "status": status, "message": ""} for name, status in names.items()]
+    key = ("Deployment", "shop", "lost")
+    story = tell_story(result_of(workloads=workloads), {key: Sighting("waiting", "was late", 7.0)})
+    assert [(each.key[2], each.status) for each in story.outcomes] == [
+        ("c", "failed"), ("lost", "gone"), ("b", "waiting"), ("e", "waiting"), ("a", "ready"), ("d", "ignored"),
+    ]  # fmt: skip
+    assert [each.seconds for each in story.outcomes] == [61.5, 7.0, 61.5, 61.5, 61.5, 61.5]
+    assert story.counts == "1 failed, 1 gone, 2 waiting, 1 ready, 1 ignored"
+    assert [status.rank for status in STATUS.values()] == sorted(status.rank for status in STATUS.values())
+
+
+def test_facts(tmp_path: Path) -> None:
+    assert tell_story(result_of()).facts == ["1m 1s", "4 polls", "1 failed"]
+    assert tell_story(result_of(polls=1, workloads=[]), None, 0.0).facts == ["1m 1s", "1 poll", "ended 1970-01-01 00:00:00 UTC"]
+
+
+def test_an_event_in_one_line() -> None:
+    whole, bare = (
+        tell_story(
+            result_of(cause("a", events=[*cause("a")["events"], {"reason": "Killing", "message": None, "count": 1, "lastSeen": None}]))
+        )
+        .causes[0]
+        .events
+    )
+    assert whole.sentence == "4x Killing: event a (last seen 2026-11-23T06:37:44Z)"
+    assert bare.sentence == "1x Killing"
