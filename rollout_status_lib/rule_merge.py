@@ -6,8 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from rollout_status_lib import find_data
 from rollout_status_lib.declarations import DECISIONS, TEAM_CODE, is_word_for
-from rollout_status_lib.errors import RolloutError, collect_errors, make_missing, suggest
+from rollout_status_lib.errors import RolloutError, collect_errors, make_missing, read_part, suggest
 from rollout_status_lib.rule_schema import get_keys, get_required
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 
@@ -52,7 +53,14 @@ class RuleFiles:
     # ---------------------------------------------------------------------------------------- the built-in files and packs
 
     def read_builtin(self, folder: Path, packs: Collection[str] | None) -> list[Document]:
-        """The built-in files, and the packs that declare one of the kinds; None: all packs."""
+        """The built-in files, and the packs that declare one of the kinds; None: all packs.
+
+        RolloutError `internal` when a file is missing that files.txt names: without its rules, a failure could become a success.
+        """
+        if folder == find_data("rules"):  # and not those of another release
+            for name in read_part(folder / "files.txt").split():
+                if not (folder / name).is_file():
+                    raise make_missing(folder / name, "it is missing")
         documents = [self.read(path) for path in sorted(folder.glob("*.yaml"))]
         if not documents:
             raise make_missing(folder, "there are no rules")

@@ -24,6 +24,12 @@ def test_a_rule_file_and_its_cases_share_a_name() -> None:
     assert {case.rpartition("/")[0] for case in CASES} == (files - {"codes", "words"}) | {"seed", "selection"}
 
 
+def test_the_list_of_rule_files_is_whole() -> None:
+    """A copy of the program is compared with it."""
+    folder = ROOT / "rules"
+    assert (folder / "files.txt").read_text().split() == sorted(str(path.relative_to(folder)) for path in folder.rglob("*.yaml"))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_folder_is_whole(case: str) -> None:
     """Nothing is in it that a recording must not have."""

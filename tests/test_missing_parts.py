@@ -79,6 +79,9 @@ def check(done: subprocess.CompletedProcess[str], words: str, *, document: bool)
         ("rules", ("demo",)),
         ("rules", ("rules",)),
         ("rules/rules.schema.json", ("demo",)),
+        ("rules/files.txt", ("demo",)),
+        ("rules/failed-pods.yaml", ("demo",)),
+        ("rules/packs/argo.yaml", ("demo",)),
         ("schema.json", ("demo",)),
         ("schema.json", ("test", str(CRASH))),
     ],
@@ -248,7 +251,7 @@ def test_the_verbs_are_those_of_the_help() -> None:
 def test_a_bug_in_a_verb_is_a_sentence_and_exit_code_70(tmp_path: Path) -> None:
     program = copy_program(tmp_path / "copy")
     path = program.parent / "rollout_status_lib" / "verbs" / "lint.py"
-    path.write_text(path.read_text().replace("    linter = Linter(rules, teams)\n", "    linter = Linter({}['no rules'], teams)\n"))
+    path.write_text(path.read_text().replace("    problems: list[RolloutError] = []\n", "    problems = {}['no rules']\n"))
     done = call(program, "lint")
     assert (done.returncode, done.stdout) == (70, "\n")
     assert done.stderr.startswith("rollout-status lint: This is a bug of rollout-status, lint.py line ")

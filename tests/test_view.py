@@ -504,12 +504,21 @@ def test_before_the_cluster_has_answered(kubectl) -> None:
     assert outcome.exit in (3, 4)
 
 
-def test_a_run_that_ends_at_once_is_not_drawn() -> None:
+def test_the_verdict_is_in_colour() -> None:
     outcome = Screen(*CRASH).end()
     assert outcome.exit == 1
-    assert "\x1b[?1049h" not in outcome.stderr
     assert "The rollout did not succeed, after 15s" in outcome.stderr
     assert "\x1b[1;31m" in outcome.stderr
+
+
+def test_a_run_that_ends_before_the_first_picture_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Terminal, "GRACE", 1_000)
+    stream = io.StringIO()
+    terminal = Terminal(stream, quiet=False)
+    terminal.start()
+    terminal.conclude({"success": False, "error": {"code": "timeout", "type": "rollout", "message": "the time was up"}, "elapsedSeconds": 3.0})
+    assert "\x1b[?1049h" not in stream.getvalue()
+    assert "the time was up" in stream.getvalue()
 
 
 @pytest.mark.parametrize(

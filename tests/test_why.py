@@ -359,6 +359,7 @@ def test_each_hint_is_a_whole_command(monkeypatch: pytest.MonkeyPatch) -> None:
             "serviceaccounts",
             "pods",
             "workloads.kueue.x-k8s.io",
+            "rollouts.rollouts.kruise.io",
         }
         spaces = {get_namespace(each) for each in objects}
         for rule, hint in hints_of(folder, monkeypatch):
