@@ -516,7 +516,9 @@ def test_a_run_that_ends_before_the_first_picture_is_not_drawn(monkeypatch: pyte
     stream = io.StringIO()
     terminal = Terminal(stream, quiet=False)
     terminal.start()
-    terminal.conclude({"success": False, "error": {"code": "timeout", "type": "rollout", "message": "the time was up"}, "elapsedSeconds": 3.0})
+    terminal.conclude(
+        {"success": False, "error": {"code": "timeout", "type": "rollout", "message": "the time was up"}, "elapsedSeconds": 3.0}
+    )
     assert "\x1b[?1049h" not in stream.getvalue()
     assert "the time was up" in stream.getvalue()
 
