@@ -39,8 +39,9 @@ quick: $(VENV)/ready
 
 # The offline tests, side by side: within four minutes on two cores
 VARIED = $(foreach test,deleted_keys changed_values settled ends,tests/test_$(test).py)
+TEST = pytest -q --numprocesses auto $(OFFLINE) $(VARIED:%=--ignore %)
 test: $(VENV)/ready
-	$(BIN)/pytest -q --numprocesses auto $(OFFLINE) $(VARIED:%=--ignore %)
+	$(BIN)/$(TEST)
 
 # Each case varied thousands of times, which reaches no line that the others do not: keys left out, other values, time that goes on
 varied: $(VENV)/ready
@@ -49,7 +50,7 @@ varied: $(VENV)/ready
 # That every branch is reached
 coverage: $(VENV)/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q --numprocesses auto $(OFFLINE) $(VARIED:%=--ignore %) --deselect tests/test_why.py::test_each_hint_is_a_whole_command
+	$(BIN)/coverage run -m $(TEST) --deselect tests/test_why.py::test_each_hint_is_a_whole_command
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -94,18 +94,20 @@ class Functions(jmespath.functions.Functions):
 
     @signature(ANY, LIST)
     def _func_among(self, texts: Json, words: list[Json]) -> bool:
-        """Whether the text, or one of the texts of a list, is one of the words, in any case; false for what is no text.
+        """True if the text, or one of the texts in a list, is one of the words, in capital or small letters; false for anything else.
 
         A `*` at the beginning or the end of a word stands for any text; what is beside it must be written so: `Installed` is no `*Stalled`.
         """
-        if not isinstance(texts, str):
-            return isinstance(texts, list) and any(isinstance(each, str) and self._func_among(each, words) for each in texts)
         whole, starts, ends, middles = sort_words(tuple(map(str, filter(None, words))))
-        return texts.lower() in whole or texts.startswith(starts) or texts.endswith(ends) or any(middle in texts for middle in middles)
+        return any(
+            text.lower() in whole or text.startswith(starts) or text.endswith(ends) or any(middle in text for middle in middles)
+            for text in (texts if isinstance(texts, list) else [texts])
+            if isinstance(text, str)
+        )
 
     @signature(ANY)
     def _func_entries(self, owner: Json) -> list[Json]:
-        """The members of an object, each as {name, value}; none for what is no object."""
+        """The fields of an object, each as {name, value}; an empty list for anything else."""
         return [{"name": name, "value": value} for name, value in owner.items()] if isinstance(owner, dict) else []
 
     @signature(LISTS, ANY)

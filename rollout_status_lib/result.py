@@ -63,7 +63,7 @@ def make_error_entries(
 
 
 def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: Source) -> dict[str, Json]:
-    """The entry of one error, of which all these findings are. Reads the log if the rule wants one."""
+    """The entry for findings that are the same error. Reads the log if the rule wants one."""
     first = findings[0]
     code, subject = first.code(codes), first.subject
     assert code  # a rule that can fail has one

@@ -104,7 +104,7 @@ def parse_kind_and_name(text: str) -> tuple[str, str]:
 
 
 def format_value(value: Json) -> str:
-    """A value as messages show it: null and false as nothing, 10.0 as 10, what is no text as JSON."""
+    """A value as messages show it: nothing for null and false, 10 for 10.0, a text as it is, and JSON for the rest."""
     if value is None or value is False:
         return ""
     if isinstance(value, float):

@@ -133,7 +133,7 @@ class Linter:
                 yield f"{entry.document.locate(entry.at)}: no rule uses the parameter {name}: use params.{name}, or remove it"
 
     def find_cut_texts(self, document: Document) -> Iterator[str]:
-        """Texts and expressions of which YAML takes the rest for a comment."""
+        """A finding for each text and expression that YAML ends too early, because it reads the rest as a comment."""
         text = document.path.read_text(encoding="utf-8")
         for at, node in find_scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
             key = at[-1] if at else ""

@@ -173,9 +173,7 @@ class Walker:
         root = spot.partition(".")[0]
         elsewhere = [f"{root}.{top}.{name}" for top in TOP_FIELDS if name in self.fields_of_kinds.get(root, {}).get(top, {})]
         if "." not in spot and (self.is_root(name) or name in self.rule.let):
-            self.report(
-                f"{name} is null inside [?...] and after |, where names are the entry's: compare outside it, or use named() or each"
-            )
+            self.report_root_of_entry(name)
         elif f'"{name}"' in self.path[-1].text and not close:
             self.report(f"\"{name}\" stands for a field: write '{name}' for a text")
         elif close or not is_open:
@@ -188,10 +186,11 @@ class Walker:
     def walk_maybe_root(self, root: str, name: str) -> Fields:
         """None: nobody knows the fields. Reports a field that a root has: then the root was meant, and it is null inside a filter."""
         if name in {"params": self.rules.params, "time": TIME_FIELDS}.get(root, TOP_FIELDS):
-            self.report(
-                f"{root}.{name} is null inside [?...] and after |, where names are the entry's: compare outside it, or use named() or each"
-            )
+            self.report_root_of_entry(f"{root}.{name}")
         return None
+
+    def report_root_of_entry(self, path: str) -> None:
+        self.report(f"{path} is null inside [?...] and after |, where names are the entry's: compare outside it, or use named() or each")
 
     def walk_root(self, name: str) -> Fields:
         """The fields of a root. A `let` has those of what its expression gives."""
