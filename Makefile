@@ -37,9 +37,9 @@ demo: $(VENV)/run
 quick: $(VENV)/ready
 	$(BIN)/pytest -q --numprocesses auto tests/test_fixtures.py tests/test_layers.py tests/test_rules.py tests/test_arguments.py tests/test_recordings.py
 
-# The offline tests, side by side: within four minutes on two cores
+# The offline tests, side by side: about five minutes on two cores
 VARIED = $(foreach test,deleted_keys changed_values settled ends,tests/test_$(test).py)
-TEST = pytest -q --numprocesses auto $(OFFLINE) $(VARIED:%=--ignore %)
+TEST = pytest -q --numprocesses auto --dist worksteal $(OFFLINE) $(VARIED:%=--ignore %)
 test: $(VENV)/ready
 	$(BIN)/$(TEST)
 
