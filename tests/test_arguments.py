@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from conftest import FIXTURES, ROOT, run, snapshot
@@ -234,3 +236,14 @@ def test_progress_names_namespaces_where_there_are_several(tmp_path) -> None:
     objects = [item for case in ("deployment/success", "job/success") for item in json.loads(snapshot(case).read_text())["items"]]
     (tmp_path / "all.json").write_text(json.dumps({"kind": "List", "items": objects}))
     assert "] r-job-success: job/migrate: successfully rolled out" in run("--replay", str(tmp_path / "all.json")).stderr
+
+
+@pytest.mark.parametrize(("timeout", "exit_code"), [((), 1), (("--timeout", "5m"), 3), (("--timeout", "20m"), 3)])
+def test_a_longer_timeout_takes_the_place_of_the_arrival_deadline(tmp_path: Path, timeout: tuple[str, ...], exit_code: int) -> None:
+    """The image does not come within the 15 minutes of the recording; the deadline is 10."""
+    folder = FIXTURES / "selection/expect-image-awaited"
+    shutil.copy(folder / "001.json", tmp_path)
+    recording = (folder / "recording.yaml").read_text()
+    (tmp_path / "recording.yaml").write_text(re.sub(r"until: \S+", "until: 2026-11-23T07:00:49.000Z", recording))
+    outcome = run("--replay", str(tmp_path), "--expect-image", "main=registry.example/app:v9", "--retry-limit=0", *timeout)
+    assert outcome.exit == exit_code

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.expressions import Expectation, Expression
 from rollout_status_lib.functions import Functions
+from rollout_status_lib.interpreter import Grammar, Roots, compile_node
 
 NAMES = ("a", "b", "c")
 # JSON values, with the names that expressions read
@@ -67,3 +68,8 @@ def test_an_expectation_that_cannot_be_evaluated_is_the_callers() -> None:
     with pytest.raises(RolloutError, match="slice step cannot be zero") as refused:
         Expectation("foo[::0]", "--expect", parsed.tree, parsed.function, parsed.roots).evaluate({"foo": [1]}, Functions(0.0))
     assert refused.value.code == "usage"
+
+
+def test_roots_that_say_not_how_they_are_looked_up_give_no_null() -> None:
+    with pytest.raises(NotImplementedError):
+        compile_node(Grammar().parse("pod.metadata").parsed)(Roots(), Functions(0.0))

@@ -21,6 +21,7 @@ from rollout_status_lib.arguments import VERBS, build_parser
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.interrupts import Interrupted
 from rollout_status_lib.rule_schema import read_schema
+from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs import run_verb
 from rollout_status_lib.views import choose_progress
 
@@ -106,6 +107,22 @@ def test_rules_schema_json_that_is_none(tmp_path: Path, monkeypatch: pytest.Monk
     read_schema.cache_clear()
     with pytest.raises(RolloutError, match=r"rules.schema.json: Expecting property name .*; copy the whole program"):
         read_schema()
+
+
+def test_rules_that_were_copied_by_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollout_status_lib.rule_merge.find_data", lambda _: tmp_path)
+    with pytest.raises(RolloutError, match=r"files.txt: No such file or directory; copy the whole program"):
+        Rules(tmp_path)
+    (tmp_path / "files.txt").write_text("codes.yaml\npacks/argo.yaml\n")
+    (tmp_path / "codes.yaml").write_text("version: 1\n")
+    with pytest.raises(RolloutError, match=r"packs/argo.yaml: it is missing; copy the whole program"):
+        Rules(tmp_path)
+
+
+def test_a_view_that_was_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rollout_status_lib.views.ci", None)
+    outcome = run("demo", "--ci", "gitlab")
+    assert (outcome.exit, outcome.error["code"], "copy the whole program" in outcome.error["message"]) == (70, "internal", True)
 
 
 def test_without_the_view_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

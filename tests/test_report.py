@@ -388,6 +388,14 @@ def test_many_workloads_and_causes_are_cut(tmp_path: Path) -> None:
     assert "<li>a note</li>" in page
 
 
+def test_much_that_is_waited_for_is_folded(tmp_path: Path) -> None:
+    story, timeline = told(tmp_path, "deployment/crash-loop")
+    waits = tuple(f"Waiting for pod {number}" for number in range(8))
+    page = render_page(replace(story, outcomes=tuple(replace(each, waiting_for=waits) for each in story.outcomes)), timeline)
+    assert "<summary>and 3 more</summary>" in page
+    assert all(wait in Page(page).text for wait in waits)
+
+
 def test_events_of_a_cause(tmp_path: Path) -> None:
     story, timeline = told(tmp_path, "pod/sandbox-fails")
     event = Event("2026-11-23T12:00:00Z", 2, "A|B", "")
