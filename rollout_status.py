@@ -86,7 +86,7 @@ try:
     from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
     from rollout_status_lib.events import Events
     from rollout_status_lib.expressions import Expression
-    from rollout_status_lib.findings import Finding, Judgement, Workload, find_missing_containers, group_failures
+    from rollout_status_lib.findings import Finding, Judgement, Workload, end_waits, find_missing_containers, group_failures, promote_causes
     from rollout_status_lib.functions import Functions, is_true
     from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
     from rollout_status_lib.memory import Memory, Pace
@@ -234,28 +234,16 @@ class Moment:
         if any(finding.verdict == "ignore" and finding.subject is root for finding in others):
             return Workload(root, "ignored", (), others)
         deciding = [finding for finding in found if finding.verdict in ("fail", "wait", "hold")]
-        deciding = self.promote_causes(deciding) if any(each.verdict == "fail" for each in deciding) else self.end_waits(root, deciding)
+        idle = self.now - self.paces[root.key].idle_since
+        if any(each.verdict == "fail" for each in deciding):
+            deciding = promote_causes(deciding, self.rules.codes)
+        elif 0 <= self.get_deadline(root) <= idle:
+            deciding = end_waits(deciding, idle, self.rules.codes)
         deciding.sort(key=lambda finding: (finding.verdict != "fail", *finding.order(self.rules.codes), finding.rule.id))
         status = "ready" if not deciding else "failed" if deciding[0].verdict == "fail" else "waiting"
         if status == "ready":  # if it waits again, its deadline begins anew
             self.paces[root.key] = replace(self.paces[root.key], idle_since=self.now)
         return Workload(root, status, tuple(deciding), others)
-
-    def end_waits(self, root: Subject, waits: list[Finding]) -> list[Finding]:
-        """The findings of a workload that only waits. Without progress for its deadline the wait is over, and what it waits for fails.
-
-        What may rightly last (`endless`, or a `fail_after` that is not over) keeps itself and its owners waiting. Of the rest,
-        findings with a code are causes and fail; where there is none, the first one does.
-        """
-        idle = self.now - self.paces[root.key].idle_since
-        if not 0 <= self.get_deadline(root) <= idle:
-            return waits
-        lasting = [id(value) for finding in waits if self.may_last(finding) for _, value in finding.subject.lineage]
-        over = [finding for finding in waits if id(finding.subject.value) not in lasting]
-        over.sort(key=lambda finding: (*finding.order(self.rules.codes), finding.rule.id))
-        causes = [finding for finding in over if finding.code(self.rules.codes)]
-        ended = causes or [finding for finding in over if finding.group() == over[0].group()]
-        return [replace(finding, verdict="fail", idle=idle) if finding in ended else finding for finding in waits]
 
     def get_deadline(self, root: Subject) -> float:
         """Seconds without progress after which a workload waits no longer: its own deadline, or else progress_deadline. Negative: never.
@@ -265,24 +253,6 @@ class Moment:
         own: Json = root.kind.deadline.evaluate(root.value, self.functions) if root.kind.deadline else None
         has_own = type(own) in (int, float) and own < NONE  # NaN is no deadline either
         return float(own + LATER if has_own else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
-
-    def may_last(self, finding: Finding) -> bool:
-        """True if a wait may rightly last longer than its workload's deadline."""
-        limit = finding.rule.fail_after
-        limit = finding.scope.evaluate(limit) if isinstance(limit, Expression) else limit
-        return finding.rule.endless or limit is not None
-
-    def promote_causes(self, findings: list[Finding]) -> list[Finding]:
-        """The findings of a workload. If all that fails is a symptom, what could fail and still waits is the cause: it fails too."""
-        codes = [finding.code(self.rules.codes) for finding in findings if finding.verdict == "fail"]
-        if not all(code and code.symptom for code in codes):
-            return findings
-        return [replace(finding, verdict="fail") if self.is_cause(finding) else finding for finding in findings]
-
-    def is_cause(self, finding: Finding) -> bool:
-        """True if it waits in a state that is no step on the way: one with a code, and no symptom of the workload as a whole."""
-        code = finding.code(self.rules.codes) if finding.verdict == "wait" else None
-        return code is not None and (not code.symptom or len(finding.subject.lineage) > 1)
 
     def find(self, subject: Subject, reads: Reads | None = None) -> Iterator[Finding]:
         """The findings about a subject and all below it. One that is ignored or held is judged no further."""
@@ -557,22 +527,16 @@ class Run:
 
     def out_of_time(self, why: str) -> RolloutError:
         """The end without a verdict: what is waited for, and the command that shows more of the first of it."""
-        findings = [finding for workload in self.get_waiting() for finding in workload.findings if finding.rule.hint]
+        waiting = self.judgement.get_waiting(self.rules.codes) if self.judgement else []
+        findings = [finding for workload in waiting for finding in workload.findings if finding.rule.hint]
         hint = findings[0].scope.fill(findings[0].rule.hint) if findings else ""
         return RolloutError("timeout", f"{why}: {self.describe_waits()}", hint=add_kubectl_flags(hint, self.source.flags))
 
-    def get_waiting(self) -> list[Workload]:
-        """The workloads that wait; those in a state that may become a failure come first."""
-        waiting = [each for each in (self.judgement.workloads if self.judgement else ()) if each.status == "waiting"]
-        return sorted(waiting, key=lambda each: each.findings[0].order(self.rules.codes))
-
     def describe_waits(self) -> str:
         """What has not come yet, in a sentence."""
-        waiting = [f"{each.title}: {each.sentence}" for each in self.get_waiting()]
-        waiting += self.judgement.awaited if self.judgement else ()
         if self.ready_since >= 0:
             return f"everything is ready, for {self.snapshot.at - self.memory.outage - self.ready_since:.0f}s now"
-        return "; ".join(waiting) or "nothing was seen of the cluster"
+        return (self.judgement and self.judgement.describe_waits(self.rules.codes)) or "nothing was seen of the cluster"
 
     # ------------------------------------------------------------------------------------------------------- its result
 

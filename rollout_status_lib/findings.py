@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Code, Kind, Rule, find_code
 from rollout_status_lib.errors import RolloutError, suggest
+from rollout_status_lib.expressions import Expression
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
 from rollout_status_lib.scope import Scope
@@ -114,6 +115,50 @@ class Judgement:
     @property
     def ready(self) -> bool:
         return not (self.failed or self.awaited) and all(workload.status in ("ready", "ignored") for workload in self.workloads)
+
+    def get_waiting(self, codes: Mapping[str, Code]) -> list[Workload]:
+        """The workloads that wait; those in a state that may become a failure come first."""
+        waiting = [each for each in self.workloads if each.status == "waiting"]
+        return sorted(waiting, key=lambda each: each.findings[0].order(codes))
+
+    def describe_waits(self, codes: Mapping[str, Code]) -> str:
+        """What has not come yet, in a sentence; empty if nothing is waited for."""
+        return "; ".join([*(f"{each.title}: {each.sentence}" for each in self.get_waiting(codes)), *self.awaited])
+
+
+def promote_causes(findings: list[Finding], codes: Mapping[str, Code]) -> list[Finding]:
+    """The findings of a workload. If all that fails is a symptom, what could fail and still waits is the cause: it fails too."""
+    failed = [finding.code(codes) for finding in findings if finding.verdict == "fail"]
+    if not all(code and code.symptom for code in failed):
+        return findings
+    return [replace(finding, verdict="fail") if is_cause(finding, codes) else finding for finding in findings]
+
+
+def is_cause(finding: Finding, codes: Mapping[str, Code]) -> bool:
+    """True if it waits in a state that is no step on the way: one with a code, and no symptom of the workload as a whole."""
+    code = finding.code(codes) if finding.verdict == "wait" else None
+    return code is not None and (not code.symptom or len(finding.subject.lineage) > 1)
+
+
+def end_waits(waits: list[Finding], idle: float, codes: Mapping[str, Code]) -> list[Finding]:
+    """The findings of a workload that made no progress for its deadline, `idle` seconds by now: what it waits for fails.
+
+    What may rightly last (`endless`, or a `fail_after` that is not over) keeps itself and its owners waiting. Of the rest,
+    findings with a code are causes and fail; where there is none, the first one does.
+    """
+    lasting = [id(value) for finding in waits if may_last(finding) for _, value in finding.subject.lineage]
+    over = [finding for finding in waits if id(finding.subject.value) not in lasting]
+    over.sort(key=lambda finding: (*finding.order(codes), finding.rule.id))
+    causes = [finding for finding in over if finding.code(codes)]
+    ended = causes or [finding for finding in over if finding.group() == over[0].group()]
+    return [replace(finding, verdict="fail", idle=idle) if finding in ended else finding for finding in waits]
+
+
+def may_last(finding: Finding) -> bool:
+    """True if a wait may rightly last longer than its workload's deadline."""
+    limit = finding.rule.fail_after
+    limit = finding.scope.evaluate(limit) if isinstance(limit, Expression) else limit
+    return finding.rule.endless or limit is not None
 
 
 def group_failures(workloads: Iterable[Workload], codes: Mapping[str, Code]) -> tuple[tuple[Finding, ...], ...]:
