@@ -214,9 +214,36 @@ class Rule:
 VARYING = ("each", "events", "time")  # roots that differ between the rules about a subject
 
 
-def is_common(name: str, let: Mapping[str, Expression], varying: Collection[str]) -> bool:
-    """True if a root has the same value for all rules about a subject. A `let` has if it reads only such roots, and not itself."""
-    return name not in varying and (name not in let or all(is_common(each, let, {*varying, name}) for each in let[name].roots))
+def find_common(let: Mapping[str, Expression], varying: Collection[str]) -> frozenset[str]:
+    """The names in a `let` that have the same value for all rules about a subject: nothing that they read varies, or reads itself."""
+    read = {name: find_read(name, let) for name in let}
+    others = {*varying, *(name for name in let if name in read[name])}
+    return frozenset(name for name in let if name not in others and not read[name] & others)
+
+
+def find_read(name: str, let: Mapping[str, Expression]) -> set[str]:
+    """All roots and names that a name in a `let` reads, also through others."""
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        new = let[queue.pop()].roots - found
+        found |= new
+        queue += sorted(new & let.keys())
+    return found
+
+
+def describe_cycle(name: str, let: Mapping[str, Expression]) -> str:
+    """The end of a sentence about a name in a `let` that reads itself, and no root is called so: the way back to it."""
+    ways: list[list[str]] = [[name]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        for root in sorted(let[way[-1]].roots & (let.keys() - seen)):
+            if root == name:
+                return f": the let {name} is made of itself, {' -> '.join([*way, name])}; write out what one of them means"
+            seen.add(root)
+            ways.append([*way, root])
+    return ""
 
 
 def find_code(codes: Mapping[str, Code], name: str) -> Code | None:

@@ -13,28 +13,10 @@ from rollout_status_lib import Json
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.functions import Functions, OrderError, is_true
 from rollout_status_lib.interpreter import Evaluate, Grammar, compile_node, find_roots
+from rollout_status_lib.slips import describe_place, find_slip
 from rollout_status_lib.values import format_value
 
-# A quoted text in an expression
-QUOTED = re.compile(r"""'(?:[^'\\\\]|\\\\.)*'|"(?:[^"\\\\]|\\\\.)*"|`(?:[^`\\\\]|\\\\.)*`""")
-
-
-# What people write outside of quotes in an expression that cannot be parsed, and what to write instead
-SLIPS = (
-    (r"['\"`]", "a quote is opened and not closed"),
-    (r"#", "the rest of a block belongs to it: put the comment outside"),
-    (r"\band\b|(?<!&)&(?!&)(?=\s)", "write && for `and`"),
-    (r"\bor\b", "write || for `or`"),
-    (r"\bnot\b", "write ! for `not`"),
-    (r"\bin\b", "write contains(['a', 'b'], x) for `x in`"),
-    (r"\bis\b", "write == null or != null for `is`"),
-    (r"(?<![=!<>])=(?!=)|===", "write == for `equals`"),
-    (r"[=<>]\s*-?\d", "a number stands in backticks: `3`"),
-    (r"^\s*[.$]|\$", "begin with self, or with the name of a kind"),
-    (r"\w[-/]\w", 'a name with - / or . in it stands in double quotes: labels."my-label"'),
-    (r"^\s*\{|\{\{", "an expression stands without braces; they are for messages"),
-)
-
+LONGEST_QUOTE = 300  # characters of an expression in a message
 
 # What parsing or evaluating an expression may raise, in jmespath or in Python: `foo[8:2:0]`, `merge(x, null)`, 500 parentheses
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)  # JMESPathError is a ValueError
@@ -45,13 +27,9 @@ def describe_fault(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
 
 
-def find_slip(text: str) -> str:
-    """What seems to be wrong with an expression that cannot be parsed; empty if nothing stands out."""
-    bare = QUOTED.sub("_", text)
-    for opened, closed in ("()", "[]"):
-        if bare.count(opened) != bare.count(closed):
-            return f"{bare.count(opened)} {opened} and {bare.count(closed)} {closed}: each needs its other one"
-    return next((remedy for pattern, remedy in SLIPS if re.search(pattern, bare)), "")
+def shorten(text: str) -> str:
+    """An expression as a message quotes it."""
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 
 
 @functools.lru_cache(4096)  # many rules have the same ones
@@ -79,17 +57,17 @@ class Expression:
         except jmespath.exceptions.UnknownFunctionError as error:
             problem = str(error)
         except jmespath.exceptions.JMESPathError as error:
-            problem = find_slip(text) or " ".join(str(error).partition(": Parse error")[0].partition("\n")[0].split())
+            problem = find_slip(text) or (describe_place(error) if text.strip() else "it is empty: write an expression")
         except FAULTS as error:
             problem = describe_fault(error)
-        raise RolloutError("invalid-rules", f"{where}: {problem} (in: {text})")
+        raise RolloutError("invalid-rules", f"{where}: {problem} (in: {shorten(text)})")
 
     def evaluate(self, scope: Json, functions: Functions) -> Json:
         """Its value for a scope (JSON, or Roots). RolloutError `invalid-rules` when it cannot be evaluated."""
         try:
             return self.function(scope, functions)
         except FAULTS as error:
-            raise RolloutError("invalid-rules", f"{self.where}: {describe_fault(error)} (in: {self.text})") from None
+            raise RolloutError("invalid-rules", f"{self.where}: {describe_fault(error)} (in: {shorten(self.text)})") from None
 
 
 class Expectation(Expression):
@@ -103,7 +81,7 @@ class Expectation(Expression):
         except OrderError:
             return True
         except FAULTS as error:
-            raise RolloutError("usage", f"{self.where}: {describe_fault(error)} (in: {self.text})") from None
+            raise RolloutError("usage", f"{self.where}: {describe_fault(error)} (in: {shorten(self.text)})") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

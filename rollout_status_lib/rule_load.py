@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +23,9 @@ from rollout_status_lib.declarations import (
     Stage,
     Step,
     find_code,
-    is_common,
+    find_common,
 )
-from rollout_status_lib.errors import RolloutError, UnreadableError, collect_errors, suggest
+from rollout_status_lib.errors import RolloutError, UnreadableError, collect_errors, find_closest, suggest
 from rollout_status_lib.expressions import Expression
 from rollout_status_lib.interpreter import walk_nodes
 from rollout_status_lib.objects import split_path
@@ -221,7 +221,7 @@ class RuleLoader:
             endless=entry.get_flag("endless", default=False),
             gone=entry.get_flag("gone", default=False),
             let=lets,
-            common=frozenset(name for name in lets if is_common(name, lets, varying)),
+            common=find_common(lets, varying),
             code=entry.get_template("code"),
             message=entry.get_template("message"),
             hint=entry.get_template("hint"),
@@ -285,4 +285,11 @@ class RuleLoader:
                 names = [child.get("value") for child in node["children"][:2]] if node["type"] == "subexpression" else []
                 if names[:1] == ["params"] and names[1] not in params:
                     with collect_errors(self.problems):
-                        raise RolloutError("invalid-rules", f"{expression.where}: no parameter {names[1]}{suggest(names[1], params)}")
+                        raise RolloutError("invalid-rules", f"{expression.where}: {describe_unknown_param(names[1], params)}")
+
+
+def describe_unknown_param(name: str, params: Collection[str]) -> str:
+    """What to do about a parameter that no file declares: it is misspelt, or its declaration is missing."""
+    closest = find_closest(name, sorted(params))
+    wanted = f"; did you mean {closest}?" if closest else ""
+    return f"no parameter {name}: declare it, like params: {{{name}: {{type: duration, default: 1m}}}}{wanted}"

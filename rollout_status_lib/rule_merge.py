@@ -40,7 +40,7 @@ class RuleFiles:
                 self.add_all(document, is_pack=document.path.parent != folder)
         for path in list_rule_files(teams):
             with collect_errors(self.problems):
-                self.merge(self.read(path))
+                self.merge(self.read_team(path))
 
     def read(self, path: Path) -> Document:
         document = Document(path, "invalid-rules", self.problems)
@@ -48,6 +48,15 @@ class RuleFiles:
         if document.get_mapping((), get_keys()).get("version", 1) != 1:
             document.refuse(("version",), "this program reads version 1: write version: 1")
         document.get_mapping(("let",))
+        return document
+
+    def read_team(self, path: Path) -> Document:
+        """A team's file. One that says nothing, not even its version, was hardly meant: a checkout may have failed."""
+        document = self.read(path)
+        if document.content == {}:
+            document.refuse((), "the file is empty, so no rule of it counts: is it what was checked out? It begins with version: 1")
+        if "version" not in document.content and document.content.keys() <= set(get_keys()):
+            document.report((), "version is missing: write version: 1 at its top")
         return document
 
     # ---------------------------------------------------------------------------------------- the built-in files and packs
@@ -226,6 +235,17 @@ def can_wait(rule: Entry) -> bool:
 
 
 def list_rule_files(paths: Iterable[Path]) -> list[Path]:
-    """The files that the paths name, and those in the folders that they name. A file that is named twice is listed once."""
-    files = [file for path in paths for file in (sorted(path.glob("*.y*ml")) if path.is_dir() else [path])]
+    """The files that the paths name, and those in the folders that they name. A file that is named twice is listed once.
+
+    RolloutError `invalid-rules` for a folder without any: if its rules went missing, nobody would know.
+    """
+    files = [file for path in paths for file in (list_folder(path) if path.is_dir() else [path])]
     return list({path.resolve(): path for path in files}.values())
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """The rule files in a folder."""
+    files = sorted(path for path in folder.glob("*.y*ml") if not path.is_dir())
+    if not files:
+        raise RolloutError("invalid-rules", f"{folder} has no .yaml file in it, so no rule of it counts: is it what was checked out?")
+    return files

@@ -57,10 +57,10 @@ class Document:
         self.expressions: dict[FieldPath, Expression | None] = {}  # that were read: a `let` of the file is part of all its rules
         try:
             node = self.compose(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            self.lines[()] = node.start_mark.line + 1 if node else 1
+            self.content = {} if node is None else self.read(node, ())
+        except (OSError, RecursionError, UnicodeDecodeError, yaml.YAMLError) as error:
             self.refuse((), f"cannot be read: {self.explain(error)}")
-        self.lines[()] = node.start_mark.line + 1 if node else 1
-        self.content = {} if node is None else self.read(node, ())
 
     def compose(self, text: str) -> yaml.Node | None:
         """The root node of the file; None if the file is empty."""
@@ -74,6 +74,11 @@ class Document:
 
     def explain(self, error: Exception) -> str:
         """What is wrong with the text of the file, and what to write instead. The file's line becomes that of the mistake."""
+        if isinstance(error, RecursionError):
+            return "it is nested too deeply: a [ or { stands there again and again"
+        if isinstance(error, UnicodeDecodeError):
+            self.lines[()] = error.object[: error.start].count(b"\n") + 1
+            return f"byte {error.object[error.start]:#x} is not UTF-8: save the file in that encoding"
         if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
             return " ".join(describe_error(error).split())
         problem = f"{error.context or ''}: {error.problem}"

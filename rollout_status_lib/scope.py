@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import jmespath.exceptions
 
 from rollout_status_lib import Json
-from rollout_status_lib.declarations import Rule
+from rollout_status_lib.declarations import Rule, describe_cycle
 from rollout_status_lib.errors import suggest
 from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.functions import Functions, is_true
@@ -83,7 +83,8 @@ class Scope(Roots):
 
     def other(self, name: str) -> Json:
         if name != "events":
-            raise jmespath.exceptions.JMESPathError(f"no root {name}{suggest(name, [*self.roots, *self.lets])}")
+            cycle = describe_cycle(name, self.rule.let) if name in self.rule.let else ""
+            raise jmespath.exceptions.JMESPathError(f"no root {name}{cycle or suggest(name, [*self.roots, *self.lets])}")
         if self.events_of is None:
             raise jmespath.exceptions.JMESPathError("`when` cannot use events: it decides whether they are fetched")
         self.seen_events = self.events_of()

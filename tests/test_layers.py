@@ -13,7 +13,7 @@ LAYERS = """
     # The ground: no knowledge of rules
     errors values clean interrupts objects
     # The expressions of rules: JMESPath, and what we add
-    functions interpreter expressions
+    functions interpreter slips expressions
     # From rule files to the effective rules
     rulefile rule_schema declarations rule_merge rule_load rules
     # What is seen, and what is said of it

@@ -386,7 +386,7 @@ def test_conditions_of_no_convention_are_waited_for(tmp_path: Path, conditions: 
 
 
 def test_override_of_a_decision_drops_the_other_decisions(tmp_path: Path) -> None:
-    (tmp_path / "team.yaml").write_text("override: {container-crash-loop: {verdict: wait}, job-failed: {fail_after: 5s}}")
+    (tmp_path / "team.yaml").write_text("version: 1\noverride: {container-crash-loop: {verdict: wait}, job-failed: {fail_after: 5s}}")
     rules = Rules(ROOT / "rules", [tmp_path])
     assert (rules.rules["container-crash-loop"].verdict, rules.rules["container-crash-loop"].fail_when) == ("wait", None)
     assert (rules.rules["job-failed"].verdict, rules.rules["job-failed"].fail_after) == ("wait", 5.0)
@@ -516,6 +516,33 @@ def annotated(tmp_path: Path, annotations: dict[str, str]) -> str:
 def test_annotations_that_say_nothing(tmp_path: Path) -> None:
     assert "'many' is no whole number" in annotated(tmp_path, {"rollout-status/retry-limit": "many"})
     assert "did you mean retry_limit?" in annotated(tmp_path, {"rollout-status/retry-limt": "3"})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "rules has no .yaml file in it, so no rule of it counts: is it what was checked out?"),
+        ("", "team.yaml:1: the file is empty, so no rule of it counts"),
+        ("# soon\n", "team.yaml:1: the file is empty"),
+        ("disable: []\n", "team.yaml:1: version is missing: write version: 1 at its top"),
+    ],
+)
+@pytest.mark.parametrize("way", ["flag", "environment"])
+def test_rules_that_went_missing_are_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, words: str, way: str
+) -> None:
+    """A failed checkout leaves an empty folder or an empty file: a run and lint refuse it in the same words."""
+    folder = tmp_path / "rules"
+    (folder / "old.yaml").mkdir(parents=True)  # a folder is no rule file
+    if content is not None:
+        (folder / "team.yaml").write_text(content)
+    if way == "environment":
+        monkeypatch.setenv("ROLLOUT_STATUS_RULES", str(folder))
+    outcome = judged("deployment/success", *(("--rules", str(folder)) if way == "flag" else ()))
+    assert (outcome.exit, outcome.error["code"]) == (2, "invalid-rules")
+    assert words in outcome.error["message"]
+    linted = run("lint", str(folder))
+    assert words in linted.stdout + linted.stderr
 
 
 def test_two_files_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,8 +64,11 @@ def test_file_that_does_not_exist_and_folder_without_rules(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\xff\xfe", "team.yaml:1: cannot be read: 'utf-8'"),
-        (b"", "team.yaml:1: version is missing: write version: 1"),
+        (b"\xff\xfe", "team.yaml:1: cannot be read: byte 0xff is not UTF-8"),
+        (b"", "team.yaml:1: the file is empty, so no rule of it counts"),
+        (b"let: {a: b}", "team.yaml:1: version is missing: write version: 1 at its top"),
+        (b"version: 1\nlet: {}\n# caf\xe9\n", "team.yaml:3: cannot be read: byte 0xe9 is not UTF-8: save the file"),
+        (b"version: 1\nlet: " + b"[" * 2000 + b"]" * 2000, "cannot be read: it is nested too deeply"),
         (b"a: \x07", "team.yaml:1: cannot be read: "),
         (b"version: 1\nlet: {a: b", "team.yaml:2: cannot be read: a { is opened here and not closed"),
         (b"version: 1\n[a]: b", "team.yaml:2: unknown key {...}"),

@@ -14,7 +14,6 @@ from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.expressions import Expression
 from rollout_status_lib.rule_merge import list_rule_files
-from rollout_status_lib.rule_schema import get_keys
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs import Engine, run_verb
@@ -48,8 +47,8 @@ def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
 def lint(teams: Sequence[Path]) -> tuple[str, int]:
     """The findings in teams' files, or without any in the built-in ones, a line each. The exit code is 1 if there are some."""
     for path in teams:
-        if not path.exists() or (path.is_dir() and not any(path.glob("*.y*ml"))):
-            raise RolloutError("usage", f"there is no {path}" if not path.exists() else f"{path} has no .yaml file in it")
+        if not path.exists():
+            raise RolloutError("usage", f"there is no {path}")
     problems: list[RolloutError] = []
     linter = Linter(Rules(find_data("rules"), teams, packs=None, problems=problems), teams)
     cut = [line for document in linter.list_documents() for line in linter.find_cut_texts(document)]
@@ -94,10 +93,6 @@ class Linter:
         for rule in self.rules.rules.values():
             if any(self.is_checked(document) for document, _ in self.rules.files.entries["rules"][rule.id].fields.values()):
                 yield from lint_rule(self.rules, self.fields_of_kinds, rule)
-        for document in self.list_documents():
-            content = document.content
-            if isinstance(content, dict) and "version" not in content and content.keys() <= set(get_keys()):
-                yield f"{document.locate(())}: version is missing: write version: 1 at its top"
         for name, kind in self.rules.kinds.items():
             entry = self.rules.files.entries["kinds"][name]
             if kind.resource and self.is_checked(entry.document):

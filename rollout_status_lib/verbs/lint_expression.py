@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rollout_status_lib import Json
-from rollout_status_lib.declarations import Rule
-from rollout_status_lib.errors import suggest
-from rollout_status_lib.expressions import Expression
+from rollout_status_lib.declarations import Rule, describe_cycle
+from rollout_status_lib.errors import find_closest, suggest
+from rollout_status_lib.expressions import Expression, shorten
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.interpreter import format_path
 from rollout_status_lib.objects import get_field
@@ -20,6 +20,8 @@ from rollout_status_lib.rules import Rules
 # The fields that a value can have, each with those of its own value, as in fields.json. None: nobody knows them. With `?` there may
 # be others, with `*` any; `$pod` are those of a pod; `{}` says that the value may be empty.
 Fields = Any
+
+WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}  # what stands for them here
 
 AT_ROOT: Json = {"": {}}  # the fields of the value that an expression begins at: there, names are roots
 
@@ -62,7 +64,7 @@ class Walker:
 
     def report(self, problem: str, expression: Expression | None = None) -> None:
         expression = expression or self.path[-1]
-        self.problems.append(f"{expression.where}: {problem} (in: {expression.text})")
+        self.problems.append(f"{expression.where}: {problem} (in: {shorten(expression.text)})")
 
     def walk_expression(self, expression: Expression) -> Fields:
         """The fields of what an expression gives."""
@@ -236,15 +238,26 @@ class Walker:
 
     def report_unknown_root(self, name: str) -> None:
         subject = next(iter(self.rule.subjects), "self")
-        if name in ("true", "false"):
-            remedy = f": write `{name}` with backticks"
+        owners = [each for each in sorted(self.lineage) if name in (self.fields_of_kinds.get(each) or TOP_FIELDS)]
+        if name in self.rule.let:
+            remedy = describe_cycle(name, self.rule.let)
+        elif name in WORDS:
+            remedy = f": write `{WORDS[name]}` with backticks"
         elif f'"{name}"' in self.path[-1].text:
             remedy = f": write '{name}' for a text"
-        elif name in (self.fields_of_kinds.get(subject) or TOP_FIELDS):
-            remedy = f"; did you mean {subject}.{name}?"
+        elif owners:
+            remedy = f"; did you mean {subject if subject in owners else self.find_nearest(subject, owners)}.{name}?"
         else:
-            remedy = suggest(name, {*self.rules.kinds, *ROOTS, *self.rule.let, "null"})
+            words = [*sorted(self.lineage & {*self.rules.kinds}), *ROOTS, *self.rule.let, "null"]
+            closest = find_closest(name, sorted(words)) or find_closest(name, sorted(self.rules.kinds))
+            meant = f"; did you mean {closest}?" if closest else f"; there is {', '.join(words)}"
+            remedy = f": a field stands below one ({subject}.{name}), a text in quotes ('{name}'), a name of your own in let{meant}"
         self.report(f"no root {name}{remedy}")
+
+    def find_nearest(self, subject: str, owners: Sequence[str]) -> str:
+        """The first of some kinds that a subject is a part of, or that owns it; else the first of them all."""
+        part_of = self.rules.kinds[subject].part_of if subject in self.rules.kinds else ""
+        return part_of if part_of in owners else owners[0]
 
 
 class MaybeRoot(dict[str, Fields]):

@@ -8,15 +8,30 @@ from collections.abc import Iterator, Mapping
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Rule, find_code
 from rollout_status_lib.errors import suggest
-from rollout_status_lib.expressions import Expression
+from rollout_status_lib.expressions import Expression, shorten
 from rollout_status_lib.interpreter import format_path
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs.lint_expression import Fields, Walker
 
+MOST_CODES = 100  # of the codes that a template can give: so many are looked at
+
 
 def lint_rule(rules: Rules, fields_of_kinds: Mapping[str, Fields], rule: Rule) -> list[str]:
     """What is wrong with a rule, each as a line with its place and a remedy."""
-    walker = Walker(rules, fields_of_kinds, rule)
+    try:
+        return [
+            *walk_rule(Walker(rules, fields_of_kinds, rule)),
+            *check_message(rules, rule),
+            *check_code(rules, rule),
+            *check_limit(rules, rule),
+        ]
+    except RecursionError:
+        return [f"{rule.where}: its expressions are nested too deeply, a let in a let: write fewer of them"]
+
+
+def walk_rule(walker: Walker) -> list[str]:
+    """What is wrong with the expressions and the conditions of a rule."""
+    rule = walker.rule
     for expression in rule.walk_expressions():
         if expression not in rule.let.values():
             walker.is_early = expression in (rule.when, rule.each)
@@ -30,7 +45,7 @@ def lint_rule(rules: Rules, fields_of_kinds: Mapping[str, Fields], rule: Rule) -
     walker.is_early, walker.is_unused, walker.path = False, True, []
     for name in sorted(rule.let.keys() - walker.reached):
         walker.walk_expression(rule.let[name])
-    return [*walker.problems, *check_message(rules, rule), *check_code(rules, rule), *check_limit(rules, rule)]
+    return walker.problems
 
 
 def check_message(rules: Rules, rule: Rule) -> Iterator[str]:
@@ -43,12 +58,15 @@ def check_message(rules: Rules, rule: Rule) -> Iterator[str]:
 
 
 def check_code(rules: Rules, rule: Rule) -> Iterator[str]:
-    """Finds texts in a computed code that are no codes."""
+    """Finds a computed code that is none: each text that its expressions can give, together with the text around them."""
     document, at = rules.files.entries["rules"][rule.id].find_place("code")
+    codes = [""]
     for part in rule.code.parts if rule.code else ():
-        for name in find_literals(part.tree) if isinstance(part, Expression) else ():
-            if not find_code(rules.codes, name):
-                yield f"{document.locate(at)}: no code {name}{suggest(name, rules.codes)}"
+        texts = [part] if isinstance(part, str) else list(find_literals(part.tree, rule.let))
+        codes = [code + text for code in codes for text in texts][:MOST_CODES]
+    for name in dict.fromkeys(codes) if rule.code and len(rule.code.parts) > 1 else ():
+        if name and not find_code(rules.codes, name):
+            yield f"{document.locate(at)}: no code {name}{suggest(name, rules.codes)} (one of yours has a prefix, like acme/{name})"
 
 
 def check_limit(rules: Rules, rule: Rule) -> Iterator[str]:
@@ -59,16 +77,18 @@ def check_limit(rules: Rules, rule: Rule) -> Iterator[str]:
         param = rules.params.get(name)
         if param and param.type != "duration":
             problem = f"fail_after takes a duration, and {name} is of type {param.type}: declare one of type duration"
-            yield f"{limit.where}: {problem} (in: {limit.text})"
+            yield f"{limit.where}: {problem} (in: {shorten(limit.text)})"
 
 
-def find_literals(node: Json) -> Iterator[str]:
-    """The texts that an expression can give."""
+def find_literals(node: Json, let: Mapping[str, Expression]) -> Iterator[str]:
+    """The texts that an expression can give, also through a `let`; none if it only gives what nobody knows before."""
     kind, children = node["type"], node["children"]
     if kind == "literal" and isinstance(node["value"], str):
         yield node["value"]
+    elif kind == "field" and node["value"] in let:
+        yield from find_literals(let[node["value"]].tree, {name: each for name, each in let.items() if name != node["value"]})
     for child in children if kind == "or_expression" else children[-1:] if kind == "and_expression" else ():
-        yield from find_literals(child)
+        yield from find_literals(child, let)
 
 
 def find_truths(node: Json) -> Iterator[Json]:
