@@ -169,8 +169,8 @@ class Judge:
 
     def get_rules(self, subject: Subject) -> list[Rule]:
         """The rules about a subject."""
-        own = self.rules.about[subject.kind.name]
-        return own + self.rules.about["workload"] + self.expected if subject.kind.resource and len(subject.lineage) == 1 else own
+        own = self.rules.get_rules_about(subject.kind.name)
+        return own + self.rules.get_rules_about("workload") + self.expected if subject.kind.resource and len(subject.lineage) == 1 else own
 
 
 class Moment:
@@ -362,7 +362,9 @@ class Moment:
     def judge_gone(self, subject: Subject) -> Workload | None:
         """A workload that is gone, by the rules about such ones; None if they say nothing. It is ready if they only note that."""
         view = View(self.get_roots(subject))
-        found = [finding for rule in self.rules.about_gone[subject.kind.name] for finding in self.apply(rule, subject, view)]
+        found = [
+            finding for rule in self.rules.get_rules_about(subject.kind.name, gone=True) for finding in self.apply(rule, subject, view)
+        ]
         self.notes += [finding.message for finding in found if finding.verdict == "note"]
         deciding = tuple(sorted((each for each in found if each.verdict != "note"), key=lambda each: each.verdict != "fail"))
         status = "ready" if not deciding else "failed" if deciding[0].verdict == "fail" else "waiting"
@@ -450,8 +452,7 @@ class Run:
 
     def prepare(self) -> None:
         """Loads the rules, which nobody needs before there is something to judge, and schema.json; RolloutError when one is wrong."""
-        for kind in self.judge.selection.kinds:
-            self.rules.check_kind(kind)
+        self.rules.load_judged(self.judge.selection.kinds)
         load_schema()
 
     def get_judged(self) -> frozenset[str]:

@@ -30,6 +30,7 @@ class RuleFiles:
     ) -> None:
         self.problems = problems  # lint wants all of them; None: the first one ends the run
         self.documents: list[Document] = []
+        self.is_checked = bool(teams) or problems is not None  # whether each rule is loaded, so that a mistake in it is found
         self.pack_kinds: set[str] = set()  # names of kinds that packs declare: they are judged only when they are asked for
         self.notes: list[str] = []  # for the result: what makes a success come earlier, and renamed rules
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all

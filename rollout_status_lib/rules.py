@@ -31,35 +31,65 @@ class Rules:
         self.files = RuleFiles(folder, teams, packs=packs, problems=problems)
         self.loader = RuleLoader(self.files)
         self.codes, self.kinds, self.params, self.steps = self.loader.codes, self.loader.kinds, self.loader.params, self.loader.steps
+        self.loaded: dict[str, Rule] = {}  # the rules that were asked for so far, by their ids
+        self.about: dict[tuple[str, bool], list[Rule]] = {}  # kind, and whether it is gone -> the rules about it
         self.undeclared: dict[str, Kind] = {}  # a word of the command line that no file declares -> the kind made for it
         self.kinds_of_objects: dict[tuple[str, str], Kind | None] = {}  # kind and API group of an object -> what find_kind found
 
     @functools.cached_property
     def rules(self) -> dict[str, Rule]:
-        """The rules by their ids. They are loaded when they are first asked for, which a live run does while it waits for kubectl."""
-        rules: dict[str, Rule] = {}
-        for name, entry in self.files.entries["rules"].items():
+        """The rules by their ids: all of them, also those about what nobody judges."""
+        loaded: dict[str, Rule] = {}
+        for name in self.files.entries["rules"]:
             with collect_errors(self.files.problems):
-                rules[name] = self.loader.load_rule(entry)
-        for rule in rules.values():
-            self.loader.check_params(rule)
-        return rules
+                loaded[name] = self.load_rule(name)
+        return loaded
+
+    def load_rule(self, name: str) -> Rule:
+        if name not in self.loaded:
+            self.loaded[name] = self.loader.load_rule(self.files.entries["rules"][name])
+            self.loader.check_params(self.loaded[name])
+        return self.loaded[name]
+
+    def get_rules_about(self, name: str, *, gone: bool = False) -> list[Rule]:
+        """The rules about a kind, by its name, or about any workload, by `workload`. With `gone` those about one that is gone instead.
+
+        They are loaded when they are first asked for. With a team's file all rules are: what is wrong with it is said at once.
+        """
+        key = (name, gone)
+        if key not in self.about:
+            loaded = self.rules.values() if self.files.is_checked else map(self.load_rule, self.names_about.get(name, ()))
+            rules = [rule for rule in loaded if name in rule.subjects]
+            self.about |= {(name, each): [rule for rule in rules if rule.gone == each] for each in (True, False)}
+        return self.about[key]
 
     @functools.cached_property
-    def about(self) -> dict[str, list[Rule]]:
-        """The rules about each kind, by its name; under `workload` those about any workload. Not those about what is gone."""
-        return {
-            name: [rule for rule in self.rules.values() if name in rule.subjects and not rule.gone] for name in (*self.kinds, "workload")
-        }
+    def names_about(self) -> dict[str, list[str]]:
+        """The ids of the rules about each kind. One about an unknown kind is found with those about any workload: it is a mistake."""
+        names: dict[str, list[str]] = {}
+        for name, entry in self.files.entries["rules"].items():
+            for subject in [each for each in entry.get_texts("subject") if each in (*self.kinds, "workload")] or ["workload"]:
+                names.setdefault(subject, []).append(name)
+        return names
 
-    @functools.cached_property
-    def about_gone(self) -> dict[str, list[Rule]]:
-        """The rules about workloads that are gone, by the name of their kind."""
-        return {name: [rule for rule in self.rules.values() if name in rule.subjects and rule.gone] for name in self.kinds}
+    def load_judged(self, kinds: Iterable[Kind]) -> None:
+        """Loads the rules about these kinds of workloads, and about all that is judged with them. RolloutError when one is wrong."""
+        names = ["workload"]
+        for kind in kinds:
+            self.check_kind(kind)
+            names.append(kind.name)
+        for name in names:  # which grows while we go through it
+            self.get_rules_about(name)
+            names += [each for each in self.find_below(name) if each not in names]
+
+    def find_below(self, name: str) -> Iterator[str]:
+        """The names of the kinds that a kind owns, and of its parts."""
+        yield from self.kinds[name].owns if name in self.kinds else ()
+        yield from (kind.name for kind in self.kinds.values() if kind.part_of == name)
 
     def check_kind(self, kind: Kind) -> None:
         """Refuses a kind that ought to wait, but about which no rule can wait: it would always succeed."""
-        if kind.waits and not any(rule.can_wait for rule in self.about[kind.name]):
+        if kind.waits and not any(rule.can_wait for rule in self.get_rules_about(kind.name)):
             entry = self.files.entries["kinds"][kind.name]
             entry.document.refuse(entry.at, f"no rule about {kind.name} can wait, so it could not but succeed: add one, or waits: false")
 

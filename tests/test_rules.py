@@ -605,3 +605,19 @@ def test_pack_is_read_for_a_kind_that_needs_it(rules: Path, tmp_path: Path) -> N
     (tmp_path / "widget.json").write_text(json.dumps(widget))
     outcome = run("--replay", str(tmp_path / "widget.json"), "--kinds", "widget", "--quiet")
     assert outcome.error["rule"] == "widget-broken"
+
+
+def test_a_run_loads_the_rules_about_what_it_judges() -> None:
+    rules = Rules(ROOT / "rules")
+    rules.load_judged([rules.kinds["daemonset"]])
+    loaded = {subject for rule in rules.loaded.values() for subject in rule.subjects}
+    assert {"daemonset", "pod", "container", "workload"} <= loaded
+    assert len(rules.loaded) < len(rules.rules)
+    assert not any(rule.subjects == ("job",) for rule in Rules(ROOT / "rules").get_rules_about("deployment"))
+
+
+def test_a_run_with_a_team_s_file_finds_a_mistake_about_what_nobody_judges(tmp_path: Path) -> None:
+    team = tmp_path / "team.yaml"
+    team.write_text("version: 1\nrules:\n- id: acme/a\n  subject: cronjob\n  when: cronjob.\n  verdict: note\n  message: a\n")
+    with pytest.raises(RolloutError, match="acme/a"):
+        Rules(ROOT / "rules", [team]).get_rules_about("deployment")

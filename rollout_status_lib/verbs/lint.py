@@ -111,7 +111,7 @@ class Linter:
             self.rules.check_kind(kind)
         except RolloutError as error:
             yield error.message
-        texts = [each.text for rule in self.rules.about[name] for each in rule.walk_expressions()]
+        texts = [each.text for rule in self.rules.get_rules_about(name) for each in rule.walk_expressions()]
         by_phase = any("status.phase" in text for text in texts) and not any("observedGeneration" in text for text in texts)
         if self.paths and by_phase and "." in resource:  # the phases of the core group have no generation
             yield (
