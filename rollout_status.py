@@ -100,6 +100,7 @@ try:
     from rollout_status_lib.result import make_document, make_error_entries, make_workload_entry
     from rollout_status_lib.rules import Rules, make_expectation, read_rules
     from rollout_status_lib.scope import Reads, Scope, View
+    from rollout_status_lib.secrets import SECRETS
     from rollout_status_lib.selection import Selection, make_selection, read_applied
     from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
     from rollout_status_lib.sources import open_source
@@ -411,6 +412,7 @@ class Run:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
         options = build_parser().parse(["--replay", str(DEMO), "--retry-limit=1", *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         self.output = options.output
+        SECRETS.begin(options.redact)
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
         self.progress.is_told = self.output == "text" and sys.stdout.isatty()
         self.rules = read_rules(options, self.base)
@@ -420,6 +422,7 @@ class Run:
         ]
         expected = [make_expectation(text, self.rules) for text in options.expect]
         self.judge = Judge(self.rules, selection, collect_settings(options), options.wait_for_create, expected, timeout=options.timeout)
+        SECRETS.shapes = SECRETS.shapes if self.judge.params.get("redact_known", True) else ()
         refuse_contradictions(options)
         self.source = open_source(options, self.rules, selection)
         self.notes += read_applied(options, self.rules, selection, self.source)
@@ -453,6 +456,7 @@ class Run:
     def prepare(self) -> None:
         """Loads the rules, which nobody needs before there is something to judge, and schema.json; RolloutError when one is wrong."""
         self.rules.load_judged(self.judge.selection.kinds)
+        SECRETS.allow(self.rules.list_texts())
         load_schema()
 
     def get_judged(self) -> frozenset[str]:
@@ -486,6 +490,7 @@ class Run:
 
     def take(self, poll: Poll, *, once: bool) -> None:
         """Judges a poll; RolloutError when a call failed that the run cannot do without, or not any longer."""
+        SECRETS.learn(poll.snapshot.objects if poll.snapshot else ())
         for warning in self.source.warnings:
             self.progress.say_new(poll.at, warning, f"kubectl: {warning}")
         if poll.snapshot:
@@ -580,7 +585,8 @@ class Run:
 
     def accept(self, document: dict[str, Json]) -> None:
         """Takes a document for the result if it satisfies schema.json; if not, its verdict alone, and exit code 70."""
-        self.result, problem = enforce(document)
+        SECRETS.learn(self.revisions)
+        self.result, problem = enforce(SECRETS.hide_all(document))
         if problem:
             self.fault, self.exit_code = self.fault or problem, FIRST_CODES["internal"].exit
 

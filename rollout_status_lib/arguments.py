@@ -134,7 +134,7 @@ def build_parser() -> Parser:
     add = flags.add_argument_group("output").add_argument
     add("-o", "--output", default="json", choices=["json", "text"], metavar="json|text", help="what goes to stdout (json)")
     add("--report", **several, type=parse_word, metavar="FILE", help="write a report: .html, .md or .xml (JUnit); repeatable")
-    add("--redact", **several, type=parse_pattern, metavar="REGEX", help="replace what matches in logs; repeatable")
+    add("--redact", **several, type=parse_pattern, metavar="REGEX", help="replace what matches, line by line; repeatable")
     add("--ci", choices=["none", "github", "gitlab"], metavar="none|github|gitlab", help="whose log stderr is; default: by the environment")
     add("--quiet", action="store_true", help="no progress on stderr")
     add("--version", action="version", version=f"rollout-status {__version__}", help="print the version")

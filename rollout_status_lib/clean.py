@@ -1,48 +1,35 @@
-"""What may be printed: no passwords, nothing that a terminal or a CI would obey, and commands as people paste them."""
+"""What may be printed: no secrets, nothing that a terminal or a CI would obey, and commands as people paste them."""
 
 from __future__ import annotations
 
-import functools
 import json
 import re
-from collections.abc import Iterable
 
 from rollout_status_lib import Json
+from rollout_status_lib.secrets import hide
 
 LONGEST_LINE = 2_000  # characters
-PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s:@\"']*:[^/\s@\"']+@", re.IGNORECASE)
 ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")  # ECMA-48: colours, titles, movements
 
 
-def redact(log: str, patterns: Iterable[re.Pattern[str]]) -> str:
-    """A log in which all that matches a pattern, and each password in a URL, is replaced by "redacted"."""
-    return functools.reduce(lambda text, each: each.sub("redacted", text), patterns, hide_passwords(log))
-
-
-def hide_passwords(text: str) -> str:
-    """The text without the users and passwords in its URLs."""
-    return PASSWORD.sub(r"\1redacted@", text) if "://" in text else text
-
-
 def to_line(text: str) -> str:
-    """The text as one line that is safe to print: no passwords, nothing that a terminal or a CI's log would obey.
+    """The text as one line that is safe to print: no secrets, nothing that a terminal or a CI's log would obey.
 
     A CI obeys `##[...]` and `##vso[...]` anywhere in a line, and `::...::` at its start, even after spaces. A space breaks them up.
     """
-    line = "".join(character if character.isprintable() else " " for character in hide_passwords(text[: 2 * LONGEST_LINE]))
+    return escape_line(hide(text))
+
+
+def escape_line(text: str) -> str:
+    """The same of a text without secrets, like the name of an object."""
+    line = "".join(character if character.isprintable() else " " for character in text[: 2 * LONGEST_LINE])
     line = re.sub(r"^( *):(?=:)", r"\1: ", re.sub("#(?=#)", "# ", line))
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..."
 
 
 def to_json(result: Json) -> str:
-    """The result as JSON, without passwords, and without `##`, which a CI's log would obey."""
-
-    def clean(value: Json) -> Json:
-        if isinstance(value, dict):
-            return {key: clean(entry) for key, entry in value.items()}
-        return list(map(clean, value)) if isinstance(value, list) else hide_passwords(value) if isinstance(value, str) else value
-
-    return json.dumps(clean(result), indent=2).replace("##", "#\\u0023")
+    """The result as JSON, without `##`, which a CI's log would obey."""
+    return json.dumps(result, indent=2).replace("##", "#\\u0023")
 
 
 def add_kubectl_flags(command: str, flags: str) -> str:
@@ -53,6 +40,11 @@ def add_kubectl_flags(command: str, flags: str) -> str:
 def clean_line(text: Json) -> str:
     """The text as one line that is safe to print, without terminal escapes; a very long one is cut."""
     return to_line(ESCAPE.sub("", str(text)))
+
+
+def clean_name(text: Json) -> str:
+    """The name of an object, or a kind, in the same way: it is no secret."""
+    return escape_line(ESCAPE.sub("", str(text)))
 
 
 def clean_log(text: str) -> str:

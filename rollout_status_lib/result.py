@@ -11,9 +11,8 @@ from rollout_status_lib.errors import RolloutError, UnreadableError
 from rollout_status_lib.findings import Finding, Judgement, Workload
 from rollout_status_lib.functions import is_true
 from rollout_status_lib.objects import get_field, get_name, get_namespace, make_reference
+from rollout_status_lib.secrets import hide
 from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Source
-
-SECRET = 6  # characters from which on the value of a variable is replaced in logs; shorter ones are words like `true`
 
 
 def make_document(
@@ -100,10 +99,7 @@ def read_log(finding: Finding, source: Source) -> str | None:
     previous = path is not None and is_true(path.evaluate(subject.value, finding.scope.functions))
     pod, container = get_name(subject.holder), str(get_field(subject.value, "name"))
     try:
-        log = source.log(get_namespace(subject.holder), pod, container, previous=previous)
-        variables = get_field(subject.value, "env")
-        for value in [str(get_field(each, "value") or "") for each in variables] if isinstance(variables, list) else ():
-            log = log.replace(value, "redacted") if len(value) >= SECRET else log
+        log = hide(source.log(get_namespace(subject.holder), pod, container, previous=previous))  # before a secret is cut through
     except UnreadableError as error:
         source.notes.append(f"the log of {pod}/{container} could not be read: {error}")
         return None

@@ -63,6 +63,12 @@ class Rules:
             self.about |= {(name, each): [rule for rule in rules if rule.gone == each] for each in (True, False)}
         return self.about[key]
 
+    def list_texts(self) -> Iterator[str]:
+        """What the rules that are loaded compare with, and what they say."""
+        for rule in self.loaded.values():
+            yield from (expression.text for expression in rule.walk_expressions())
+            yield from (part for template in (rule.message, rule.hint) if template for part in template.parts if isinstance(part, str))
+
     @functools.cached_property
     def names_about(self) -> dict[str, list[str]]:
         """The ids of the rules about each kind. One about an unknown kind is found with those about any workload: it is a mistake."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import clean_line, clean_log
+from rollout_status_lib.clean import clean_line, clean_log, clean_name
 from rollout_status_lib.values import format_span, format_timestamp
 
 Key = tuple[str, ...]  # of a workload: kind, namespace, name
@@ -191,7 +191,7 @@ def make_outcome(entry: Json, result: Mapping[str, Json]) -> Outcome:
 
 def make_key(reference: Mapping[str, Json]) -> Key:
     """The values of a reference, in their order; empty for no reference."""
-    return tuple(map(clean_line, reference.values()))
+    return tuple(map(clean_name, reference.values()))
 
 
 def format_moment(moment: float) -> str:

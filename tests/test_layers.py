@@ -11,7 +11,7 @@ PACKAGE = "rollout_status_lib"
 # From the ground up: a module imports only from layers above its own line, and from modules before it in its layer
 LAYERS = """
     # The ground: no knowledge of rules
-    errors values clean interrupts objects
+    errors values objects secrets clean interrupts
     # The expressions of rules: JMESPath, and what we add
     functions interpreter slips expressions
     # From rule files to the effective rules

@@ -62,6 +62,7 @@ def check(done: subprocess.CompletedProcess[str], words: str, *, document: bool)
         ("rollout_status_lib", ("completion", "bash")),
         ("rollout_status_lib/__init__.py", ("demo",)),
         ("rollout_status_lib/contract.py", ("demo", "-o", "text")),
+        ("rollout_status_lib/secrets.yaml", ("demo",)),
         ("rollout_status_lib/sources/__init__.py", ("demo",)),
         ("rollout_status_lib/sources/replay.py", ("demo",)),
         ("rollout_status_lib/sources/live.py", ("deployment/web", "--kubectl", "/bin/false")),

@@ -15,7 +15,7 @@ def open_source(options: argparse.Namespace, rules: Rules, selection: Selection)
     if options.replay:
         from rollout_status_lib.sources.replay import Replay  # noqa: PLC0415, each run needs one of them
 
-        return Replay(Path(options.replay), options.now, selection, options.redact)
+        return Replay(Path(options.replay), options.now, selection)
     from rollout_status_lib.sources.live import Live  # noqa: PLC0415
 
     return Live(options, rules, selection)

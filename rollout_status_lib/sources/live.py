@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import redact
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.objects import get_field, get_identity, get_version, parse_objects
@@ -266,9 +265,8 @@ class Live:
         answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
         if answer.exit:
             raise UnreadableError(answer.stderr)
-        log = redact(answer.stdout, self.options.redact)
-        self.logs[name_log(pod, container, previous=previous)] = log
-        return log
+        self.logs[name_log(pod, container, previous=previous)] = answer.stdout
+        return answer.stdout
 
     def namespace(self) -> str:
         """The namespace that is used if none is named: the context's."""

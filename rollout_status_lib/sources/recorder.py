@@ -14,11 +14,10 @@ from pathlib import Path
 import yaml
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import hide_passwords
 from rollout_status_lib.errors import RolloutError, describe_error
 from rollout_status_lib.objects import get_controller, get_field, get_identity, get_namespace
-from rollout_status_lib.result import SECRET
 from rollout_status_lib.rules import Rules
+from rollout_status_lib.secrets import SECRETS, VARIABLES
 from rollout_status_lib.selection import Selection, Target
 from rollout_status_lib.source import Poll, Snapshot
 from rollout_status_lib.values import format_timestamp
@@ -27,8 +26,8 @@ from rollout_status_lib.values import format_timestamp
 class Recorder:
     """Writes the polls of a run to a new folder, so that they can be replayed.
 
-    Objects that the run does not judge are left out. Values of environment variables are replaced; equal values stay equal,
-    since rules compare templates.
+    Objects that the run does not judge are left out. Values of environment variables and all secrets are replaced; equal ones stay
+    equal, since rules compare templates.
     """
 
     DROPPED = ("managedFields", "kubectl.kubernetes.io/last-applied-configuration")
@@ -50,7 +49,6 @@ class Recorder:
         self.polls: list[Json] = []
         self.files: dict[bytes, str] = {}  # digest of the content -> name of the file
         self.has_applied = False  # True once applied.json is written
-        self.secrets: dict[str, str] = {}  # value of a variable -> what replaces it
         self.notes: list[str] = []
 
     def end(self, logs: Mapping[str, str], revisions: Sequence[Json], exit_code: int) -> None:
@@ -92,16 +90,20 @@ class Recorder:
 
     def save(self, logs: Mapping[str, str], revisions: Sequence[Json] = ()) -> None:
         """Writes recording.yaml: the polls so far, and what was read at the end."""
-        for value, name in self.secrets.items():
-            if len(value) >= SECRET:
-                logs = {key: log.replace(value, name) for key, log in logs.items()}
         words = {
             word: list(key)
             for key, kind in self.rules.kinds_of_objects.items()
             for word, each in self.rules.undeclared.items()
             if each is kind
         }
-        content = {"exact": True, "polls": self.polls, **({"logs": dict(logs)} if logs else {}), **({"words": words} if words else {})}
+        # an error may have told a value before it was known for one
+        polls = [self.redacted(each) if "error" in each else each for each in self.polls]
+        content = {
+            "exact": True,
+            "polls": polls,
+            **({"logs": self.redacted(dict(logs))} if logs else {}),
+            **({"words": words} if words else {}),
+        }
         if revisions:
             content["revisions"] = "revisions.json"
             self.write("revisions.json", json.dumps({"kind": "List", "items": list(map(self.redacted, revisions))}, indent=1))
@@ -137,11 +139,11 @@ class Recorder:
         if isinstance(value, list):
             return [self.redacted(entry, secret=secret) for entry in value]
         if not isinstance(value, dict):
-            return value
+            return SECRETS.mask(value) if isinstance(value, str) else value
         dropped = (*self.DROPPED, "data", "stringData") if value.get("kind") == "Secret" else self.DROPPED
-        kept = {key: self.redacted(entry, secret=key in ("env", "httpHeaders")) for key, entry in value.items() if key not in dropped}
+        kept = {key: self.redacted(entry, secret=key in VARIABLES) for key, entry in value.items() if key not in dropped}
         if secret and "value" in value:
-            kept["value"] = self.secrets.setdefault(str(value["value"]), f"redacted-{len(self.secrets) + 1}")
+            kept["value"] = SECRETS.number(str(value["value"]))
         return kept
 
     def write(self, name: str, text: str) -> None:
@@ -149,7 +151,7 @@ class Recorder:
         whole = self.folder / f".{name}"
         try:
             with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(hide_passwords(text))
+                file.write(text)
             whole.replace(self.folder / name)
         except OSError as error:
             self.notes = [f"the recording is not complete: {error}"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import redact
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import RolloutError, UnreadableError, describe_error
 from rollout_status_lib.objects import find_newest_time, get_field, get_namespace, parse_objects
@@ -29,8 +27,8 @@ class Replay:
     STEP = 1.0  # seconds after which a snapshot is judged again until the next one is due
     LONGEST = 86_400.0  # seconds
 
-    def __init__(self, path: Path, now: float | None, selection: Selection, redact: Sequence[re.Pattern[str]] = ()) -> None:
-        self.selection, self.redact = selection, redact
+    def __init__(self, path: Path, now: float | None, selection: Selection) -> None:
+        self.selection = selection
         self.notes: list[str] = []
         self.warnings: list[str] = []  # kubectl's, of which there are none here
         self.logs: Mapping[str, Json] = {}
@@ -142,7 +140,7 @@ class Replay:
         name = name_log(pod, container, previous=previous)
         if name not in self.logs:
             raise UnreadableError(f"the recording has no log {name} of namespace {namespace}")
-        return redact(str(self.logs[name]), self.redact)
+        return str(self.logs[name])
 
     def namespace(self) -> str:
         """The namespace that is meant when none is named."""

@@ -19,6 +19,7 @@ from rollout_status_lib.interpreter import compile_node, find_paths, format_path
 from rollout_status_lib.objects import get_field, get_identity, get_name
 from rollout_status_lib.progress import complain
 from rollout_status_lib.scope import Scope, View
+from rollout_status_lib.secrets import hide
 from rollout_status_lib.subjects import Subject
 from rollout_status_lib.verbs import Engine, run_verb
 from rollout_status_lib.views.text import render_text
@@ -109,7 +110,7 @@ class Explanation:
 
     def describe_value(self, node: Json, scope: Scope, subject: Subject, rule: Rule) -> str:
         """`path = value`, and the origin of a value that is not from the cluster."""
-        value = json.dumps(self.evaluate(node, scope))
+        value = hide(json.dumps(self.evaluate(node, scope)))  # before it is cut
         short = value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 3]}..."
         return f"{format_path(node)} = {short}{self.describe_origin(node, subject, rule)}"
 

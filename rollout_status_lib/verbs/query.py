@@ -12,6 +12,7 @@ from rollout_status_lib.expressions import Expression
 from rollout_status_lib.objects import make_reference
 from rollout_status_lib.rules import make_expectation
 from rollout_status_lib.scope import Scope, View
+from rollout_status_lib.secrets import hide
 from rollout_status_lib.subjects import walk_subjects
 from rollout_status_lib.verbs import Engine, Run, run_engine, run_verb
 
@@ -56,6 +57,6 @@ def evaluate_for_each(expression: Expression, kind: str, run: Run) -> Iterator[s
         scope.events_of = functools.partial(moment.read_events, subject)
         title = "/".join([*make_reference(subject.holder).values(), *subject.part.values()])
         try:
-            yield f"{title}: {json.dumps(scope.evaluate(expression))}"
+            yield f"{title}: {hide(json.dumps(scope.evaluate(expression)))}"
         except TypeError:
             raise RolloutError("usage", f"query: it gives an expression (&...) and no value (in: {expression.text})") from None
