@@ -23,4 +23,7 @@ COPY --from=build /build/kubectl /usr/local/bin/kubectl
 ENV PATH=/opt/rollout-status/bin:$PATH HOME=/root
 RUN chmod 755 /root
 USER 65532:65532
+# socialgouv: the defaults and the JSON of that program, for pipelines that were written for it; `docker run -e` says it, too
+ARG COMPAT=none
+ENV ROLLOUT_STATUS_COMPAT=${COMPAT}
 ENTRYPOINT ["rollout-status"]

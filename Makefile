@@ -99,7 +99,7 @@ docs: $(VENV)/ready
 	$(BIN)/python rollout_status.py rules --markdown >docs/rules.md
 	$(BIN)/python -c 'from rollout_status_lib.verbs.fields import write_fields; write_fields()'
 	$(BIN)/python tests/test_layers.py
-	cd rules && LC_ALL=C ls *.yaml packs/*.yaml >files.txt
+	cd rules && LC_ALL=C ls *.yaml compat/*.yaml packs/*.yaml >files.txt
 
 # The wheel in dist/
 wheel: $(VENV)/build

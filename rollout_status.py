@@ -653,6 +653,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def watch(arguments: Sequence[str]) -> tuple[str, int]:
     """What goes to stdout when no verb is named, and the exit code."""
     # Verbs do without; what is missing must be known before anything is waited for
+    from rollout_status_lib.compat import find_mode, render_mode  # noqa: PLC0415
     from rollout_status_lib.views import choose_progress  # noqa: PLC0415
     from rollout_status_lib.views.text import render_text  # noqa: PLC0415
 
@@ -664,7 +665,9 @@ def watch(arguments: Sequence[str]) -> tuple[str, int]:
         run.add_notes([f"the result could not be shown on stderr: {error}"])
     if run.fault:
         complain(f"rollout-status: {run.fault}")
-    return to_json(run.result) if run.output == "json" else render_text(run.result), run.exit_code
+    mode = find_mode(arguments)
+    text = render_mode(run.result, run.rules.codes if run.rules else {}) if mode else to_json(run.result)
+    return text if run.output == "json" else render_text(run.result), min(run.exit_code, 1) if mode else run.exit_code
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from rollout_status_lib import __version__
+from rollout_status_lib.compat import VARIABLE, apply_mode, find_mode, parse_mode
 from rollout_status_lib.errors import RolloutError, UnreadableError, suggest
 from rollout_status_lib.values import (
     parse_boolean,
@@ -33,8 +34,11 @@ class Parser(argparse.ArgumentParser):
         """For each flag, by its name without dashes: its spelling with dashes, and its action."""
         return {name.lstrip("-"): (name, action) for name, action in self._option_string_actions.items()}
 
-    def go_style(self, argv: Iterable[str]) -> Iterator[str]:
-        """The arguments as argparse wants them. A flag has one dash or two, and `-flag value` or `-flag=value`; a boolean only `=`."""
+    def go_style(self, argv: Iterable[str], *, skips_empty: bool = False) -> Iterator[str]:
+        """The arguments as argparse wants them. A flag has one dash or two, and `-flag value` or `-flag=value`; a boolean only `=`.
+
+        `skips_empty`: a flag whose value is empty is left out.
+        """
         flags = self.flags()
         tokens = iter(argv)
         for token in tokens:
@@ -44,21 +48,29 @@ class Parser(argparse.ArgumentParser):
                     self.error(f"unknown flag {token}{suggest(f'--{name}', (f'--{flag}' for flag in flags if flag[1:]))}")
                 yield token
             elif flags[name][1].nargs == 0:
-                yield from [flags[name][0]] if not equals or parse_boolean(value) else []
+                is_set = not equals or (not (skips_empty and not value) and parse_boolean(value))
+                yield from [flags[name][0]] if is_set else []
             else:
                 text = value if equals else next(tokens, None)
                 if text in (None, "--"):  # argparse takes it for the end of all flags
                     self.error(f"{token} needs a value")
+                if not text and skips_empty:
+                    continue
                 if not text and flags[name][1].metavar in ("DIR", "PATH"):
                     self.error(f"{token}: it is empty: is a variable unset?")
                 yield f"{flags[name][0]}={text}"
 
     def parse(self, argv: Iterable[str]) -> argparse.Namespace:
         """The arguments by name. RolloutError `usage` if one is wrong; it says what may have been meant."""
+        words = list(argv)
+        mode = find_mode(words)
         try:
-            return self.parse_intermixed_args(list(self.go_style(argv)))
+            options = self.parse_intermixed_args(list(self.go_style(words, skips_empty=bool(mode))))
         except UnreadableError as error:
             self.error(str(error))
+        if mode:
+            apply_mode(options)
+        return options
 
 
 class Screen(argparse.HelpFormatter):
@@ -131,15 +143,24 @@ def build_parser() -> Parser:
     add("--dump", default="", metavar="DIR", help="the same, but only if the exit code is not 0")
     add("--replay", default="", metavar="PATH", help="a recording, or a file that `kubectl get ... -o json` printed")
     add("--now", type=parse_timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
+    add_output_flags(flags)
+    flags.set_defaults(nothing_found="")
+    return flags
+
+
+def add_output_flags(flags: Parser) -> None:
+    """Adds the flags about what is printed and written."""
+    several: Any = {"action": "append", "default": []}
     add = flags.add_argument_group("output").add_argument
     add("-o", "--output", default="json", choices=["json", "text"], metavar="json|text", help="what goes to stdout (json)")
     add("--report", **several, type=parse_word, metavar="FILE", help="write a report: .html, .md or .xml (JUnit); repeatable")
     add("--redact", **several, type=parse_pattern, metavar="REGEX", help="replace what matches, line by line; repeatable")
     add("--ci", choices=["none", "github", "gitlab"], metavar="none|github|gitlab", help="whose log stderr is; default: by the environment")
     add("--quiet", action="store_true", help="no progress on stderr")
+    mode = os.environ.get(VARIABLE, "")
+    add("--compat", default=mode, type=parse_mode, metavar="socialgouv|none", help=f"its defaults and JSON; also ${VARIABLE}")
     add("--version", action="version", version=f"rollout-status {__version__}", help="print the version")
     add("-h", "--help", action="help", help="print this")
-    return flags
 
 
 def build_verb_parser(usage: str, description: str, exits: str) -> Parser:

@@ -34,6 +34,7 @@ class Code:
     exit: int
     symptom: bool = False  # if all failures of a workload are symptoms, what it still waits for is their cause
     hint: str = ""  # what to do next; for errors without a hint of their own
+    written: str = ""  # what it is called in the JSON of another program; empty: the same
 
 
 # The codes of a run whose rules could not be read

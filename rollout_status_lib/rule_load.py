@@ -67,7 +67,7 @@ class RuleLoader:
         if type(entry.get("exit", 1)) is not int:
             entry.report("exit", f"exit must be a number, like 1, not {entry.get('exit')}")
         symptom, hint = entry.get_flag("symptom", default=False), str(entry.get("hint", ""))
-        return Code(str(entry.get("code")), rank, entry.get("type"), entry.get("exit"), symptom, hint)
+        return Code(str(entry.get("code")), rank, entry.get("type"), entry.get("exit"), symptom, hint, entry.get_text("as") or "")
 
     def load_param(self, entry: Entry) -> Parameter:
         name, type_name, default = str(entry.at[-1]), entry.get("type"), entry.get("default")

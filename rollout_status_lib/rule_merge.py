@@ -20,13 +20,19 @@ class RuleFiles:
     """What the rule files declare: for each code, kind, parameter and rule the places where its fields are written.
 
     The built-in files come first, then the packs that declare a requested kind (`packs`; None: all packs), then the teams'
-    files on top. With a team's file all packs are read, since it may be about any kind.
+    files on top. With a team's file all packs are read, since it may be about any kind. Between the two lies the file of a `mode`.
     RolloutError `invalid-rules`, with file and line, when a file is wrong; with a list of `problems` the error is added to
     it and reading goes on.
     """
 
     def __init__(
-        self, folder: Path, teams: Sequence[Path] = (), *, packs: Collection[str] | None = (), problems: list[RolloutError] | None = None
+        self,
+        folder: Path,
+        teams: Sequence[Path] = (),
+        *,
+        packs: Collection[str] | None = (),
+        mode: str = "",
+        problems: list[RolloutError] | None = None,
     ) -> None:
         self.problems = problems  # lint wants all of them; None: the first one ends the run
         self.documents: list[Document] = []
@@ -39,6 +45,9 @@ class RuleFiles:
         for document in self.read_builtin(folder, None if teams else packs):
             with collect_errors(self.problems):
                 self.add_all(document, is_pack=document.path.parent != folder)
+        if mode:
+            self.merge(self.read(folder / "compat" / f"{mode}.yaml"), replaces_codes=True)
+            self.notes.clear()  # nobody is surprised by what a mode changes
         for path in list_rule_files(teams):
             with collect_errors(self.problems):
                 self.merge(self.read_team(path))
@@ -112,11 +121,11 @@ class RuleFiles:
 
     # ---------------------------------------------------------------------------------------------------- a team's file
 
-    def merge(self, document: Document) -> None:
-        """Adds what a team's file declares, and changes what it overrides."""
+    def merge(self, document: Document, *, replaces_codes: bool = False) -> None:
+        """Adds what a team's file declares, and changes what it overrides. The file of a mode may change codes, too."""
         self.extend(document)
         for merge, places in (
-            (self.add_code, document.list_entries(("codes",))),
+            (self.replace_code if replaces_codes else self.add_code, document.list_entries(("codes",))),
             (self.merge_kind, document.list_entries(("kinds",))),
             (self.merge_param, document.list_members(("params",))),
             (self.merge_step, document.list_entries(("steps",))),
@@ -140,6 +149,10 @@ class RuleFiles:
 
     def add_code(self, document: Document, at: FieldPath) -> None:
         self.add("codes", Entry(document, at, get_keys("code"), get_required("code")))
+
+    def replace_code(self, document: Document, at: FieldPath) -> None:
+        document.get_mapping(at, get_keys("code"))
+        self.entries["codes"][str(document.get((*at, "code")))].replace(document, at)
 
     def merge_kind(self, document: Document, at: FieldPath) -> None:
         """Adds a kind, or replaces single fields of a known one. A pack's kind then counts as a built-in one: it is judged unasked."""

@@ -20,15 +20,21 @@ from rollout_status_lib.rule_merge import RuleFiles
 
 class Rules:
     """The effective rules: the built-in files, the packs that declare a requested kind (`packs`; None: all packs), then the
-    teams' files on top.
+    teams' files on top. A `mode` of --compat has a file between the two.
 
     RolloutError `invalid-rules`, with file and line, when a file is wrong.
     """
 
     def __init__(
-        self, folder: Path, teams: Sequence[Path] = (), *, packs: Collection[str] | None = (), problems: list[RolloutError] | None = None
+        self,
+        folder: Path,
+        teams: Sequence[Path] = (),
+        *,
+        packs: Collection[str] | None = (),
+        mode: str = "",
+        problems: list[RolloutError] | None = None,
     ) -> None:
-        self.files = RuleFiles(folder, teams, packs=packs, problems=problems)
+        self.files = RuleFiles(folder, teams, packs=packs, mode=mode, problems=problems)
         self.loader = RuleLoader(self.files)
         self.codes, self.kinds, self.params, self.steps = self.loader.codes, self.loader.kinds, self.loader.params, self.loader.steps
         self.loaded: dict[str, Rule] = {}  # the rules that were asked for so far, by their ids
@@ -166,7 +172,8 @@ class Rules:
 
 def read_rules(options: argparse.Namespace, base: Path) -> Rules:
     """The effective rules for these arguments, with the packs that declare a kind that they name. `base` is the built-in folder."""
-    return Rules(base, find_team_paths(options), packs=[*split_kinds(options), *(kind for kind, _ in options.names)])
+    packs = [*split_kinds(options), *(kind for kind, _ in options.names)]
+    return Rules(base, find_team_paths(options), packs=packs, mode=options.compat)
 
 
 def find_team_paths(options: argparse.Namespace) -> list[Path]:

@@ -55,6 +55,7 @@ class Selection:
     everywhere: bool
     selector: str
     by_default: bool  # True if nobody asked for these kinds
+    nothing: str = ""  # what to say if there is nothing to judge; empty: nothing_found says it
 
     def take(self, rules: Rules, objects: Collection[Json], *, printed: bool) -> list[str]:
         """Chooses the workloads among the objects of manifests, or of what `kubectl apply` printed. Others are left out, with a note."""
@@ -103,6 +104,8 @@ class Selection:
 
     def nothing_found(self, namespace: str) -> str:
         """What to say if there is nothing to judge. `namespace` is the context's."""
+        if self.nothing:
+            return self.nothing
         if self.manifests:
             return "Nothing of what the manifests hold is a workload to judge"
         if self.targets is not None:
@@ -151,6 +154,7 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
         everywhere=options.all_namespaces,
         selector=options.selector,
         by_default=by_default,
+        nothing=options.nothing_found,
     )
 
 
