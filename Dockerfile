@@ -11,7 +11,7 @@ COPY packaging/kubectl.py packaging/
 RUN python3 packaging/kubectl.py "$KUBECTL_RELEASE" "$KUBECTL_SHA256" kubectl
 COPY requirements.txt ./
 RUN python3 -m venv /opt/rollout-status && /opt/rollout-status/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt
-COPY pyproject.toml README.md LICENSE rollout_status.py schema.json ./
+COPY pyproject.toml README.md LICENSE rollout_status.py rollout_status_start.py schema.json ./
 COPY rollout_status_lib rollout_status_lib
 COPY rules rules
 RUN /opt/rollout-status/bin/pip install --no-cache-dir --no-deps . && /opt/rollout-status/bin/pip uninstall --yes pip

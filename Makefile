@@ -115,6 +115,7 @@ onefile: wheel
 	rm -rf build/onefile/lib/bin build/onefile/lib/jsonschema/tests build/onefile/lib/jsonschema/benchmarks
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
 	cp packaging/onefile.py build/onefile/__main__.py
+	cp rollout_status_start.py build/onefile/
 	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile
 	chmod 755 dist/rollout-status
 

@@ -21,62 +21,32 @@ the live run. Errors are raised anywhere and become the JSON and the exit code i
 
 from __future__ import annotations
 
-import argparse
-import gc
-import importlib
-import json
-import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  # a module of verbs/ each; all else is a run
-
-
-# --------------------------------------------------------------------------------- before the rest of the program is there
-
-
-def describe_fault(error: Exception) -> tuple[str, str]:
-    """What is wrong with the program, in a sentence, and the command that puts it right; an empty one for a bug."""
-    if isinstance(error, ImportError) and not (error.name or "").startswith("rollout_status_lib"):
-        return f"{error}; install what the program needs", "python3 -m pip install jmespath PyYAML sh jsonschema"
-    if isinstance(error, ImportError | SyntaxError):
-        return f"{error}; copy the whole program", f"cp -r rollout_status* rules schema.json {Path(__file__).parent}"
-    return f"This is a bug of rollout-status: {type(error).__name__}: {error}", ""
-
-
-def refuse(argv: Sequence[str], why: str, hint: str = "") -> int:
-    """Ends what cannot begin: with a line on stderr, with a document on stdout if it is a run, and with exit code 70."""
-    if not (argv and argv[0] in VERBS):
-        error = {"code": "internal", "type": "program", "message": why} | ({"hint": hint} if hint else {})
-        write(json.dumps({"success": False, "error": error}, indent=2))
-    with suppress(OSError, ValueError):
-        print(f"rollout-status: {why}{f' ({hint})' if hint else ''}", file=sys.stderr)
-    return 70
-
-
-def write(text: str) -> None:
-    """Writes to stdout. If it is closed or full, neither the verdict nor the exit code changes."""
-    try:
-        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "replace"))
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at the end finds no fault
-        with suppress(OSError):
-            print(f"rollout-status: stdout cannot be written: {error}", file=sys.stderr)
-
-
-for stream in ("stdout", "stderr"):
-    if getattr(sys, stream) is None:  # closed before we began; else what is for the one could come to the other
-        setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, until the end
-if sys.version_info < (3, 10):  # noqa: UP036, a copied script is started with whatever python3 there is
-    raise SystemExit(refuse(sys.argv[1:], f"Python 3.10 or later is needed; this is {sys.version.split()[0]}"))
 try:
-    if not Path(__file__).resolve().parent.joinpath("rollout_status_lib", "__init__.py").is_file():  # an installed one may be another
-        raise ModuleNotFoundError(f"No rollout_status_lib/__init__.py beside {__file__}", name="rollout_status_lib")  # noqa: TRY301
+    import rollout_status_start as start
+except ImportError as missing:
+    why = f"{missing}; copy the whole program (cp -r rollout_status* rules schema.json DIR)"
+    print(f'{{"success": false, "error": {{"code": "internal", "type": "program", "message": "{why}"}}}}')
+    print(f"rollout-status: {why}", file=sys.stderr)
+    raise SystemExit(70) from None
+if __name__ == "__main__":
+    start.listen()  # before all that takes its time
+start.prepare()
+try:
+    import argparse
+    import gc
+    import importlib
+    import json
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from contextlib import closing, suppress
+    from dataclasses import replace
+    from pathlib import Path
+    from typing import Any
+
+    for part in ("rollout_status_start.py", "rollout_status_lib/__init__.py"):
+        if not Path(__file__).resolve().parent.joinpath(part).is_file():  # an installed one may be another
+            raise ModuleNotFoundError(f"No {part} beside {__file__}", name="rollout_status_lib")  # noqa: TRY301
     from rollout_status_lib import DEMO, Json, find_data
     from rollout_status_lib.arguments import build_parser, collect_settings, refuse_contradictions
     from rollout_status_lib.changes import find_changes
@@ -104,10 +74,11 @@ try:
     from rollout_status_lib.selection import Selection, make_selection, read_applied
     from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
     from rollout_status_lib.sources import open_source
+    from rollout_status_lib.streams import set_deadline, write_out
     from rollout_status_lib.subjects import Subject, Tree
     from rollout_status_lib.values import format_timestamp, parse_timestamp
 except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
-    raise SystemExit(refuse(sys.argv[1:], *describe_fault(error))) from None
+    raise SystemExit(start.refuse(sys.argv[1:], *start.describe_fault(error, __file__))) from None
 
 # -------------------------------------------------------------------------------------------------------------- judge
 LONGEST_WAIT = 600.0  # seconds without progress; rules/workload.yaml has the parameter
@@ -411,6 +382,7 @@ class Run:
     def watch(self, argv: Sequence[str]) -> None:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
         options = build_parser().parse(["--replay", str(DEMO), "--retry-limit=1", *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
+        set_deadline(options.timeout)
         self.output = options.output
         SECRETS.begin(options.redact)
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
@@ -551,6 +523,7 @@ class Run:
 
         Logs and revisions are read from the cluster for it, the recording is ended, and the reports are written.
         """
+        INTERRUPTS.defer()
         judgement = self.judgement
         if not end and judgement and judgement.nothing:
             end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
@@ -613,21 +586,24 @@ def run_to_end(argv: Sequence[str], base: Path | None = None, choose: Callable[[
 
             with suppress(OSError, ValueError):
                 print("\n".join(map(to_line, traceback.format_exc().splitlines())), file=sys.stderr)
-        message, hint = describe_fault(error)
+        message, hint = start.describe_fault(error, __file__)
         run.judgement = None
         run.conclude(RolloutError("internal", message, hint=hint))
     return run
 
 
 def run_to_verdict(run: Run, argv: Sequence[str]) -> None:
-    """Runs until there is a verdict, an error or a signal, and concludes with it."""
+    """Runs until there is a verdict, an error or a signal, and concludes with it. A signal that comes later leaves the verdict."""
     try:
         try:
+            INTERRUPTS.listen()
             run.watch(argv)
             run.conclude(None)
         except RolloutError as end:
             run.judgement = None if end.code == "invalid-rules" else run.judgement  # it could not be told without that rule
             run.conclude(end)
+        finally:
+            INTERRUPTS.defer()
     except Interrupted as stopped:
         run.conclude(RolloutError("interrupted", f"Interrupted by {stopped}: {run.describe_waits()}", exit=128 + stopped.signum))
 
@@ -635,17 +611,17 @@ def run_to_verdict(run: Run, argv: Sequence[str]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code. Exactly one JSON document goes to stdout, whatever happens."""
     gc.set_threshold(100_000)  # large lists are no garbage: with Python's 700 a fifth of the time went into looking for some
-    INTERRUPTS.listen()
+    INTERRUPTS.forget()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments[:1] and arguments[0] in VERBS:
+        if not start.is_run(arguments):
             verb: Any = importlib.import_module(f"rollout_status_lib.verbs.{arguments[0]}")
             text, exit_code = verb.main(arguments[1:], run_to_end)
         else:
             text, exit_code = watch(arguments)
     except Exception as error:  # noqa: BLE001, runs and verbs end by themselves, if their modules are there
-        return refuse(arguments, *describe_fault(error))
-    write(text)
+        return start.refuse(arguments, *start.describe_fault(error, __file__))
+    write_out(text)
     gc.freeze()  # the process ends: what is in use need not be looked through and freed first, which took a sixth of a large run
     return int(exit_code)
 
@@ -658,7 +634,6 @@ def watch(arguments: Sequence[str]) -> tuple[str, int]:
     from rollout_status_lib.views.text import render_text  # noqa: PLC0415
 
     run = run_to_end(arguments, choose=choose_progress)
-    INTERRUPTS.ignore()
     try:
         run.add_notes(run.progress.conclude(run.result))
     except MISHAPS as error:

@@ -7,34 +7,35 @@ PyYAML does without, and so does jsonschema in the version that the archive carr
 program would: one JSON document, a line on stderr, and an exit code that is no verdict.
 """
 
-import json
 import sys
+
+import rollout_status_start as start
+
+if __name__ == "__main__":
+    start.listen()  # before all that takes its time
+
+import signal
 import tempfile
 import zipfile
 
 
-def refused(message: str) -> int:
-    """The exit code of what is no verdict, after its document and a line on stderr."""
-    error = {"code": "internal", "type": "program", "message": message}
-    print(json.dumps({"success": False, "error": error}, indent=2))
-    print(message, file=sys.stderr)
-    return 70
-
-
 def main() -> int:
     """The exit code of the program, which runs from a folder that it has unpacked itself into."""
-    if sys.version_info < (3, 10):  # noqa: UP036, an archive starts with whatever python3 there is
-        return refused(f"rollout-status needs Python 3.10 or later; this is {sys.version.split()[0]}")
+    start.prepare()
+    argv = sys.argv[1:]
+    signal.pthread_sigmask(signal.SIG_BLOCK, start.SIGNALS)  # until it is known what to remove
     try:
         folder = tempfile.TemporaryDirectory(prefix="rollout-status-")
     except OSError as error:
-        return refused(f"rollout-status has no folder to unpack itself into: {error}; set TMPDIR")
+        return start.refuse(argv, f"it has no folder to unpack itself into: {error}; set TMPDIR")
+    start.LAST_WISHES.append(folder.cleanup)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, start.SIGNALS)
     with folder:
         try:
             with zipfile.ZipFile(sys.path[0]) as archive:
                 archive.extractall(folder.name, [name for name in archive.namelist() if name.startswith("lib/")])
         except OSError as error:
-            return refused(f"rollout-status cannot unpack itself into {folder.name}: {error}; set TMPDIR to a folder with 8 MB to spare")
+            return start.refuse(argv, f"it cannot unpack itself into {folder.name}: {error}; set TMPDIR to a folder with 8 MB to spare")
         sys.path[0] = folder.name + "/lib"
         import rollout_status  # noqa: PLC0415, only now is it there
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import IO
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import to_line
 from rollout_status_lib.findings import Judgement
+from rollout_status_lib.streams import say
 
 
 def complain(sentence: str) -> None:
     """Says on stderr what has gone wrong; a closed stderr is no reason to end otherwise."""
-    with suppress(OSError, ValueError):
-        print(to_line(sentence), file=sys.stderr, flush=True)
+    say(sys.stderr, to_line(sentence))
 
 
 class Progress:
@@ -66,8 +65,7 @@ class Progress:
     def print(self, *lines: str) -> None:
         """Prints lines as they are."""
         if not self.quiet and lines:
-            with suppress(OSError, ValueError):  # a closed stderr is no reason to lose the verdict
-                print("\n".join(lines), file=self.stream, flush=True)
+            say(self.stream, "\n".join(lines))
 
     def start(self) -> None:
         """Called when polling begins."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from rollout_status_lib.findings import get_key
 from rollout_status_lib.objects import get_field, get_name, parse_objects
 from rollout_status_lib.rules import Rules, split_kinds
 from rollout_status_lib.source import Source
+from rollout_status_lib.streams import read_in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,10 +176,12 @@ def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection
     notes = []
     for name in options.filename if options.replay else ["-"] if "-" in options.filename else []:
         try:
-            text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+            text = read_in(options.timeout) if name == "-" else Path(name).read_text(encoding="utf-8")
             if not text.strip():
                 raise UnreadableError("it is empty: did `kubectl apply` fail? Let the pipeline end then: set -o pipefail")
             objects = parse_objects(text, "it")
+        except TimeoutError as error:
+            raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: -f {name}: {error}") from None
         except (OSError, ValueError) as error:
             hint = "kubectl apply -f k8s/ -o json | rollout-status -f -"
             raise RolloutError("usage", f"-f {name}: {describe_error(error)}", hint=hint) from None

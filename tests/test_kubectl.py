@@ -230,7 +230,7 @@ def alive(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
 def test_interrupted(kubectl: Program, signum: int, code: int) -> None:
     program = kubectl(
         'case "$*" in *deployments*) echo $$ >>$DIR/children; touch $DIR/hangs; exec sleep 1000 ;; esac; cat '
@@ -304,7 +304,7 @@ def test_bug_is_told_and_ends_with_70(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_copied_script_needs_only_rules_and_schema(tmp_path: Path) -> None:
-    for name in ("rollout_status.py", "schema.json"):
+    for name in ("rollout_status.py", "rollout_status_start.py", "schema.json"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     for name in ("rollout_status_lib", "rules"):
         shutil.copytree(ROOT / name, tmp_path / name)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import FIXTURES, ROOT, Program, copy_program, environment, run, snapshot
 
-import rollout_status
+import rollout_status_start as start
 from rollout_status_lib.arguments import VERBS, build_parser
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.interrupts import Interrupted
@@ -57,6 +57,8 @@ def check(done: subprocess.CompletedProcess[str], words: str, *, document: bool)
 @pytest.mark.parametrize(
     ("part", "arguments"),
     [
+        ("rollout_status_start.py", ("demo",)),
+        ("rollout_status_start.py", ("lint",)),
         ("rollout_status_lib", ("demo",)),
         ("rollout_status_lib", ("-n", "shop", "deployment/web")),
         ("rollout_status_lib", ("completion", "bash")),
@@ -221,7 +223,7 @@ def test_the_commands_that_install_name_all_dependencies() -> None:
     line = next(line for line in text.splitlines() if line.startswith("dependencies = "))
     names = [requirement.partition(">")[0] for requirement in json.loads(line.partition("= ")[2])]
     assert f"pip install {' '.join(names)})" in INSTALL
-    assert rollout_status.describe_fault(ModuleNotFoundError("x", name="yaml"))[1] in INSTALL
+    assert start.describe_fault(ModuleNotFoundError("x", name="yaml"))[1] in INSTALL
 
 
 # ---------------------------------------------------------------------------------- from the script itself, in this place
@@ -260,7 +262,7 @@ def test_a_stream_that_is_closed_or_full(tmp_path: Path, closed: str) -> None:
 
 
 def test_the_verbs_are_those_of_the_help() -> None:
-    assert rollout_status.VERBS == VERBS
+    assert start.VERBS == VERBS
 
 
 # ------------------------------------------------------------------------------------------------ how verbs end otherwise

@@ -15,6 +15,7 @@ from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.reports.page import render_page
 from rollout_status_lib.reports.timeline import Timeline
 from rollout_status_lib.story import Story, tell_story
+from rollout_status_lib.streams import PATIENCE, open_to_write, write_all
 
 # The ending of a file -> what renders it
 RENDERERS: dict[str, Callable[[Story, Timeline], str]] = {
@@ -61,7 +62,14 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Puts a file into its place as a whole. The umask decides who may read it: unlike a recording, it is there to be shown."""
+    """Puts a file into its place as a whole. The umask decides who may read it: unlike a recording, it is there to be shown.
+
+    What is there and no file, like a pipe or a device, is written to.
+    """
+    if path.exists() and not path.is_file():
+        with open_to_write(path) as descriptor:
+            write_all(descriptor, text.encode(), PATIENCE)
+        return
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -6,10 +6,9 @@ import argparse
 import io
 import os
 import re
-import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from rollout_status_lib.errors import RolloutError, UnreadableError
 from rollout_status_lib.interrupts import INTERRUPTS
+from rollout_status_lib.sources.processes import MARK, Excerpt, kill_all, make_tie
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Kubectl:
 
     LEAST = 1.0  # seconds that each call gets, even when --timeout is nearly up
     EXTRA = 5.0  # seconds after --request-timeout until a call is killed: that flag does not bound a credential plugin
+    ABREAST = 8  # calls side by side
 
     def __init__(self, options: argparse.Namespace) -> None:
         import sh  # noqa: PLC0415, only here: it takes 70 ms, and a replay does without it
@@ -54,72 +55,115 @@ class Kubectl:
         flags = {"context": options.context, "kubeconfig": options.kubeconfig, "request-timeout": bound}
         self.flags = [f"--{flag}={value}" for flag, value in flags.items() if value]
         self.not_started = (sh.ForkException, OSError)
+        self.tie, self.name, self.calls = make_tie(), f"{os.getpid()}-{time.time_ns()}", 0
 
-    def start(self, *arguments: str, **options: Any) -> Any:
-        """Starts kubectl and returns the process of `sh`; UnreadableError if it cannot be started."""
+    def start(self, *arguments: str, env: Mapping[str, str] = os.environ, **options: Any) -> tuple[Any, str]:
+        """Starts kubectl. Returns the process of `sh`, and the mark of all that it will start; UnreadableError if it cannot be started."""
+        self.calls += 1
+        mark = f"{self.name}-{self.calls}"
         known: dict[str, Any] = {"_tty_out": False, "_bg": True, "_bg_exc": False, "_new_session": True, "_ok_code": range(-128, 256)}
+        known |= {"_no_pipe": True, "_preexec_fn": self.tie, "_env": {**env, MARK: mark}, "_encoding": "utf-8"}
         try:
             with Path(os.devnull).open("rb") as nothing:
-                return self.command(*arguments, _in=nothing, _encoding="utf-8", **known, **options)
+                return self.command(*arguments, _in=nothing, **known, **options), mark
         except self.not_started as error:
             raise UnreadableError(f"kubectl could not be started: {str(error).strip().splitlines()[-1]}") from None
 
-    @staticmethod
-    def kill(process: Any) -> None:
-        """Kills a process and everything that it has started. Does nothing if it has ended."""
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
     def run(self, *calls: Sequence[str], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
-        """Runs calls side by side and returns their answers in order. `meanwhile` is called once while they run."""
+        """Runs calls, some of them side by side, and returns their answers in order. `meanwhile` is called once while they run.
+
+        Once a signal has come that no longer ends the run, they are killed, and no more are begun.
+        """
+        INTERRUPTS.check()
         running: list[Started] = []
         try:
-            for arguments in calls:
-                with INTERRUPTS.hold():
-                    running.append(Started(self, arguments))
-            meanwhile()
-            return [call.answer() for call in running]
+            with INTERRUPTS.stopping(lambda: stop_all(running)):
+                for number in range(len(calls)):
+                    for arguments in calls[len(running) : number + self.ABREAST]:
+                        with INTERRUPTS.hold():
+                            running.append(Started(self, arguments))
+                    if not number:
+                        meanwhile()
+                    running[number].wait()
+            return [call.answer for call in running]
         finally:
             for call in running:
                 call.kill()
 
 
+EXCERPT = 1 << 16  # bytes of the beginning and of the end of stderr that are kept
+MOST = 1 << 29  # bytes of an answer
+LONGEST_WORDS = 2_000  # characters of the beginning and of the end of what kubectl says
+INTERRUPTED = "it was not waited for, since a signal came"
+
+
+def shorten(text: str) -> str:
+    """A text that is not too long for a message: if it is, its beginning and its end, and how much lies between."""
+    left_out = len(text) - 2 * LONGEST_WORDS
+    return f"{text[:LONGEST_WORDS]} ... ({left_out} characters left out) ... {text[-LONGEST_WORDS:]}" if left_out > 0 else text
+
+
+class Output(Excerpt):
+    """Takes an answer: all of a document; of anything else, which may have no end, its beginning and its end."""
+
+    def __init__(self) -> None:
+        super().__init__(EXCERPT << 6)
+        self.whole, self.problem = io.BytesIO(), ""
+
+    def write(self, data: bytes) -> None:
+        if self.whole.tell() + len(data) > MOST:
+            self.problem = f"the answer is longer than {MOST >> 20} MiB"
+        elif self.whole.tell() or (not self.head and data.lstrip()[:1] == b"{"):
+            self.whole.write(data)
+        else:
+            super().write(data)
+
+    @property
+    def text(self) -> str:
+        return self.whole.getvalue().decode("utf-8", "replace") or super().text
+
+
 class Started:
     """A kubectl call that has been started."""
+
+    problem = ""  # why it was killed
 
     # A call is over before Go's garbage collector pays off: without it a list takes a sixth less time, and hardly more memory than this
     LEAN = MappingProxyType({"GOGC": "off", "GOMEMLIMIT": "256MiB"})
 
     def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
-        self.out, self.err = io.BytesIO(), io.BytesIO()
+        self.out, self.err = Output(), Excerpt(EXCERPT)
         self.started = time.monotonic()
         self.limit = min(kubectl.limit + Kubectl.EXTRA, max(Kubectl.LEAST, kubectl.end - self.started))
         self.killed = False
         self.process: Any = None
-        self.problem = ""
+        self.answer = Answer(127, "", INTERRUPTED)
+        if INTERRUPTS.pending:
+            return
         options: dict[str, Any] = {"_out": self.out, "_err": self.err, "_out_bufsize": 1 << 20, "_err_bufsize": 1 << 16}
         try:
-            self.process = kubectl.start(*kubectl.flags, *arguments, _env={**self.LEAN, **os.environ}, **options)
+            self.process, self.mark = kubectl.start(*kubectl.flags, *arguments, env={**self.LEAN, **os.environ}, **options)
         except UnreadableError as error:
-            self.problem = str(error)
+            self.answer = Answer(127, "", str(error))
+            return
+        self.timer = threading.Timer(self.limit, self.time_is_up)
+        self.timer.daemon = True
+        self.timer.start()
 
-    def answer(self) -> Answer:
-        """Waits until it has ended or was killed, and returns its answer."""
+    def wait(self) -> None:
+        """Waits until it has ended or was killed; then its answer is there."""
         if self.process is None:
-            return Answer(127, "", self.problem)
-        timer = threading.Timer(max(0.0, self.started + self.limit - time.monotonic()), self.time_is_up)
-        timer.daemon = True
-        timer.start()
-        try:
+            return
+        if INTERRUPTS.pending:
+            self.stop()
+        with suppress(ChildProcessError, AttributeError):  # `sh` has seen its end already; or there is no such call here
+            os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        with INTERRUPTS.hold():
             process, self.process = self.process.wait(), None
-            answered = time.monotonic()
-        finally:
-            timer.cancel()
-        log = self.err.getvalue().decode("utf-8", "replace")
-        stdout = self.out.getvalue().decode("utf-8", "replace")
-        return Answer(
-            process.exit_code, stdout, f"{self.problem} {extract_kubectl_words(log)}".strip(), log, self.killed, self.started, answered
-        )
+            self.timer.cancel()
+        answered, log = time.monotonic(), self.err.text
+        stderr = f"{self.out.problem} {self.problem} {shorten(extract_kubectl_words(log))}".strip()
+        self.answer = Answer(process.exit_code, self.out.text, stderr, log, self.killed, self.started, answered)
 
     def time_is_up(self) -> None:
         self.killed = True
@@ -127,9 +171,21 @@ class Started:
         self.problem = f"no answer within {self.limit:.3g}s, so it was killed ({asked})"
         self.kill()
 
+    def stop(self) -> None:
+        """Kills it for a signal."""
+        self.problem = INTERRUPTED
+        self.kill()
+
     def kill(self) -> None:
+        """Kills it with everything that it has started; does nothing if it has ended."""
         if self.process is not None:  # its truth value would wait for its output
-            Kubectl.kill(self.process)
+            self.timer.cancel()
+            kill_all(self.process.pid, self.mark)
+
+
+def stop_all(calls: Iterable[Started]) -> None:
+    for call in calls:
+        call.stop()
 
 
 class Clock:

@@ -50,6 +50,7 @@ class Live:
 
     FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds of the first pause, and how much longer each further one is
     IDLE = 30.0  # seconds between polls while everything that could change is watched
+    CROWDED = f", since no more than {Bell.MOST} are watched"
     GAP, LONGEST_GAP = 0.1, 0.5  # seconds between two polls while there is always news
     TICK = 0.5  # seconds after which the same snapshot is judged again, since time alone may bring a verdict
 
@@ -105,6 +106,10 @@ class Live:
             f"{path} cannot be watched, so it is polled each {self.options.interval:g}s: {why}" for path, why in self.bell.silent.items()
         }
         self.notes += sorted(silent - {*self.notes})
+        if self.bell.polled:
+            self.notes = [note for note in self.notes if not note.endswith(self.CROWDED)]
+            total = self.bell.polled + len(self.bell.watches)
+            self.notes.append(f"{self.bell.polled} of {total} lists are polled each {self.options.interval:g}s{self.CROWDED}")
 
     def rest(self, poll: Poll, pause: float) -> float:
         """Waits until something has changed, time alone brings a verdict, or the pause is over. Returns the seconds that it took."""

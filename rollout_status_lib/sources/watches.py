@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
-import threading
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Any
 
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
-from rollout_status_lib.interrupts import INTERRUPTS
+from rollout_status_lib.interrupts import INTERRUPTS, Latch
 from rollout_status_lib.objects import get_controller, get_field, get_identity, get_version
-from rollout_status_lib.sources.kubectl import Kubectl, extract_kubectl_words
+from rollout_status_lib.sources.kubectl import EXCERPT, Kubectl, extract_kubectl_words, shorten
+from rollout_status_lib.sources.processes import Excerpt, kill_all
 
 
 class Watch:
@@ -26,30 +26,28 @@ class Watch:
 
     def __init__(self, kubectl: Kubectl, path: str, bell: Bell, *, short: int = 0) -> None:
         self.short = short  # how many watches before this one ended within SHORT
-        self.bell, self.started, self.heard, self.err = bell, time.monotonic(), 0.0, io.BytesIO()
+        self.bell, self.started, self.heard, self.err = bell, time.monotonic(), 0.0, Excerpt(EXCERPT)
         self.ended = ""  # why it has ended; empty while it runs
         flags = [flag for flag in kubectl.flags if not flag.startswith("--request-timeout=")]
         arguments = (*flags, "get", "--raw", Watch.URL % path)
         streams: dict[str, Any] = {"_out": self.hear, "_err": self.err, "_done": self.end, "_no_out": True, "_decode_errors": "replace"}
         self.process: Any = None
         try:
-            self.process = kubectl.start(*arguments, **streams)
+            self.process, self.mark = kubectl.start(*arguments, **streams)
         except UnreadableError as error:
             self.ended = str(error)
 
     def hear(self, line: str) -> None:
-        """Called by a thread of `sh` for each line, which is an event {type, object}."""
-        self.heard = time.monotonic()
-        try:
+        """Called by a thread of `sh` for each line, which is an event {type, object}; any other line says nothing."""
+        with suppress(ValueError, RecursionError):
             event = json.loads(line)
-        except ValueError:
-            event = None
-        if self.bell.is_news(event):
-            self.bell.rung.set()
+            self.heard = time.monotonic()
+            if self.bell.is_news(event):
+                self.bell.rung.set()
 
     def end(self, *_: object) -> None:
         """Called by a thread of `sh` when it has ended. That triggers a poll: what happens before the next watch is not heard."""
-        self.ended = extract_kubectl_words(self.err.getvalue().decode("utf-8", "replace")) or "it has ended"
+        self.ended = shorten(extract_kubectl_words(self.err.text)) or "it has ended"
         self.bell.rung.set()
 
     @property
@@ -65,7 +63,7 @@ class Watch:
 
     def kill(self) -> None:
         if self.process is not None and not self.ended:
-            Kubectl.kill(self.process)
+            kill_all(self.process.pid, self.mark)
 
     def wait(self) -> None:
         """Waits until its process has ended."""
@@ -76,26 +74,37 @@ class Watch:
 class Bell:
     """Rings when something may have changed. It is alive while every resource that was seen is watched. Lists alone decide the verdict."""
 
+    MOST = 12  # watches: each is a process
+
     def __init__(self, kubectl: Kubectl) -> None:
-        self.kubectl, self.rung = kubectl, threading.Event()
+        self.kubectl, self.rung = kubectl, Latch()
         self.known: Collection[str] = ()  # resourceVersions that the last poll has shown
         self.subjects: Collection[str] = ()  # identities of what was judged
         self.watches: dict[str, Watch] = {}  # path in the API -> its watch
         self.silent: dict[str, str] = {}  # path -> why it cannot be watched
+        self.polled = 0  # how many paths are not watched, since there are too many
 
     def listen(self, paths: Iterable[str]) -> None:
         """Watches these paths of the API from now on. A watch that has ended is started again, unless it was in vain."""
-        for path in {*paths, *self.watches} - self.silent.keys():
-            watch = self.watches.get(path)
-            if watch and watch.was_in_vain:
-                self.silent[path] = watch.ended or "nothing is heard of it"
-                watch.kill()
-                watch.wait()
-                del self.watches[path]
-            elif not watch or watch.ended:
-                is_short = watch and time.monotonic() - watch.started < Watch.SHORT
-                with INTERRUPTS.hold():
-                    self.watches[path] = Watch(self.kubectl, path, self, short=watch.short + 1 if watch and is_short else 0)
+        wanted = {*paths, *self.watches}
+        with INTERRUPTS.hold():
+            for path in sorted(wanted - self.silent.keys(), key=lambda path: (path not in self.watches, path)):
+                self.watch(path)
+        self.polled = len(wanted - self.silent.keys() - self.watches.keys())
+
+    def watch(self, path: str) -> None:
+        """Watches a path, unless there are too many watches already."""
+        watch = self.watches.get(path)
+        if watch and watch.was_in_vain:
+            self.silent[path] = watch.ended or "nothing is heard of it"
+            watch.kill()
+            watch.wait()
+            del self.watches[path]
+        elif watch and watch.ended:
+            is_short = time.monotonic() - watch.started < Watch.SHORT
+            self.watches[path] = Watch(self.kubectl, path, self, short=watch.short + 1 if is_short else 0)
+        elif not watch and len(self.watches) < Bell.MOST:
+            self.watches[path] = Watch(self.kubectl, path, self)
 
     def is_news(self, event: Json) -> bool:
         """True if an event is worth a poll: it is not what the last poll has shown, and belongs to something that is judged."""
@@ -108,7 +117,7 @@ class Bell:
     @property
     def is_alive(self) -> bool:
         """True if every change would be heard."""
-        return bool(self.watches) and not self.silent and all(watch.is_alive for watch in self.watches.values())
+        return bool(self.watches) and not self.silent and not self.polled and all(watch.is_alive for watch in self.watches.values())
 
     def kill(self) -> None:
         """Ends all watches."""

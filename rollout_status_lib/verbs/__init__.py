@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import FIRST_CODES
 from rollout_status_lib.errors import RolloutError
-from rollout_status_lib.interrupts import Interrupted
+from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
 from rollout_status_lib.progress import complain
 
 
@@ -38,6 +38,7 @@ class Engine(Protocol):
 def run_engine(engine: Engine, argv: Sequence[str], base: Path | None = None) -> Run:
     """A run that has ended. RolloutError if a bug, a missing part or a signal has ended it: a verb has nothing to add then."""
     run = engine(argv, base)
+    INTERRUPTS.listen()  # again: the run's verdict is not what this prints
     code = run.result.get("error", {}).get("code")
     if run.fault or code == "interrupted":
         raise RolloutError(*("internal", run.fault) if run.fault else (code, run.result["error"]["message"]), exit=run.exit_code)
@@ -47,6 +48,7 @@ def run_engine(engine: Engine, argv: Sequence[str], base: Path | None = None) ->
 def run_verb(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
     """What a verb prints, and its exit code. If a wrong input, a signal or a bug ends it early, a line on stderr says so."""
     try:
+        INTERRUPTS.listen()
         return do()
     except RolloutError as error:
         sentence, code = error.line, error.exit or (FIRST_CODES[error.code].exit if error.code in FIRST_CODES else 4)
@@ -56,5 +58,7 @@ def run_verb(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
         place = [each for each in traceback.extract_tb(bug.__traceback__) if "rollout_status" in each.filename][-1]
         sentence = f"This is a bug of rollout-status, {Path(place.filename).name} line {place.lineno}: {type(bug).__name__}: {bug}"
         code = FIRST_CODES["internal"].exit
+    finally:
+        INTERRUPTS.defer()
     complain(f"rollout-status {verb}: {sentence}")
     return "", code

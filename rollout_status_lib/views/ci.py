@@ -22,6 +22,7 @@ from rollout_status_lib.errors import MISHAPS
 from rollout_status_lib.progress import Progress
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.story import Cause, Story, tell_story
+from rollout_status_lib.streams import PATIENCE, open_to_write, write_all
 
 CAUSES = 10  # in the log; GitHub shows no more annotations of a step
 SUMMARY = 1 << 20  # bytes that a step summary of GitHub may have
@@ -97,10 +98,10 @@ class Github(Log):
             return []
         try:
             text = f"\n{render_markdown(shorten_logs(story))}".encode("utf-8", "replace")
-            with Path(name).open("ab") as file:
-                if file.tell() + len(text) > SUMMARY:
+            with open_to_write(Path(name)) as descriptor:
+                if os.fstat(descriptor).st_size + len(text) > SUMMARY:
                     return ["the step summary has no room for this rollout: GitHub shows at most 1 MiB"]
-                file.write(text)
+                write_all(descriptor, text, PATIENCE)
         except MISHAPS as error:
             return [f"the step summary could not be written: {error}"]
         return []
