@@ -6,6 +6,7 @@ block before it printed; `...` stands for anything. A `yaml` block is a whole ru
 containers, of which `# wrong: ...` says what lint must find.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,6 @@ import pytest
 import yaml
 from conftest import ROOT, environment, run
 
-import rollout_status
 from rollout_status import run_to_end
 from rollout_status_lib.verbs.test import run_case
 
@@ -57,7 +57,7 @@ def test_the_commands_of_the_page(tmp_path: Path) -> None:
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
     shutil.copytree(ROOT / "examples", tmp_path / "root" / "examples")
-    path, codes = f"{tmp_path}/bin:{rollout_status.os.environ['PATH']}", tmp_path / "codes"
+    path, codes = f"{tmp_path}/bin:{os.environ['PATH']}", tmp_path / "codes"
     printed, ran = "", 0
     for kind, text in BLOCKS:
         if kind == "sh":
