@@ -178,10 +178,18 @@ def stopped_between_polls(tool: subprocess.Popen[str], mark: str) -> bool:
     """Whether the tool is stopped while no call of it is under way; if not, it goes on."""
     tool.send_signal(signal.SIGSTOP)
     eventually(lambda: state_of(tool) == "T", 5)
-    if processes(mark) == [tool.pid]:
+    if not any(is_call(pid) for pid in processes(mark) if pid != tool.pid):
         return True
     tool.send_signal(signal.SIGCONT)
     return False
+
+
+def is_call(pid: int) -> bool:
+    """Whether a process is no watch: those last as long as the tool does."""
+    try:
+        return b"watch=1" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def state_of(tool: subprocess.Popen[str]) -> str:
