@@ -96,10 +96,10 @@ lock:
 # What is generated: docs/rules.md from the rules, the fields that `rollout-status lint` knows from the fixtures, CONTRIBUTING's table of the modules
 docs: $(VENV)/ready
 	mkdir -p docs
+	cd rules && LC_ALL=C ls *.yaml compat/*.yaml packs/*.yaml used/*.yaml >files.txt
 	$(BIN)/python rollout_status.py rules --markdown >docs/rules.md
 	$(BIN)/python -c 'from rollout_status_lib.verbs.fields import write_fields; write_fields()'
 	$(BIN)/python tests/test_layers.py
-	cd rules && LC_ALL=C ls *.yaml compat/*.yaml packs/*.yaml >files.txt
 
 # The wheel in dist/
 wheel: $(VENV)/build

@@ -76,6 +76,7 @@ try:
     from rollout_status_lib.sources import open_source
     from rollout_status_lib.streams import set_deadline, write_out
     from rollout_status_lib.subjects import Subject, Tree
+    from rollout_status_lib.uses import Uses
     from rollout_status_lib.values import format_timestamp, parse_timestamp
 except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
     raise SystemExit(start.refuse(sys.argv[1:], *start.describe_fault(error, __file__))) from None
@@ -161,12 +162,16 @@ class Moment:
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
         self.notes: list[str] = []
         self.events = Events(judge.rules, snapshot, self.functions)
+        self.uses: Any = None  # Uses, once there is a tree
         self.held = False  # whether a rule's state was present, since the last time this was set
 
     def judge_all(self) -> tuple[Judgement, Memory]:
         """The judgement of all workloads, and what to remember for the next one."""
         tree = Tree(self.rules, self.snapshot, self.functions, self.memory.grown)
-        workloads = [self.judge_workload(tree.grow(kind, resource)) for kind, resource in self.find_roots()]
+        self.uses = Uses(self.rules, self.snapshot, tree, self.find)
+        found = [(root, self.find_all(root)) for root in (tree.grow(kind, resource) for kind, resource in self.find_roots())]
+        self.uses.gather(finding for _, findings in found for finding in findings)
+        workloads = [self.judge_workload(root, findings) for root, findings in found]
         gone, missing, awaited = self.find_missing({workload.key for workload in workloads})
         kinds = self.selection.kinds
         workloads = sorted([*workloads, *gone], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
@@ -192,20 +197,23 @@ class Moment:
             if kind and chosen and self.selection.wants(kind, resource, self.rules.find_kind(get_controller(resource))):
                 yield kind, resource
 
-    def judge_workload(self, root: Subject) -> Workload:
-        """A workload with all findings about it and about what it owns."""
+    def find_all(self, root: Subject) -> list[Finding]:
+        """All findings about a workload and about what it owns."""
         values = [expression.evaluate(root.value, self.functions) for expression in root.kind.progress]
         before = self.paces.get(root.key)
         self.paces[root.key] = before.move(values, self.now, self.snapshot.at) if before else Pace.begin(values, self.now)
         target = self.selection.target(root.kind, root.value)
         self.applied[root.key] = target and target.applied
         self.params_of[root.key] = {**self.judge.params, **dict(self.rules.read_annotations(root.value, self.judge.fixed, self.notes))}
-        found = list(self.find(root))
+        return list(self.find(root))
+
+    def judge_workload(self, root: Subject, found: Sequence[Finding]) -> Workload:
+        """A workload with its status, which follows from the findings."""
         self.notes += [finding.message for finding in found if finding.verdict == "note"]
         others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
         if any(finding.verdict == "ignore" and finding.subject is root for finding in others):
             return Workload(root, "ignored", (), others)
-        deciding = [finding for finding in found if finding.verdict in ("fail", "wait", "hold")]
+        deciding = self.uses.explain(finding for finding in found if finding.verdict in ("fail", "wait", "hold"))
         idle = self.now - self.paces[root.key].idle_since
         if any(each.verdict == "fail" for each in deciding):
             deciding = promote_causes(deciding, self.rules.codes)
@@ -270,6 +278,7 @@ class Moment:
             **dict.fromkeys(controllers, next(iter(subject.owned), None)),
             **dict(subject.lineage),
             "self": subject.value,
+            "exists": subject.exists,
             "owned": list(subject.owned),
             "old": list(subject.old),
         }
@@ -294,7 +303,7 @@ class Moment:
     def decide(self, rule: Rule, subject: Subject, scope: Scope) -> Iterator[Finding]:
         """The finding of a rule whose `when` is true, if its `given` is true as well and its `unless` is not."""
         self.held = True
-        scope.events_of = lambda: self.read_events(subject)
+        scope.events_of, scope.used_of = lambda: self.read_events(subject), lambda: self.uses.read_values(subject)
         if (rule.given and not scope.holds(rule.given)) or scope.holds(rule.unless):
             return
         began = self.present[rule.id, subject.key] = self.memory.since.get((rule.id, subject.key), self.now)

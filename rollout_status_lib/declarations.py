@@ -129,16 +129,30 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Use:
+    """Objects that those of a kind refer to. They are looked at only while something about the one that refers to them waits."""
+
+    kind: str
+    when: Expression | None  # of the object: true if they may be why it waits
+    names: Expression | None  # of the object: the name of one, or a list of names; one that does not exist counts, too
+    labels: Expression | None  # of the object: the labels that they have
+    namespace: Expression | None  # of the object: where they are; None, or null: where the object itself is
+    owned: bool  # they are those that it owns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of subject: of objects, or of parts of them. The kind with the resource `*` stands for all that no file declares."""
 
     name: str  # its root in expressions
     resource: str  # plural and API group, like deployments.apps; empty for a part
+    title: str  # its kind in manifests, like Deployment, for messages about an object that does not exist
     short: tuple[str, ...]  # other words for it on the command line
     watched: bool  # judged without --kinds
     # API version; set for kinds with many objects (pods), which are read with `get --raw` so that kubectl does not decode them
     version: str
     listed: bool  # kubectl is asked for it; otherwise only a recording may have it
+    cluster: bool  # its objects are in no namespace
     waits: bool  # a rule must be able to wait for it; false only for a kind that has nothing to wait for
     deadline: Expression | None  # seconds that an object may go without progress; None, or null: the parameter progress_deadline
     finishes: Expression | None  # true if success is final: an object that is deleted afterwards has still succeeded
@@ -156,6 +170,7 @@ class Kind:
     stages: tuple[Stage, ...]
     revisions: Revisions | None
     shown: Expression | None  # the values that may be printed when they have changed, at their places in the object
+    uses: tuple[Use, ...]
 
     def is_called(self, word: str) -> bool:
         """True if a word of the command line means it: deployment, deployments, deploy, deployment.apps, deployment.v1.apps."""

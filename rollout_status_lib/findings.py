@@ -13,6 +13,7 @@ from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
 from rollout_status_lib.scope import Scope
 from rollout_status_lib.subjects import Subject
+from rollout_status_lib.values import trace_causes
 
 
 def get_key(kind: Kind, resource: Json) -> tuple[str, str, str]:
@@ -32,6 +33,7 @@ class Finding:
     verdict: str
     scope: Scope
     idle: float | None = None  # seconds without progress, if that is why it fails
+    causes: tuple[Finding, ...] = ()  # about what its subject uses, the nearest first
 
     @property
     def message(self) -> str:
@@ -46,6 +48,7 @@ class Finding:
     def code(self, codes: Mapping[str, Code]) -> Code | None:
         """The rule's code; None if it has none. RolloutError `invalid-rules` if it computes one that does not exist."""
         name = self.scope.fill(self.rule.code) or ("" if self.idle is None else NO_PROGRESS)
+        name = name or next((code.name for cause in self.causes if (code := cause.code(codes))), "")
         code = find_code(codes, name)
         if name and not code:
             raise RolloutError("invalid-rules", f"{self.rule.where}: no code {name}{suggest(name, codes)}")
@@ -90,6 +93,12 @@ class Workload:
     def sentence(self) -> str:
         """The message of its first finding; without findings its status in words."""
         return self.findings[0].message if self.findings else "successfully rolled out" if self.status == "ready" else self.status
+
+    @property
+    def line(self) -> str:
+        """The same with its causes, for people who watch."""
+        causes = self.findings[0].causes if self.findings else ()
+        return trace_causes([self.sentence, *(cause.message for cause in causes)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Progress:
         for workload in [each for each in judgement.workloads if not (judgement.failed and each.status == "waiting")]:
             title = f"{workload.key[1]}: {workload.title}" if several else workload.title
             failed = "failed: " if workload.status == "failed" else ""
-            self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.sentence}")
+            self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.line}")
             waiting += [self.said[workload.key]] if workload.status == "waiting" else []
         for line in judgement.awaited:
             self.say_new(judgement.at, line, line)

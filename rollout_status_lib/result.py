@@ -52,6 +52,8 @@ def make_error_entries(
     if end:
         entries = [{"code": end.code, "type": get_code(codes, end.code).type, "message": end.message}]
         entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
+        waiting = judgement.get_waiting(codes)[:1] if judgement and end.code == "timeout" else []
+        entries[0] |= make_causes([finding for workload in waiting for finding in workload.findings[:1]], codes, source)
     elif judgement and source:
         entries = [make_error_entry(findings, codes, source) for findings in judgement.failures]
         entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
@@ -71,6 +73,7 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
         entry["log"] = log
     entry |= {"rule": first.rule.id, "workload": make_reference(subject.workload)}
     entry |= {"resource": {**make_reference(subject.holder), **subject.part}, "count": len(findings)}
+    entry |= make_causes(findings, codes, source)
     if first.scope.seen_events:
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
     hint = first.scope.fill(first.rule.hint)
@@ -79,6 +82,25 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
         hint = f"kubectl {f'-n {space} ' if space else ''}describe {get_field(subject.holder, 'kind')} {get_name(subject.holder)}"
     hint = add_kubectl_flags(hint, source.flags)
     return entry | ({"hint": hint} if hint else {})
+
+
+def make_causes(findings: Sequence[Finding], codes: Mapping[str, Code], source: Source | None) -> dict[str, Json]:
+    """The causes of findings that are the same error, the nearest first, as a field of its entry; those of one of them stand for all."""
+    causes = next((finding.causes for finding in findings if finding.causes), ())
+    return {"causes": [make_cause_entry(cause, codes, source.flags if source else "") for cause in causes]} if causes else {}
+
+
+def make_cause_entry(finding: Finding, codes: Mapping[str, Code], flags: str) -> dict[str, Json]:
+    """The entry of a cause; `flags` are those of kubectl."""
+    holder, code = finding.subject.holder, finding.code(codes)
+    hint = add_kubectl_flags(finding.scope.fill(finding.rule.hint), flags)
+    return {
+        "kind": str(get_field(holder, "kind")),
+        "name": get_name(holder),
+        **({"code": code.name} if code else {}),
+        "message": finding.message,
+        **({"hint": hint} if hint else {}),
+    }
 
 
 def make_event_entry(event: Json) -> dict[str, Json]:

@@ -22,6 +22,7 @@ from rollout_status_lib.declarations import (
     Rule,
     Stage,
     Step,
+    Use,
     find_code,
     find_common,
 )
@@ -103,10 +104,12 @@ class RuleLoader:
         return Kind(
             name=str(entry.get("name")),
             resource=entry.get_text("resource") or "",
+            title=entry.get_text("title") or str(entry.get("name")),
             short=entry.get_texts("short"),
             watched=entry.get_flag("watched", default=False),
             version=entry.get_text("version") or "",
             listed=entry.get_flag("listed", default=True),
+            cluster=entry.get_flag("cluster", default=False),
             waits=entry.get_flag("waits", default=True),
             deadline=entry.get_expression("deadline"),
             finishes=entry.get_expression("finishes"),
@@ -124,7 +127,17 @@ class RuleLoader:
             stages=tuple(self.load_stages(*entry.find_place("stages"))),
             revisions=self.load_revisions(*entry.find_place("revisions")),
             shown=entry.get_expression("shown"),
+            uses=tuple(self.load_uses(*entry.find_place("uses"))),
         )
+
+    def load_uses(self, document: Document, at: FieldPath) -> Iterator[Use]:
+        for each in document.list_entries(at):
+            fields = document.get_mapping(each, get_keys("kind", "uses"), get_required("kind", "uses"))
+            if len({"names", "labels", "owned"} & fields.keys()) != 1:
+                document.report(each, "write one of names, labels and owned: which objects are used")
+            self.check_names(document, (*each, "kind"))
+            when, names, labels, namespace = (document.get_expression((*each, field)) for field in ("when", "names", "labels", "namespace"))
+            yield Use(document.get_text((*each, "kind")) or "", when, names, labels, namespace, document.get_flag((*each, "owned"), False))
 
     def load_current(self, document: Document, at: FieldPath) -> Iterator[Current]:
         for each in document.list_entries(at):

@@ -19,8 +19,9 @@ NAME_KEYS = {"codes": "code", "kinds": "name", "steps": "name", "rules": "id"}
 class RuleFiles:
     """What the rule files declare: for each code, kind, parameter and rule the places where its fields are written.
 
-    The built-in files come first, then the packs that declare a requested kind (`packs`; None: all packs), then the teams'
-    files on top. With a team's file all packs are read, since it may be about any kind. Between the two lies the file of a `mode`.
+    The built-in files come first, with those about what other objects use (used/), then the packs that declare a requested kind
+    (`packs`; None: all packs), then the teams' files on top. With a team's file all packs are read, since it may be about any kind.
+    Between the two lies the file of a `mode`.
     RolloutError `invalid-rules`, with file and line, when a file is wrong; with a list of `problems` the error is added to
     it and reading goes on.
     """
@@ -37,7 +38,7 @@ class RuleFiles:
         self.problems = problems  # lint wants all of them; None: the first one ends the run
         self.documents: list[Document] = []
         self.is_checked = bool(teams) or problems is not None  # whether each rule is loaded, so that a mistake in it is found
-        self.pack_kinds: set[str] = set()  # names of kinds that packs declare: they are judged only when they are asked for
+        self.pack_kinds: set[str] = set()  # names of kinds that packs and used/ declare: they are judged only when they are asked for
         self.notes: list[str] = []  # for the result: what makes a success come earlier, and renamed rules
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
         self.added: dict[str, list[tuple[Document, FieldPath]]] = {}  # to the words of a parameter, by teams
@@ -80,7 +81,7 @@ class RuleFiles:
             for name in read_part(folder / "files.txt").split():
                 if not (folder / name).is_file():
                     raise make_missing(folder / name, "it is missing")
-        documents = [self.read(path) for path in sorted(folder.glob("*.yaml"))]
+        documents = [self.read(path) for path in [*sorted(folder.glob("*.yaml")), *sorted((folder / "used").glob("*.yaml"))]]
         if not documents:
             raise make_missing(folder, "there are no rules")
         words = [word for word in packs or () if not any(self.declares(each, word) for each in documents)]

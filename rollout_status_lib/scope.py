@@ -44,11 +44,12 @@ class View:
 class Scope(Roots):
     """What the expressions of one rule see of a subject: the names at their root."""
 
-    __slots__ = ("events_of", "functions", "lets", "roots", "rule", "seen_events", "view")
+    __slots__ = ("events_of", "functions", "lets", "roots", "rule", "seen_events", "used_of", "view")
 
     def __init__(self, view: View, rule: Rule, functions: Functions) -> None:
         self.view, self.roots, self.rule, self.lets, self.functions = view, view.roots, rule, rule.let, functions
         self.events_of: Callable[[], Json] | None = None  # set once the rule's state is present: only then are events worth a call
+        self.used_of: Callable[[], Json] | None = None  # as well: what the subject uses
         self.seen_events: Json = None
 
     def at(self, name: str, path: tuple[str, ...]) -> Json:
@@ -82,11 +83,14 @@ class Scope(Roots):
         return value
 
     def other(self, name: str) -> Json:
-        if name != "events":
+        if name not in ("events", "used"):
             cycle = describe_cycle(name, self.rule.let) if name in self.rule.let else ""
             raise jmespath.exceptions.JMESPathError(f"no root {name}{cycle or suggest(name, [*self.roots, *self.lets])}")
         if self.events_of is None:
-            raise jmespath.exceptions.JMESPathError("`when` cannot use events: it decides whether they are fetched")
+            raise jmespath.exceptions.JMESPathError(f"`when` cannot use {name}: it decides whether they are fetched")
+        if name == "used":
+            self.roots = {**self.roots, name: self.used_of and self.used_of()}
+            return self.roots[name]
         self.seen_events = self.events_of()
         self.roots = {**self.roots, name: self.seen_events}
         return self.seen_events

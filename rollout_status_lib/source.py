@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was read of a kind, among others: all objects of it that there are (`whole`), or only those that happen to be known."""
+
+    objects: Sequence[Json]
+    whole: bool
+
+
+class Lists:
+    """What waiting subjects use, of one snapshot: a list for each kind and namespace, read when a subject asks for it first.
+
+    Objects that are in no namespace are asked for by their names. `read` is called with a kind, a namespace and names; it returns
+    None when they cannot be read.
+    """
+
+    def __init__(self, read: Callable[[Kind, str, Collection[str]], Answer | None]) -> None:
+        self.read = read
+        self.answers: dict[tuple[str, str], Answer | None] = {}  # resource and namespace -> what was read
+        self.taken: dict[str, Json] = {}  # identity -> object that a subject uses
+        self.asked: dict[str, list[str]] = {}  # resource -> namespaces, or names of objects that are in none, whose objects are all known
+
+    def look(self, kind: Kind, namespace: str, names: Collection[str] = ()) -> Answer | None:
+        """The objects of a kind in a namespace; of a kind that is in none, those with these names that were asked for until now."""
+        space, key = "" if kind.cluster else namespace, (kind.resource, "" if kind.cluster else namespace)
+        before = self.answers.get(key)
+        fresh = [name for name in names if name not in self.asked.get(kind.resource, ())] if kind.cluster else []
+        if key not in self.answers or (before and before.whole and fresh):
+            answer = self.read(kind, space, fresh)
+            self.answers[key] = answer and Answer([*(before.objects if before else ()), *answer.objects], answer.whole)
+            if answer and answer.whole:
+                self.asked.setdefault(kind.resource, []).extend(fresh if kind.cluster else [namespace])
+        return self.answers[key]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,6 +52,7 @@ class Snapshot:
     objects: tuple[Json, ...]  # as `kubectl get -o json` shows them
     chosen: frozenset[str] | None  # identities of the workloads that the selector matches; None: it was not applied, all count
     events: Callable[[str], list[Json] | None]  # namespace -> its events; None: they cannot be read
+    used: Lists = field(default_factory=lambda: Lists(lambda *_: None))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import clean_line, clean_log, clean_name
-from rollout_status_lib.values import format_span, format_timestamp
+from rollout_status_lib.values import format_span, format_timestamp, trace_causes
 
 Key = tuple[str, ...]  # of a workload: kind, namespace, name
 
@@ -61,13 +61,17 @@ class Cause:
 
     code: str
     type: str  # program or rollout
-    message: str
+    summary: str  # the sentence that people read first
+    details: tuple[
+        str, ...
+    ]  # further sentences: what leads from the error to its cause, or the message of the result where it is not the summary
     workload: Key
     resource: Key  # the object that is broken; a container stands behind the name of its pod
     count: int  # how many objects are broken in the same way
     hint: str  # the command that shows more
     log: tuple[str, ...]  # the last lines
     events: tuple[Event, ...]
+    others: tuple[Key, ...] = ()  # further workloads that have the same cause
 
     @property
     def path(self) -> str:
@@ -86,7 +90,7 @@ class Outcome:
 
     key: Key
     status: str  # one of STATUS
-    message: str
+    message: str  # its summary, or else the message of the result
     seconds: float  # from the first poll until it was so; if no timeline knows it, those of the run
     code: str = ""  # of the state that it waits in, if that may become a failure
     waiting_for: tuple[str, ...] = ()
@@ -146,7 +150,7 @@ def tell_story(result: Mapping[str, Json], sightings: Mapping[Key, Sighting] | N
         )
     return Story(
         success=result["success"],
-        causes=tuple(map(make_cause, entries)),
+        causes=tuple(share_causes(entries)),
         outcomes=tuple(sorted(outcomes.values(), key=lambda outcome: STATUS[outcome.status].rank)),
         notes=tuple(map(clean_line, result.get("notes", ()))),
         elapsed=result.get("elapsedSeconds"),
@@ -155,12 +159,37 @@ def tell_story(result: Mapping[str, Json], sightings: Mapping[Key, Sighting] | N
     )
 
 
+def share_causes(entries: Sequence[Json]) -> list[Cause]:
+    """The causes that the errors of the result tell. What lies behind several errors is told once."""
+    causes: dict[Json, Cause] = {}
+    for number, entry in enumerate(entries):
+        cause, behind = make_cause(entry), entry.get("causes")
+        key = (behind[-1]["kind"], behind[-1]["name"], cause.summary) if behind else number
+        first = causes.setdefault(key, cause)
+        if first is not cause:
+            others = first.others if cause.workload in (first.workload, *first.others) else (*first.others, cause.workload)
+            causes[key] = replace(first, count=first.count + cause.count, others=others)
+    return [replace(each, details=(*each.details, name_others(each))) if each.others else each for each in causes.values()]
+
+
+def name_others(cause: Cause) -> str:
+    """A sentence with the further workloads that have the same cause."""
+    return f"the same stops {', '.join('/'.join(key) for key in cause.others)}"
+
+
 def make_cause(entry: Json) -> Cause:
-    """The cause that an error of the result tells."""
+    """The cause that an error of the result tells. Where an object behind it is the cause, what is wrong with that one is the summary."""
+    behind = [each["message"] for each in entry.get("causes", ())]
+    if behind:
+        told = {key: value for key, value in entry.items() if key != "causes"}
+        trace = trace_causes([entry.get("summary", entry["message"]), *behind] if "resource" in entry else behind)
+        told |= {"message": behind[-1], "summary": behind[-1]} if "resource" in entry else {}
+        return make_cause({**told, "details": [trace], "hint": entry["causes"][-1].get("hint") or entry.get("hint", "")})
     return Cause(
         code=clean_line(entry["code"]),
         type=entry["type"],
-        message=clean_line(entry["message"]),
+        summary=(summary := clean_line(entry.get("summary", entry["message"]))),
+        details=tuple(each for each in map(clean_line, (*entry.get("details", ()), entry["message"])) if each != summary),
         workload=make_key(entry.get("workload", {})),
         resource=make_key(entry.get("resource", {})),
         count=entry.get("count", 1),
@@ -180,13 +209,20 @@ def make_outcome(entry: Json, result: Mapping[str, Json]) -> Outcome:
     return Outcome(
         key=make_key({name: entry[name] for name in ("kind", "namespace", "name")}),
         status=entry["status"],
-        message=clean_line(entry["message"]),
+        message=clean_line(find_behind(entry, result) or entry.get("summary", entry["message"])),
         seconds=result.get("elapsedSeconds", 0.0),
         code=clean_line(entry.get("code", "")),
         waiting_for=tuple(map(clean_line, entry.get("waitingFor", ()))),
         changes=tuple(map(clean_line, entry.get("changes", ()))),
         rollback=clean_line(entry.get("rollback", "")),
     )
+
+
+def find_behind(entry: Json, result: Mapping[str, Json]) -> str:
+    """What is wrong with the object that is the cause of a workload's failure; empty if the workload itself says most."""
+    errors = [result["error"], *result.get("errors", ())] if entry["status"] == "failed" and "error" in result else []
+    own = {name: entry[name] for name in ("kind", "namespace", "name")}
+    return next((each["causes"][-1]["message"] for each in errors if each.get("workload") == own and each.get("causes")), "")
 
 
 def make_key(reference: Mapping[str, Json]) -> Key:

@@ -29,6 +29,7 @@ class Subject:
     old: tuple[Json, ...]  # everything below it that belongs to other revisions
     children: tuple[Subject, ...]
     blocked: Template | None  # the end of messages about it, if it is judged only because it blocks an update
+    exists: bool = True  # False for what is only referred to
 
     @staticmethod
     def of(kind: Kind, value: Json, key: str = "") -> Subject:

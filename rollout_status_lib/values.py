@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from rollout_status_lib import Json
@@ -121,3 +122,11 @@ def format_span(seconds: float) -> str:
     units = ((days, "d"), (hours, "h"), (minutes, "m"), (int(length % 60), "s"))
     parts = [f"{number}{unit}" for number, unit in units if number]
     return sign + (" ".join(parts[:2]) or "0s")
+
+
+def trace_causes(sentences: Sequence[str]) -> str:
+    """What is wrong, and why, in one line: `Pod "web-1" cannot be scheduled <- StorageClass "nope" does not exist`.
+
+    The sentences are in order, the last one is the cause of all. Of the others only what precedes a colon is told: the next one says more.
+    """
+    return " <- ".join([*(sentence.partition(": ")[0] for sentence in sentences[:-1]), *sentences[-1:]])

@@ -31,7 +31,9 @@ def render_junit(story: Story) -> str:
 
 def make_outcome_case(outcome: Outcome, story: Story) -> Element:
     """The case of a workload: failed, skipped if it waits or is ignored, or else passed."""
-    content = [part for cause in story.causes if cause.workload == outcome.key for part in describe_cause("failure", cause)]
+    content = [
+        part for cause in story.causes if outcome.key in (cause.workload, *cause.others) for part in describe_cause("failure", cause)
+    ]
     if not content and story.causes and outcome.status in ("failed", "gone"):
         content = [make("failure", outcome.message, type=story.causes[0].code, message=outcome.message)]
     elif not content and outcome.status != "ready":
@@ -47,8 +49,8 @@ def make_cause_case(cause: Cause, story: Story) -> Element:
 
 def describe_cause(tag: str, cause: Cause) -> Iterator[Element]:
     """What a case says of a cause: the message, where it is and what to do, and apart from it the log."""
-    lines = [line for line in (cause.message, cause.place, cause.hint) if line]
-    yield make(tag, "\n".join(lines), type=cause.code, message=cause.message)
+    lines = [line for line in (cause.summary, cause.place, *cause.details, cause.hint) if line]
+    yield make(tag, "\n".join(lines), type=cause.code, message=cause.summary)
     if cause.log:
         yield make("system-out", "\n".join(cause.log))
 

@@ -33,9 +33,11 @@ def make_workloads(outcomes: Sequence[Outcome]) -> str:
 
 def describe_cause(cause: Cause) -> Iterator[str]:
     """A cause with its place and its hint; log and events are folded."""
-    yield f"### {escape_prose(cause.code)}\n\n{escape_prose(cause.message)}"
+    yield f"### {escape_prose(cause.code)}\n\n{escape_prose(cause.summary)}"
     if cause.place:
         yield f"in **{escape_prose(cause.place)}**"
+    if cause.details:
+        yield make_list(cause.details)
     if cause.hint:
         yield make_block(cause.hint)
     if cause.log:

@@ -56,8 +56,9 @@ def show_cause(cause: Cause) -> Element:
     code = make("span", cause.code, class_=f"code {cause.type}")
     return make(
         "article",
-        make("header", code, " ", make("strong", cause.message)),
+        make("header", code, " ", make("strong", cause.summary)),
         make("p", cause.place, class_="muted") if cause.place else None,
+        make_list(cause.details) if cause.details else None,
         make_command(cause.hint) if cause.hint else None,
         *([make("h3", "The end of the log"), make("pre", "\n".join(cause.log), class_="log", tabindex=0)] if cause.log else ()),
         *([make("h3", "Events"), show_events(cause.events)] if cause.events else ()),

@@ -6,16 +6,16 @@ import argparse
 import functools
 import shlex
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rollout_status_lib import Json
+from rollout_status_lib import Json, source
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.objects import get_field, get_identity, get_version, parse_objects
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.selection import Selection
-from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Hooks, Poll, Snapshot, name_log
+from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Hooks, Lists, Poll, Snapshot, name_log
 from rollout_status_lib.sources.kubectl import Answer, Clock, Kubectl
 from rollout_status_lib.sources.watches import Bell
 
@@ -86,7 +86,8 @@ class Live:
                 if poll.snapshot:
                     self.listen()
                 pause = pause * self.SLOWER if self.bell.known == before and pause else self.FIRST_PAUSE
-                pause = self.IDLE if self.bell.is_alive and poll.snapshot else min(pause, self.options.interval)
+                is_heard = self.bell.is_alive and poll.snapshot and not poll.snapshot.used.answers  # what is used is not watched
+                pause = self.IDLE if is_heard else min(pause, self.options.interval)
                 waited = self.rest(poll, pause)
                 gap = self.GAP if waited > self.LONGEST_GAP else min(self.LONGEST_GAP, gap * self.SLOWER)
                 time.sleep(max(0.0, min(max(gap, took) - waited, self.kubectl.end - time.monotonic())))
@@ -149,7 +150,8 @@ class Live:
                 if kind and kind.resource in request.workloads:
                     chosen.add(key)
         self.last, self.bell.known = objects, frozenset(map(get_version, objects.values()))
-        return Poll(at, Snapshot(at, tuple(objects.values()), frozenset(chosen), functools.cache(self.events)))
+        used = Lists(functools.partial(self.look, found))
+        return Poll(at, Snapshot(at, tuple(objects.values()), frozenset(chosen), functools.cache(self.events), used))
 
     def read_manifests(self) -> Json:
         """Reads -f and -k with kubectl and decides what to ask for. Returns the call if it failed, otherwise None."""
@@ -255,6 +257,27 @@ class Live:
             return None
         self.with_events.add(namespace)
         return events
+
+    def look(self, found: Sequence[Found], kind: Kind, namespace: str, names: Collection[str]) -> source.Answer | None:
+        """The objects that subjects use: those that were listed anyway, or what kubectl says. None, and a note, if they cannot be read."""
+        for request, objects in found:
+            space = request.where[1] if request.where[:1] == ("-n",) else namespace if request.where else self.spaces.get("")
+            if kind.resource in request.resources and not request.selector and space == namespace:
+                return source.Answer(objects, whole=True)
+        if kind.cluster:
+            call: tuple[str, ...] = ("get", kind.resource, *names, "--ignore-not-found", "-o", "json")
+        elif kind.version:
+            call = ("get", "--raw", build_api_path(kind.version, namespace, kind.plural))
+        else:
+            call = ("get", kind.resource, "-n", namespace, "-o", "json")
+        note = f"{kind.resource}{'' if kind.cluster else f' of namespace {namespace}'} could not be read, so a cause may lie there: "
+        self.notes = [each for each in self.notes if not each.startswith(note)]
+        answer = self.kubectl.run(call)[0]
+        try:
+            return source.Answer(self.objects(answer) if answer.exit or answer.stdout.strip() else (), whole=True)
+        except UnreadableError as error:
+            self.notes.append(f"{note}{error}")
+            return None
 
     def read_kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
         """The objects of a kind that is not listed with the others. None of them, and a note, if they cannot be read."""

@@ -83,6 +83,7 @@ class Recorder:
                 self.files[digest] = f"{len(self.files) + 1:03}.json"
                 self.write(self.files[digest], content)
             entry["objects"] = self.files[digest]
+            entry |= {"used": {resource: list(names) for resource, names in asked.items()}} if (asked := poll.snapshot.used.asked) else {}
         else:
             entry["error"] = [{key: call[key] for key in sorted(call)} for call in poll.calls]
         self.polls.append(entry)
@@ -121,7 +122,7 @@ class Recorder:
         return self.redacted(target.applied or named)
 
     def kept(self, snapshot: Snapshot, roots: Iterable[Json]) -> list[Json]:
-        """The workloads, everything below them, and the events about all of it. Events that cannot be read are left out."""
+        """The workloads, everything below them, what these use, and the events about all of it. Events that cannot be read are left out."""
         below: dict[str, list[Json]] = {}
         for each in snapshot.objects:
             below.setdefault(str(get_field(get_controller(each), "uid")), []).append(each)
@@ -131,6 +132,7 @@ class Recorder:
             fresh = {get_identity(each): each for each in below.get(get_identity(queue.pop()), ()) if get_identity(each) not in found}
             found |= fresh
             queue += fresh.values()
+        found |= {key: each for key, each in snapshot.used.taken.items() if key not in found}
         spaces = dict.fromkeys(get_namespace(each) for each in found.values())
         events = [event for namespace in spaces for event in snapshot.events(namespace) or ()]
         return [*found.values(), *(event for event in events if get_field(event, "involvedObject", "uid") in found)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rollout_status_lib.errors import RolloutError, UnreadableError, describe_er
 from rollout_status_lib.objects import find_newest_time, get_field, get_namespace, parse_objects
 from rollout_status_lib.rulefile import Document, FieldPath
 from rollout_status_lib.selection import Selection
-from rollout_status_lib.source import Hooks, Poll, Snapshot, name_log
+from rollout_status_lib.source import Answer, Hooks, Lists, Poll, Snapshot, name_log
 from rollout_status_lib.values import parse_timestamp
 
 
@@ -43,7 +43,7 @@ class Replay:
         else:
             objects = self.objects(path)
             self.until = find_newest_time(objects) if now is None else now
-            self.recorded = [Poll(self.until, self.snapshot(self.until, objects))]
+            self.recorded = [Poll(self.until, self.snapshot(self.until, objects, {}))]
 
     def load(self, document: Document) -> None:
         """Reads a recording's polls and logs, and when it ends."""
@@ -63,12 +63,13 @@ class Replay:
             document.refuse(("until",), "a recording of more than a day cannot be replayed")
 
     def load_poll(self, document: Document, at: FieldPath) -> Poll:
-        entry = document.get_mapping(at, ("at", "objects", "error"), ("at",))
+        entry = document.get_mapping(at, ("at", "objects", "error", "used"), ("at",))
         if ("objects" in entry) == ("error" in entry):
             document.refuse(at, "write one of objects and error")
         moment = self.moment(document, (*at, "at"))
         if "objects" in entry:
-            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / self.file(document, (*at, "objects")))))
+            asked = {name: document.get_texts((*at, "used", name)) for name in document.get_mapping((*at, "used"))}
+            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / self.file(document, (*at, "objects"))), asked))
         several = isinstance(entry["error"], list)
         return Poll(
             moment,
@@ -105,9 +106,14 @@ class Replay:
         wanted = self.selection.namespaces
         return tuple(each for each in objects if not wanted or get_field(each, "metadata", "namespace") in (None, "", *wanted))
 
-    def snapshot(self, at: float, objects: tuple[Json, ...]) -> Snapshot:
+    def snapshot(self, at: float, objects: tuple[Json, ...], asked: Mapping[str, Sequence[str]]) -> Snapshot:
+        """A snapshot of these objects. What was `asked` for because subjects use it is whole; of other kinds the objects may lack some."""
+
+        def look(kind: Kind, namespace: str, names: Collection[str]) -> Answer:
+            return Answer(objects, {*(names if kind.cluster else [namespace])} <= {*asked.get(kind.resource, ())})
+
         events = [each for each in objects if each["kind"] == "Event"]
-        return Snapshot(at, objects, None, lambda namespace: [event for event in events if get_namespace(event) == namespace])
+        return Snapshot(at, objects, None, lambda namespace: [event for event in events if get_namespace(event) == namespace], Lists(look))
 
     def polls(self, hooks: Hooks) -> Generator[Poll]:
         """Each poll, repeated every second until the next one is due; the last one until the recording ends."""

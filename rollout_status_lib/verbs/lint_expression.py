@@ -26,8 +26,9 @@ WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "f
 AT_ROOT: Json = {"": {}}  # the fields of the value that an expression begins at: there, names are roots
 
 # Roots that are no kinds. Inside [?...] and other projections they are null: names are those of the entry there.
-ROOTS = ("applied", "each", "events", "old", "owned", "params", "self", "time", "workload")
+ROOTS = ("applied", "each", "events", "exists", "old", "owned", "params", "self", "time", "used", "workload")
 TIME_FIELDS = ("now", "watched", "idle", "in_state")
+USED_FIELDS = ("kind", "exists", "object")
 EVENT_FIELDS = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
 TOP_FIELDS = ("metadata", "spec", "status")
 
@@ -203,11 +204,11 @@ class Walker:
             if key not in self.lets:  # one that others read again and again is walked once
                 self.lets[key] = self.walk_expression(rule.let[name])
             return self.lets[key]
-        if name == "events":
+        if name in ("events", "used"):
             if self.is_early:
-                problem = "`when` cannot use events, since it decides whether they are fetched: use them in fail_when or message"
+                problem = f"`when` cannot use {name}, since it decides whether they are fetched: use them in fail_when or message"
                 self.report(problem, self.path[0])
-            return dict.fromkeys(EVENT_FIELDS)
+            return dict.fromkeys(EVENT_FIELDS if name == "events" else USED_FIELDS)
         if name == "time":
             return dict.fromkeys(TIME_FIELDS)
         if name == "each":
@@ -216,7 +217,7 @@ class Walker:
             return self.walk_expression(rule.each) if rule.each and rule.each not in self.path and not self.is_unused else None
         if name in ("self", "workload", "applied"):
             return self.merge_kinds(rule.subjects if name == "self" and "workload" not in rule.subjects else [*sorted(self.lineage), "?"])
-        if name in ("params", "old", "owned", "null"):
+        if name in ("exists", "params", "old", "owned", "null"):
             return None
         self.check_kind(name)
         return self.fields_of_kinds.get(name) if name != "generic" else None

@@ -55,6 +55,7 @@ def evaluate_for_each(expression: Expression, kind: str, run: Run) -> Iterator[s
     for subject in (each for workload in judgement.workloads for each in walk_subjects(workload.subject) if each.kind.name == kind):
         scope = Scope(View(moment.get_roots(subject)), make_expectation("null", run.rules), moment.functions)
         scope.events_of = functools.partial(moment.read_events, subject)
+        scope.used_of = functools.partial(moment.uses.read_values, subject)
         title = "/".join([*make_reference(subject.holder).values(), *subject.part.values()])
         try:
             yield f"{title}: {hide(json.dumps(scope.evaluate(expression)))}"

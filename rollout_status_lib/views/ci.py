@@ -51,7 +51,7 @@ class Log(Progress, abc.ABC):
 
     def mark(self, cause: Cause) -> list[str]:
         """The lines of a cause, marked as an error where the CI can do that."""
-        return [f"{cause.code}: {cause.message}", *describe_place(cause)]
+        return [f"{cause.code}: {cause.summary}", *describe_place(cause)]
 
     @abc.abstractmethod
     def fold(self, title: str, lines: Sequence[str]) -> list[str]:
@@ -63,8 +63,9 @@ class Log(Progress, abc.ABC):
 
 
 def describe_place(cause: Cause) -> list[str]:
-    """Where a cause is, and what to do about it."""
+    """Where a cause is, what else is known of it, and what to do about it."""
     place = [f"  in {cause.place}"] if cause.place else []
+    place += [f"  {detail}" for detail in cause.details]
     return [*place, f"  see: {cause.hint}"] if cause.hint else place
 
 
@@ -86,7 +87,7 @@ class Github(Log):
 
     def mark(self, cause: Cause) -> list[str]:
         about = f" of {'/'.join(cause.workload)}" if cause.workload else ""
-        text = "\n".join([cause.message, *describe_place(cause)])
+        text = "\n".join([cause.summary, *describe_place(cause)])
         return [f"::error title={escape_property(cause.code + about)}::{escape_data(text)}"]
 
     def fold(self, title: str, lines: Sequence[str]) -> list[str]:

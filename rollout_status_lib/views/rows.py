@@ -44,7 +44,7 @@ def make_rows(judgement: Judgement) -> list[Row]:
     rows = []
     for workload in judgement.workloads:
         title = clean_line(f"{workload.key[1]}: {workload.title}" if several else workload.title)
-        text = clean_line(workload.sentence)
+        text = clean_line(workload.line)
         counts = get_counts(workload, functions)
         rows.append(Row(workload.status, title, counts, get_birth(workload.value), text, tuple(find_below(workload, text))))
     return sorted(rows, key=lambda row: STATUS[row.status].rank)

@@ -203,8 +203,9 @@ def make_verdict(story: Story) -> Iterator[Text]:
 def describe_cause(cause: Cause) -> Iterator[Text]:
     """A blank line, the cause, and below it all that is known of it."""
     yield Text("")
-    yield Text(cause.code, style="bold red").append(f": {cause.message}", style="default not bold")
+    yield Text(cause.code, style="bold red").append(f": {cause.summary}", style="default not bold")
     yield from make_field("in", cause.place)
+    yield from (Text(f"  {detail}") for detail in cause.details)
     yield from make_field("log", *cause.log)
     yield from make_field("events", *(event.sentence for event in cause.events))
     yield from make_field("look", cause.hint)

@@ -27,12 +27,13 @@ def render_text(result: Mapping[str, Json]) -> str:
 
 def describe_cause(cause: Cause, story: Story) -> Iterator[str]:
     """A cause, where it is, its log and its hint. For the first one that is about a whole workload: what that waits for says more."""
-    yield f"{cause.code}: {cause.message}"
+    yield f"{cause.code}: {cause.summary}"
     if cause.resource != cause.workload:
         yield f"  in {cause.path}{f' and {cause.count - 1} more' if cause.count > 1 else ''}"
     elif cause is story.causes[0]:
         waits = [outcome.waiting_for for outcome in story.outcomes if outcome.key == cause.workload]
         yield from (f"  while: {sentences[0]}" for sentences in waits if sentences)
+    yield from (f"  {detail}" for detail in cause.details)
     yield from (f"  | {line}" for line in cause.log)
     if cause.hint:
         yield f"  see: {cause.hint}"
