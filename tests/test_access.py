@@ -14,7 +14,7 @@ import yaml
 from conftest import ROOT, Outcome, environment, run
 
 Program = Callable[..., str]
-ROLE, CLUSTER_ROLE = yaml.safe_load_all((ROOT / "rollout_status_lib" / "sources" / "rbac.yaml").read_text())
+ROLE, CLUSTER_ROLE, CAUSES = yaml.safe_load_all((ROOT / "rollout_status_lib" / "sources" / "rbac.yaml").read_text())
 # Says what a word stands for, which resources are in no namespace, and where it looks by itself; of rights it knows only those in $ALLOWED
 KUBECTL = r"""
 case "$*" in
@@ -35,6 +35,11 @@ def ask(kubectl: Program, *arguments: str, allowed: str = "nothing") -> Outcome:
     return run("--kubectl", kubectl(f"ALLOWED='{allowed}'\n{KUBECTL}"), "--check-access", *arguments)
 
 
+def first(text: str) -> dict[str, Any]:
+    """The first of the Roles that were printed."""
+    return next(yaml.safe_load_all(text))
+
+
 def rights(role: dict[str, Any]) -> set[tuple[str, str, str]]:
     """Group, resource and verb of each right."""
     return {
@@ -49,7 +54,8 @@ def test_where_nothing_is_allowed_the_role_has_the_rights_of_rbac_yaml(
     outcome = ask(kubectl, *arguments)
     assert (outcome.exit, outcome.error["code"]) == (4, "forbidden")
     assert "rollout-status --check-access 2>role.yaml" in outcome.error["hint"]
-    printed = yaml.safe_load(outcome.stderr)
+    printed, *others = yaml.safe_load_all(outcome.stderr)
+    assert list(map(rights, others)) == ([rights(CAUSES)] if role is ROLE else [])
     assert (printed["apiVersion"], printed["kind"]) == (role["apiVersion"], role["kind"])
     assert printed["metadata"].get("namespace") == (arguments[1] if role is ROLE else None)
     assert rights(printed) == rights(role)
@@ -71,8 +77,9 @@ def test_each_namespace_has_its_role_and_what_is_in_none_a_cluster_role(kubectl:
 def test_a_role_has_only_what_is_missing_also_when_a_verdict_does_without(kubectl: Program) -> None:
     outcome = ask(kubectl, "-n", "shop", "deployment/web", allowed="[lw]*")
     assert outcome.exit == 0
-    printed = yaml.safe_load(outcome.stderr)
+    printed, causes = yaml.safe_load_all(outcome.stderr)
     assert rights(printed) == {("", "pods", "get"), ("", "pods/log", "get")}
+    assert rights(causes) == rights(CAUSES)
     name = printed["metadata"]["name"]
     assert f"# kubectl -n shop create rolebinding {name} --role={name} --serviceaccount=NAMESPACE:NAME\n" in outcome.stderr
 
@@ -86,7 +93,7 @@ def test_kubectl_is_asked_for_logs_as_a_part_of_pods(kubectl: Program) -> None:
 def test_roles_with_other_rules_have_other_names(kubectl: Program) -> None:
     """So that none is replaced when the next one is applied."""
     arguments = [("-n", "shop"), ("-n", "shop", "job/migrate"), ("-n", "other")]
-    all_kinds, job, other = (yaml.safe_load(ask(kubectl, *each).stderr)["metadata"]["name"] for each in arguments)
+    all_kinds, job, other = (first(ask(kubectl, *each).stderr)["metadata"]["name"] for each in arguments)
     assert re.fullmatch("rollout-status-[0-9a-f]{8}", job)
     assert job != all_kinds == other
 
@@ -98,7 +105,7 @@ def test_where_no_right_is_missing_there_is_no_role(kubectl: Program) -> None:
 
 
 def test_the_namespace_is_where_kubectl_looks_by_itself(kubectl: Program) -> None:
-    assert yaml.safe_load(ask(kubectl).stderr)["metadata"]["namespace"] == "of-the-pod"
+    assert first(ask(kubectl).stderr)["metadata"]["namespace"] == "of-the-pod"
 
 
 def test_a_namespace_that_kubectl_cannot_tell(kubectl: Program) -> None:
@@ -108,7 +115,7 @@ def test_a_namespace_that_kubectl_cannot_tell(kubectl: Program) -> None:
 
 
 def test_a_kind_that_no_rule_file_declares_is_called_as_kubectl_calls_it(kubectl: Program) -> None:
-    found = rights(yaml.safe_load(ask(kubectl, "--kinds", "widget,endpoints").stderr))
+    found = rights(first(ask(kubectl, "--kinds", "widget,endpoints").stderr))
     assert {("example.com", "widgets", "list"), ("", "endpoints", "watch")} < found
     outcome = ask(kubectl, "--kinds", "gadget")
     assert (outcome.exit, outcome.error["message"]) == (2, "kubectl cannot tell what gadget is: the server does not have it")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import yaml
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import to_line
+from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import RolloutError, UnreadableError, read_part
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.source import Source
@@ -89,10 +90,25 @@ def list_rights(source: Live) -> dict[Right, bool]:
         uses = {(verb, resource): verb == "list" for resource in wanted for verb in ("list", "watch")}
         more = [("list", "events"), ("watch", "events"), ("get", "pods"), ("get", "pods/log")]
         more += [("list", kind.resource) for kind in revisions if not kind.listed]
+        used = list_used(source, kinds)
+        more += [("list", kind.resource) for kind in used if not kind.cluster]
         uses |= {use: False for use in more if use not in uses}
         for (verb, resource), needed in uses.items():
             rights[Right(verb, resource, ("-A",) if resource in in_no_namespace else where)] = needed
+        for kind in (kind for kind in used if kind.cluster):
+            rights.setdefault(Right("get", kind.resource, ("-A",)), False)
     return rights
+
+
+def list_used(source: Live, kinds: Iterable[Kind]) -> list[Kind]:
+    """The kinds of all that objects of these kinds, and what they own, may refer to. They are looked at while something waits."""
+    found = dict.fromkeys(kinds)
+    queue = list(found)
+    for kind in queue:  # which grows
+        below = [source.rules.kinds[name] for name in (*kind.owns, *(use.kind for use in kind.uses))]
+        queue += [each for each in below if each not in found]
+        found |= dict.fromkeys(below)
+    return [kind for kind in found if any(kind.name == use.kind for each in found for use in each.uses)]
 
 
 def read_names(source: Live) -> dict[str, str]:

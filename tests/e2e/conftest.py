@@ -31,7 +31,7 @@ Json = Any
 SCRIPT = Path(os.environ.get("ROLLOUT_STATUS") or Path(__file__).resolve().parents[2] / "rollout_status.py")
 SCHEMA = json.loads((SCRIPT.parent / "schema.json").read_text(encoding="utf-8"))
 KUBECTLS = os.environ.get("ROLLOUT_E2E_KUBECTLS", "kubectl").split(":")
-ROLE, CLUSTER_ROLE = yaml.safe_load_all((SCRIPT.parent / "rollout_status_lib" / "sources" / "rbac.yaml").read_text())
+ROLE, CLUSTER_ROLE, CAUSES = yaml.safe_load_all((SCRIPT.parent / "rollout_status_lib" / "sources" / "rbac.yaml").read_text())
 PATIENCE = 120.0  # seconds after which what should have come counts as not coming
 
 

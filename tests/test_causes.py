@@ -1,0 +1,119 @@
+"""The cause behind the cause: what is asked for while something waits, and how it is told. The cases are in fixtures/used/."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import FIXTURES, Outcome, run, snapshot
+
+from rollout_status_lib.story import tell_story
+
+Program = Callable[..., str]
+CASE = "used/storage/class-missing"
+# Answers like the cluster of a case; an object that is asked for by its name does not exist
+CLUSTER = """
+case "$*" in
+  *"$FORBIDDEN"*) echo 'Error from server (Forbidden): it is forbidden' >&2; exit 1 ;;
+  *--ignore-not-found*) ;;
+  *) cat %s ;;
+esac
+"""
+CHAIN = 'PersistentVolumeClaim "data" is not bound <- StorageClass "nope" does not exist'
+
+
+def calls(program: str) -> list[str]:
+    """What it was asked for beside the lists of a run that is well."""
+    lines = Path(program).with_name("calls").read_text().splitlines()
+    usual = re.compile("deployments|pods|events")
+    return [line.partition(" get ")[2] for line in lines if not usual.search(line)]
+
+
+def watch(kubectl: Program, *arguments: str, case: str = CASE, forbidden: str = "nothing") -> tuple[Outcome, list[str]]:
+    program = kubectl(f"FORBIDDEN='{forbidden}'\n{CLUSTER % snapshot(case)}")
+    patience = ("--pending-deadline=-1", "--set", "provision-grace=-1", "--set", "progress-deadline=-1")
+    outcome = run("--kubectl", program, "-n", "i16", *patience, *arguments)
+    return outcome, calls(program)
+
+
+def test_one_list_a_kind_and_objects_in_no_namespace_by_name(kubectl: Program) -> None:
+    """Two pods wait for one claim."""
+    outcome, asked = watch(kubectl, "--once")
+    assert asked == ["--raw /api/v1/namespaces/i16/persistentvolumeclaims", "storageclasses.storage.k8s.io nope --ignore-not-found -o json"]
+    assert [each["name"] for each in outcome.error["causes"]] == ["data", "nope"]
+
+
+def test_while_all_is_well_nothing_more_is_asked(kubectl: Program) -> None:
+    program = kubectl(f"cat {snapshot('deployment/success')}")
+    assert run("--kubectl", program, "-n", "r-deployment-success").exit == 0
+    assert calls(program) == []
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "seen", "note"),
+    [
+        ("persistentvolumeclaims", [], "persistentvolumeclaims of namespace i16 could not be read, so a cause may lie there: "),
+        ("storageclasses", ["data"], "storageclasses.storage.k8s.io could not be read, so a cause may lie there: "),
+    ],
+)
+def test_what_may_not_be_read_is_a_note(kubectl: Program, forbidden: str, seen: list[str], note: str) -> None:
+    outcome, _ = watch(kubectl, "--once", forbidden=forbidden)
+    assert outcome.exit == 3
+    assert [each["name"] for each in outcome.error.get("causes", ())] == seen
+    assert [each for each in outcome.result["notes"] if each.startswith(note)]
+
+
+def test_a_recording_has_what_was_read_and_what_was_not_there(kubectl: Program, tmp_path: Path) -> None:
+    outcome, _ = watch(kubectl, "--set", "missing-grace=0", "--record", str(tmp_path / "record"))
+    assert outcome.exit == 1
+    assert outcome.error["causes"][-1]["message"] == 'StorageClass "nope" does not exist'
+    assert yaml.safe_load((tmp_path / "record/recording.yaml").read_text())["polls"][-1]["used"] == {
+        "persistentvolumeclaims": ["i16"],
+        "storageclasses.storage.k8s.io": ["nope"],
+    }
+    assert run("--set", "missing-grace=0", "--replay", str(tmp_path / "record")).error == outcome.error
+
+
+def test_what_a_recording_did_not_ask_for_is_not_missing(tmp_path: Path) -> None:
+    """As in one of an earlier release."""
+    shutil.copytree(FIXTURES / CASE, tmp_path / "old")
+    path = tmp_path / "old/recording.yaml"
+    content = yaml.safe_load(path.read_text())
+    for poll in content["polls"]:
+        del poll["used"]
+    path.write_text(yaml.safe_dump(content))
+    outcome = run("--replay", str(tmp_path / "old"))
+    assert outcome.exit == 3
+    assert [each["name"] for each in outcome.error["causes"]] == ["data"]
+
+
+def test_the_last_cause_leads_and_the_chain_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = [tmp_path / name for name in ("report.md", "report.xml", "report.html")]
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    outcome = run("--replay", str(FIXTURES / CASE), *(f"--report={path}" for path in reports))
+    text = run("--replay", str(FIXTURES / CASE), "-o", "text", "--quiet").stdout
+    assert '\nscheduling: StorageClass "nope" does not exist\n' in text
+    annotation = next(line for line in outcome.stderr.splitlines() if line.startswith("::error"))
+    assert '::StorageClass "nope" does not exist%0A' in annotation
+    plain = [path.read_text().replace("&lt;", "<").replace("&quot;", '"').replace("\\", "") for path in reports]
+    for view in (text, annotation, *plain):
+        assert view.count(CHAIN) == 1
+        assert "kubectl get storageclasses" in view
+
+
+def test_what_stops_several_workloads_is_told_once(tmp_path: Path) -> None:
+    result = run("--replay", str(FIXTURES / "used/storage/statefulset-class-missing"), "--set", "missing-grace=5s").result
+    (cause,) = tell_story(result).causes
+    assert (cause.count, cause.others) == (3, (("StatefulSet", "i16-sts", "db"),))
+    assert cause.details[-1] == "the same stops StatefulSet/i16-sts/db"
+    twice = {**result, "errors": [*result["errors"], result["error"]]}
+    assert [each.others for each in tell_story(twice).causes] == [(("StatefulSet", "i16-sts", "db"),)]
+
+
+def test_a_slip_in_uses_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "team.yaml"
+    path.write_text("version: 1\nkinds:\n- {name: pod, uses: [{kind: node}]}\n")
+    outcome = run("--rules", str(path), "--replay", str(FIXTURES / CASE))
+    assert outcome.error["message"] == f"{path}:3: write one of names, labels and owned: which objects are used"
