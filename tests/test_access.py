@@ -129,7 +129,7 @@ def test_quiet_prints_nothing(kubectl: Program) -> None:
 def test_a_copy_without_rbac_yaml_is_not_whole(kubectl: Program, tmp_path: Path) -> None:
     for name in ("rollout_status_lib", "rules"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("rollout_status.py", "schema.json"):
+    for name in ("rollout_status.py", "rollout_status_start.py", "schema.json"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "rollout_status_lib" / "sources" / "rbac.yaml").unlink()
     words = [sys.executable, tmp_path / "rollout_status.py", "--kubectl", kubectl(f"ALLOWED=nothing\n{KUBECTL}"), "--check-access"]
