@@ -50,7 +50,8 @@ try:
     from rollout_status_lib import DEMO, Json, find_data
     from rollout_status_lib.arguments import build_parser, collect_settings, refuse_contradictions
     from rollout_status_lib.changes import find_changes
-    from rollout_status_lib.clean import add_kubectl_flags, to_json, to_line
+    from rollout_status_lib.clean import to_json, to_line
+    from rollout_status_lib.commands import add_kubectl_flags
     from rollout_status_lib.contract import enforce, load_schema
     from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
     from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError

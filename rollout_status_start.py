@@ -81,7 +81,9 @@ def describe_fault(error: Exception, file: str = __file__) -> tuple[str, str]:
         return f"{error}; install what the program needs", "python3 -m pip install jmespath PyYAML sh jsonschema"
     if isinstance(error, (ImportError, SyntaxError)):
         folder = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120, pathlib takes its time
-        return f"{error}; copy the whole program", f"cp -r rollout_status* rules schema.json {folder}"
+        import shlex  # noqa: PLC0415, only for this
+
+        return f"{error}; copy the whole program", f"cp -r rollout_status* rules schema.json {shlex.quote(str(folder))}"
     return f"This is a bug of rollout-status: {type(error).__name__}: {error}", ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import add_kubectl_flags
+from rollout_status_lib.commands import add_kubectl_flags
 from rollout_status_lib.declarations import Kind, Revisions
 from rollout_status_lib.findings import Workload
 from rollout_status_lib.functions import Functions, is_true

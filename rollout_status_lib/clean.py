@@ -1,4 +1,4 @@
-"""What may be printed: no secrets, nothing that a terminal or a CI would obey, and commands as people paste them."""
+"""What may be printed: no secrets, and nothing that a terminal or a CI would obey."""
 
 from __future__ import annotations
 
@@ -30,11 +30,6 @@ def escape_line(text: str) -> str:
 def to_json(result: Json) -> str:
     """The result as JSON, without `##`, which a CI's log would obey."""
     return json.dumps(result, indent=2).replace("##", "#\\u0023")
-
-
-def add_kubectl_flags(command: str, flags: str) -> str:
-    """A kubectl command to paste, with the flags that kubectl was run with. They follow the verb: before it, a plugin allows none."""
-    return re.sub(r"(^|&& )kubectl(?: [a-z]\S*)*", lambda match: f"{match[0]} {flags}", command) if flags else command
 
 
 def clean_line(text: Json) -> str:

@@ -90,8 +90,8 @@ class Template:
 
     parts: tuple[str | Expression, ...]
 
-    @staticmethod
-    def parse(text: str, where: str) -> Template:
+    @classmethod
+    def parse(cls, text: str, where: str) -> Template:
         """The template in a text. RolloutError `invalid-rules` when one of its expressions is wrong."""
         parts: list[str | Expression] = []
         rest = text
@@ -102,7 +102,7 @@ class Template:
             else:
                 expression, rest = Template.take_expression(rest, where)
                 parts += [before, expression]
-        return Template((*parts, rest))
+        return cls((*parts, rest))
 
     @staticmethod
     def take_expression(text: str, where: str) -> tuple[Expression, str]:

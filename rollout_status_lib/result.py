@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import add_kubectl_flags
+from rollout_status_lib.commands import add_kubectl_flags, quote_word
 from rollout_status_lib.declarations import Code, get_code
 from rollout_status_lib.errors import RolloutError, UnreadableError
 from rollout_status_lib.findings import Finding, Judgement, Workload
@@ -79,7 +79,8 @@ def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], sou
     hint = first.scope.fill(first.rule.hint)
     if not hint and first.idle is not None:  # a rule that only waits may have none
         space = get_field(subject.holder, "metadata", "namespace")
-        hint = f"kubectl {f'-n {space} ' if space else ''}describe {get_field(subject.holder, 'kind')} {get_name(subject.holder)}"
+        kind, name = quote_word(get_field(subject.holder, "kind")), quote_word(get_name(subject.holder))
+        hint = f"kubectl {f'-n {quote_word(space)} ' if space else ''}describe {kind} {name}"
     hint = add_kubectl_flags(hint, source.flags)
     return entry | ({"hint": hint} if hint else {})
 

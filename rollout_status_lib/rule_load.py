@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rollout_status_lib import Json
+from rollout_status_lib.commands import Command
 from rollout_status_lib.declarations import (
     DECISIONS,
     PARAMETER_TYPES,
@@ -116,7 +117,7 @@ class RuleLoader:
             owns=entry.get_texts("owns"),
             current=current,
             blocked_by=entry.get_expression("blocked_by"),
-            blocked=entry.get_template("blocked"),
+            blocked=entry.get_template("blocked", Command),
             runs=entry.get_expression("runs"),
             progress=entry.get_expressions("progress"),
             counts=entry.get_expressions("counts"),
@@ -184,7 +185,7 @@ class RuleLoader:
             makes=document.get_text((*at, "makes")) or "",
             serves=document.get_expression((*at, "serves")),
             can_roll_back=document.get_expression((*at, "can_roll_back")),
-            rollback=document.get_template((*at, "rollback")),
+            rollback=document.get_template((*at, "rollback"), Command),
         )
         self.check_rollback(revisions)
         return revisions
@@ -237,7 +238,7 @@ class RuleLoader:
             common=find_common(lets, varying),
             code=entry.get_template("code"),
             message=entry.get_template("message"),
-            hint=entry.get_template("hint"),
+            hint=entry.get_template("hint", Command),
             logs=entry.get_flag("logs", default=False),
         )
 

@@ -205,11 +205,11 @@ class Document:
             self.report(at, f"{self.name_field(at)} is missing: write an expression")
         return self.get_expression(at) or Expression.parse("null", self.locate(at))
 
-    def get_template(self, at: FieldPath) -> Template | None:
+    def get_template(self, at: FieldPath, form: type[Template] = Template) -> Template | None:
         """The template in a field. None if the field is missing, or if its mistake is among the problems."""
         text = self.get_text(at)
         with collect_errors(self.problems):
-            return None if text is None else Template.parse(text, f"{self.locate(at)}: {at[-1]}")
+            return None if text is None else form.parse(text, f"{self.locate(at)}: {at[-1]}")
         return None
 
 
@@ -261,9 +261,9 @@ class Entry:
         document, at = self.find_place(field)
         return document.get_expression(at)
 
-    def get_template(self, field: str) -> Template | None:
+    def get_template(self, field: str, form: type[Template] = Template) -> Template | None:
         document, at = self.find_place(field)
-        return document.get_template(at)
+        return document.get_template(at, form)
 
     def get_expressions(self, field: str) -> tuple[Expression, ...]:
         """The expressions in a list."""

@@ -14,7 +14,7 @@ import yaml
 from conftest import CASES, FIXTURES, ROOT, run, snapshot
 
 import rollout_status
-from rollout_status_lib.clean import add_kubectl_flags
+from rollout_status_lib.commands import add_kubectl_flags
 from rollout_status_lib.objects import get_name, get_namespace, parse_objects
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.source import Poll

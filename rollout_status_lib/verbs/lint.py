@@ -18,8 +18,10 @@ from rollout_status_lib.rulefile import Document, Entry, FieldPath
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs import Engine, run_verb
 from rollout_status_lib.verbs.fields import read_fields
+from rollout_status_lib.verbs.lint_command import check_command
 from rollout_status_lib.verbs.lint_rule import lint_rule
 
+OF_THE_ENGINE = ("expect_image", "redact_known")  # parameters that no rule need use
 TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "given", "unless", "fail_when", "since", "each")  # keys of rules
 RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
 
@@ -107,6 +109,9 @@ class Linter:
         if not re.fullmatch("[a-z][a-z0-9_]*", name):
             proposal = re.sub("[^a-z0-9]+", "_", name.lower())
             yield f"{document.locate(entry.find_place('name')[1])}: name {name} is no name for expressions: write {proposal}"
+        yield from check_command(
+            kind.revisions.rollback if kind.revisions else None, f"{document.locate(entry.find_place('revisions')[1])}: rollback"
+        )
         try:
             self.rules.check_kind(kind)
         except RolloutError as error:
@@ -124,7 +129,7 @@ class Linter:
         expressions = [each for rule in self.rules.rules.values() for each in rule.walk_expressions()]
         used = {name for each in expressions for name in re.findall(r"params\.(\w+)", each.text)}
         for name, entry in self.rules.files.entries["params"].items():
-            if name not in used and self.is_checked(entry.document) and name != "expect_image":
+            if name not in used and self.is_checked(entry.document) and name not in OF_THE_ENGINE:
                 yield f"{entry.document.locate(entry.at)}: no rule uses the parameter {name}: use params.{name}, or remove it"
 
     def find_cut_texts(self, document: Document) -> Iterator[str]:

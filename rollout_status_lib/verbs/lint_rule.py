@@ -11,6 +11,7 @@ from rollout_status_lib.errors import suggest
 from rollout_status_lib.expressions import Expression, shorten
 from rollout_status_lib.interpreter import format_path
 from rollout_status_lib.rules import Rules
+from rollout_status_lib.verbs.lint_command import check_command
 from rollout_status_lib.verbs.lint_expression import Fields, Walker
 
 MOST_CODES = 100  # of the codes that a template can give: so many are looked at
@@ -23,10 +24,17 @@ def lint_rule(rules: Rules, fields_of_kinds: Mapping[str, Fields], rule: Rule) -
             *walk_rule(Walker(rules, fields_of_kinds, rule)),
             *check_message(rules, rule),
             *check_code(rules, rule),
+            *check_command(rule.hint, f"{locate(rules, rule, 'hint')}: hint"),
             *check_limit(rules, rule),
         ]
     except RecursionError:
         return [f"{rule.where}: its expressions are nested too deeply, a let in a let: write fewer of them"]
+
+
+def locate(rules: Rules, rule: Rule, field: str) -> str:
+    """The file and the line of a field of a rule."""
+    document, at = rules.files.entries["rules"][rule.id].find_place(field)
+    return document.locate(at)
 
 
 def walk_rule(walker: Walker) -> list[str]:
