@@ -20,6 +20,7 @@ from rollout_status_lib.rules import Rules
 from rollout_status_lib.secrets import SECRETS, VARIABLES
 from rollout_status_lib.selection import Selection, Target
 from rollout_status_lib.source import Poll, Snapshot
+from rollout_status_lib.sources.manifests import is_manifest
 from rollout_status_lib.values import format_timestamp
 
 
@@ -30,7 +31,7 @@ class Recorder:
     equal, since rules compare templates.
     """
 
-    DROPPED = ("managedFields", "kubectl.kubernetes.io/last-applied-configuration")
+    DROPPED = ("managedFields",)
 
     def __init__(self, folder: Path, selection: Selection, rules: Rules, *, only_failed: bool = False) -> None:
         flag = "--dump" if only_failed else "--record"
@@ -77,7 +78,7 @@ class Recorder:
         """Writes the workloads of a poll and everything below them, or the calls that failed."""
         entry: dict[str, Json] = {"at": format_timestamp(poll.at)}
         if poll.snapshot:
-            content = json.dumps({"kind": "List", "items": [self.redacted(each) for each in self.kept(poll.snapshot, roots)]}, indent=1)
+            content = json.dumps({"kind": "List", "items": list(map(self.clean, self.kept(poll.snapshot, roots)))}, indent=1)
             digest = hashlib.sha256(content.encode()).digest()
             if digest not in self.files:
                 self.files[digest] = f"{len(self.files) + 1:03}.json"
@@ -107,7 +108,7 @@ class Recorder:
         }
         if revisions:
             content["revisions"] = "revisions.json"
-            self.write("revisions.json", json.dumps({"kind": "List", "items": list(map(self.redacted, revisions))}, indent=1))
+            self.write("revisions.json", json.dumps({"kind": "List", "items": list(map(self.clean, revisions))}, indent=1))
         if self.selection.manifests and self.selection.targets:
             content["applied"] = "applied.json"
             if not self.has_applied:
@@ -119,7 +120,7 @@ class Recorder:
         """A workload of the manifests: what `kubectl apply` printed, or else only its kind and name."""
         names = {"name": target.name, **({"namespace": target.namespace} if target.namespace else {})}
         named = {**{key: get_field(target.manifest, key) for key in ("apiVersion", "kind")}, "metadata": names}
-        return self.redacted(target.applied or named)
+        return self.clean(target.applied or named)
 
     def kept(self, snapshot: Snapshot, roots: Iterable[Json]) -> list[Json]:
         """The workloads, everything below them, what these use, and the events about all of it. Events that cannot be read are left out."""
@@ -137,13 +138,25 @@ class Recorder:
         events = [event for namespace in spaces for event in snapshot.events(namespace) or ()]
         return [*found.values(), *(event for event in events if get_field(event, "involvedObject", "uid") in found)]
 
+    def clean(self, value: Json) -> Json:
+        """An object as it may be recorded: without the manifests that tools have left in its annotations, and without secrets."""
+        annotations = get_field(value, "metadata", "annotations")
+        if isinstance(annotations, dict):
+            rest = {key: text for key, text in annotations.items() if not (isinstance(text, str) and is_manifest(key, text))}
+            value = {**value, "metadata": {**value["metadata"], "annotations": rest}}
+        return self.redacted(value)
+
     def redacted(self, value: Json, *, secret: bool = False) -> Json:
+        """The same of any value. A manifest in the annotations of a template leaves its number: templates that differ still do."""
         if isinstance(value, list):
             return [self.redacted(entry, secret=secret) for entry in value]
         if not isinstance(value, dict):
             return SECRETS.mask(value) if isinstance(value, str) else value
         dropped = (*self.DROPPED, "data", "stringData") if value.get("kind") == "Secret" else self.DROPPED
         kept = {key: self.redacted(entry, secret=key in VARIABLES) for key, entry in value.items() if key not in dropped}
+        if isinstance(kept.get("annotations"), dict):
+            texts = {key: text for key, text in kept["annotations"].items() if isinstance(text, str) and is_manifest(key, text)}
+            kept["annotations"] |= {key: SECRETS.number(text) for key, text in texts.items()}
         if secret and "value" in value:
             kept["value"] = SECRETS.number(str(value["value"]))
         return kept
