@@ -16,8 +16,8 @@ import pytest
 from conftest import PATIENCE, SCRIPT, Json, Namespace, cluster_wide, command, kubeconfig, kubectl
 from manifests import IMAGES
 
-DOCS = SCRIPT.parent / "docs"
-ELSEWHERE = {"install", "rules", "writing-rules"}  # tests/packaging, generated, tests/test_docs.py
+DOCS, EXAMPLES = SCRIPT.parent / "docs", SCRIPT.parent / "examples" / "pipelines"
+ELSEWHERE = {"ci", "install", "rules", "writing-rules"}  # tests/test_pipelines.py, tests/packaging, generated, tests/test_docs.py
 PAGES = sorted(path.stem for path in DOCS.glob("*.md") if path.stem not in ELSEWHERE)
 
 # On PATH beside kubectl, where a page speaks of more than this machine has
@@ -26,6 +26,10 @@ PROGRAMS = {
     # a push, which a controller applies a moment later
     "git": "(sleep 1; kubectl patch deployment web -p '{patch}') >/dev/null 2>&1 </dev/null &\n",
     # a release whose chart has no templates in its manifests
+    "helmfile": 'case "$2" in apply) exec kubectl apply -f chart/templates ;; template) exec cat chart/templates/*.yaml ;; *) exit 9 ;; esac\n',
+    "argocd": '[[ "$1 $2" == "app sync" ]] && exec kubectl apply -f k8s/web.yaml\n',
+    "curl": "exec cat >/dev/null\n",
+    "notify.sh": 'exec env WEBHOOK=https://hooks.example/x sh {examples}/notify.sh "$@"\n',
     "helm": 'case "$1 $2" in "upgrade --install") exec kubectl apply -f "$4/templates" ;; "get manifest") exec cat chart/templates/*.yaml ;; *) exit 9 ;; esac\n',
 }
 PUSHED = {
@@ -110,7 +114,7 @@ def test_every_command_of_a_page(page: str, namespace: Namespace, tmp_path: Path
     programs = {name: text for name, text in PROGRAMS.items() if name != "helm" or not shutil.which("helm")}
     (tmp_path / "bin").mkdir()
     for name, text in programs.items():
-        whole = text.replace("{tool}", " ".join(command())).replace("{patch}", json.dumps(PUSHED))
+        whole = text.replace("{tool}", " ".join(command())).replace("{patch}", json.dumps(PUSHED)).replace("{examples}", str(EXAMPLES))
         (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{whole}")
         (tmp_path / "bin" / name).chmod(0o755)
     environment = {
@@ -138,6 +142,6 @@ def test_every_command_of_a_page(page: str, namespace: Namespace, tmp_path: Path
 
 
 def test_every_page_is_run_somewhere() -> None:
-    assert {"from-helm", "from-kubectl", "from-socialgouv", "gitops", "pipelines", "replaying"} == set(PAGES)
+    assert {"from-helm", "from-kubectl", "from-socialgouv", "gitops", "pipelines", "recipes", "replaying"} == set(PAGES)
     for page in ELSEWHERE:
         assert (DOCS / f"{page}.md").exists()
