@@ -35,6 +35,7 @@ if __name__ == "__main__":
 start.prepare()
 try:
     import argparse
+    import functools
     import gc
     import importlib
     import json
@@ -304,7 +305,7 @@ class Moment:
     def decide(self, rule: Rule, subject: Subject, scope: Scope) -> Iterator[Finding]:
         """The finding of a rule whose `when` is true, if its `given` is true as well and its `unless` is not."""
         self.held = True
-        scope.events_of, scope.used_of = lambda: self.read_events(subject), lambda: self.uses.read_values(subject)
+        scope.events_of, scope.used_of = functools.partial(self.read_events, subject), lambda: self.uses.read_values(subject)
         if (rule.given and not scope.holds(rule.given)) or scope.holds(rule.unless):
             return
         began = self.present[rule.id, subject.key] = self.memory.since.get((rule.id, subject.key), self.now)
@@ -356,8 +357,10 @@ class Moment:
         finishes = workload.kind.finishes
         return finishes is not None and is_true(finishes.evaluate(workload.value, self.functions))
 
-    def read_events(self, subject: Subject) -> list[Json] | None:
-        """The events about the subject since its workload's last progress, newest first; None when they cannot be read."""
+    def read_events(self, subject: Subject, root: str) -> list[Json] | None:
+        """What a root gives, `events` or `history`: events about the subject, newest first; None when they cannot be read."""
+        if root == "history":
+            return self.events.read_all(subject)
         pace = self.paces.get(get_identity(subject.workload))
         return self.events.read(subject, pace.changed if pace else 0.0)
 
@@ -391,7 +394,7 @@ class Run:
 
     def watch(self, argv: Sequence[str]) -> None:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
-        options = build_parser().parse(["--replay", str(DEMO), "--retry-limit=1", *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
+        options = build_parser().parse(["--replay", str(DEMO), *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         set_deadline(options.timeout)
         self.output = options.output
         SECRETS.begin(options.redact)

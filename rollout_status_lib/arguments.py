@@ -118,7 +118,7 @@ def build_parser() -> Parser:
     add("-f", "--filename", **several, type=parse_word, metavar="FILE", help="what is in these manifests; -: what apply -o json printed")
     add("-k", "--kustomize", default="", metavar="DIR", help="what is in this kustomization")
     add = flags.add_argument_group("what counts as failure").add_argument
-    add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1: any number (6)")
+    add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1: any number (3)")
     add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1: for ever (180s)")
     add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
     add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")

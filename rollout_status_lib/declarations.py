@@ -167,6 +167,8 @@ class Kind:
     part_of: str  # the kind that it is a part of; empty for an object
     parts: tuple[Part, ...]  # where that kind has such parts
     previous_log: Expression | None  # true if a part runs again: the run that failed is the one before
+    ended: Expression | None  # what tells a part's last run that has ended from the others; null if none has
+    facts: Mapping[str, Expression]  # numbers that the result tells of a part that has failed
     stages: tuple[Stage, ...]
     revisions: Revisions | None
     shown: Expression | None  # the values that may be printed when they have changed, at their places in the object
@@ -212,6 +214,8 @@ class Rule:
     common: frozenset[str] = frozenset()  # the names in `let` whose values are the same for all rules about a subject
     code: Template | None = None
     message: Template | None = None
+    summary: Template | None = None  # what people read first; without it, that is the message
+    details: tuple[Template, ...] = ()
     hint: Template | None = None
     logs: bool = False
 
@@ -223,11 +227,11 @@ class Rule:
         """All its expressions, also those in its templates."""
         for each in (self.each, self.when, self.given, self.unless, self.fail_when, self.fail_after, self.since, *self.let.values()):
             yield from [each] if isinstance(each, Expression) else []
-        for template in (self.code, self.message, self.hint):
+        for template in (self.code, self.message, self.summary, *self.details, self.hint):
             yield from (part for part in (template.parts if template else ()) if isinstance(part, Expression))
 
 
-VARYING = ("each", "events", "time")  # roots that differ between the rules about a subject
+VARYING = ("each", "events", "history", "time")  # roots that differ between the rules about a subject
 
 
 def find_common(let: Mapping[str, Expression], varying: Collection[str]) -> frozenset[str]:

@@ -23,19 +23,28 @@ class Events:
     def __init__(self, rules: Rules, snapshot: Snapshot, functions: Functions) -> None:
         self.rules, self.snapshot, self.functions = rules, snapshot, functions
         self.by_object: dict[str, dict[str, list[Json]] | None] = {}  # namespace -> uid of an object -> the events about it
-        self.found: dict[str, list[Json] | None] = {}  # key of a subject -> the events about it
+        self.found: dict[str, tuple[list[Json], list[Json]] | None] = {}  # key of a subject -> all events about it, and those present
 
     def read(self, subject: Subject, since: float) -> list[Json] | None:
         """The events about a subject that were seen since a moment, newest first, without those that are history.
 
         For a part they are its own, and those about the object as a whole. None when they cannot be read.
         """
-        if subject.key not in self.found:
-            self.found[subject.key] = self.find(subject)
-        found = self.found[subject.key]
-        return found and [event for event in found if get_last_seen(event) >= since]
+        found = self.find(subject)
+        return found and [event for event in found[1] if get_last_seen(event) >= since]
 
-    def find(self, subject: Subject) -> list[Json] | None:
+    def read_all(self, subject: Subject) -> list[Json] | None:
+        """The same, with those that are history, and since ever."""
+        found = self.find(subject)
+        return found and found[0]
+
+    def find(self, subject: Subject) -> tuple[list[Json], list[Json]] | None:
+        """The events about a subject, newest first: all of them, and those that are no history. None when they cannot be read."""
+        if subject.key not in self.found:
+            self.found[subject.key] = self.select(subject)
+        return self.found[subject.key]
+
+    def select(self, subject: Subject) -> tuple[list[Json], list[Json]] | None:
         namespace = get_namespace(subject.holder)
         if namespace not in self.by_object:
             events = self.snapshot.events(namespace)
@@ -45,9 +54,11 @@ class Events:
             return None
         parts = {name: each.value for each in (subject, *subject.children) for name in each.part.values()}
         history = History(self.rules, subject.kind.part_of or subject.kind.name, self.functions)
-        present = history.drop_past(by_object.get(str(get_field(subject.holder, "metadata", "uid")), []), subject.holder, parts)
-        own = [event for event in present if not subject.part or event["part"] in (None, *subject.part.values())]
-        return sorted(own, key=get_last_seen, reverse=True)
+        told = by_object.get(str(get_field(subject.holder, "metadata", "uid")), [])
+        own = [event for event in told if not subject.part or event["part"] in (None, *subject.part.values())]
+        own.sort(key=get_last_seen, reverse=True)
+        present = set(map(id, history.drop_past(told, subject.holder, parts)))
+        return own, [event for event in own if id(event) in present]
 
 
 @dataclass(frozen=True, slots=True)

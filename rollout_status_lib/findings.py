@@ -37,7 +37,27 @@ class Finding:
 
     @property
     def message(self) -> str:
-        sentence = (self.scope.fill(self.rule.message) or self.rule.id) + self.scope.fill(self.subject.blocked)
+        return self.complete(self.scope.fill(self.rule.message) or self.rule.id)
+
+    @property
+    def summary(self) -> str:
+        """What people read first: the rule's summary, or else the message."""
+        sentence = self.scope.fill(self.rule.summary)
+        return self.complete(sentence) if sentence else self.message
+
+    @property
+    def details(self) -> list[str]:
+        """What the rule says beside its message."""
+        return list(filter(None, map(self.scope.fill, self.rule.details)))
+
+    @property
+    def sentence(self) -> str:
+        """The summary and the details in one line."""
+        return "; ".join([self.summary, *self.details])
+
+    def complete(self, sentence: str) -> str:
+        """A sentence, with why the subject is judged at all, and why it fails if that is a lack of progress."""
+        sentence += self.scope.fill(self.subject.blocked)
         if self.idle is None:
             return sentence
         workload = self.subject.workload
@@ -95,10 +115,16 @@ class Workload:
         return self.findings[0].message if self.findings else "successfully rolled out" if self.status == "ready" else self.status
 
     @property
+    def summary(self) -> str:
+        """The same, as people read it."""
+        return self.findings[0].summary if self.findings else self.sentence
+
+    @property
     def line(self) -> str:
-        """The same with its causes, for people who watch."""
+        """The same with its details and its causes, for people who watch."""
         causes = self.findings[0].causes if self.findings else ()
-        return trace_causes([self.sentence, *(cause.message for cause in causes)])
+        first = self.findings[0].sentence if self.findings else self.sentence
+        return trace_causes([first, *(cause.message for cause in causes)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +158,7 @@ class Judgement:
 
     def describe_waits(self, codes: Mapping[str, Code]) -> str:
         """What has not come yet, in a sentence; empty if nothing is waited for."""
-        return "; ".join([*(f"{each.title}: {each.sentence}" for each in self.get_waiting(codes)), *self.awaited])
+        return "; ".join([*(f"{each.title}: {each.findings[0].sentence}" for each in self.get_waiting(codes)), *self.awaited])
 
 
 def promote_causes(findings: list[Finding], codes: Mapping[str, Code]) -> list[Finding]:

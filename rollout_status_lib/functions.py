@@ -11,7 +11,7 @@ import jmespath.functions
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.objects import get_field
-from rollout_status_lib.values import parse_timestamp
+from rollout_status_lib.values import format_span, parse_timestamp
 
 
 def is_true(value: Json) -> bool:
@@ -87,10 +87,20 @@ class Functions(jmespath.functions.Functions):
         """Left - right; null if either is null."""
         return None if left is None or right is None else left - right
 
+    @signature(NUMBER)
+    def _func_span(self, seconds: float | None) -> str | None:
+        """A number of seconds as people write it: `2s`, `1m 5s`, `3h 5m`; null for null."""
+        return None if seconds is None else format_span(round(seconds, 1))
+
     @signature(TEXT, WORDS)
     def _func_mentions(self, text: str | None, words: list[str]) -> bool:
         """True if one of the words is in the text, in capital or small letters; false for null."""
         return text is not None and any(word.lower() in text.lower() for word in words)
+
+    @signature(TEXT, WORD)
+    def _func_split(self, text: str | None, separator: str) -> list[str]:
+        """The parts of a text between separators; an empty list for null."""
+        return text.split(separator) if text is not None and separator else []
 
     @signature(ANY, LIST)
     def _func_among(self, texts: Json, words: list[Json]) -> bool:

@@ -10,9 +10,11 @@ from rollout_status_lib.declarations import Code, get_code
 from rollout_status_lib.errors import RolloutError, UnreadableError
 from rollout_status_lib.findings import Finding, Judgement, Workload
 from rollout_status_lib.functions import is_true
-from rollout_status_lib.objects import get_field, get_name, get_namespace, make_reference
+from rollout_status_lib.objects import get_field, get_identity, get_name, get_namespace, make_reference
 from rollout_status_lib.secrets import hide
 from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Source
+
+BELOW = 3  # sentences about objects below a workload in its own error
 
 
 def make_document(
@@ -34,12 +36,13 @@ def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[s
     for finding in workload.findings:
         groups.setdefault((finding.message,) if finding.rule.each else finding.group(), []).append(finding)
     waits = [group for group in list(groups.values())[workload.status == "waiting" :] if group[0].verdict != "fail"]
-    more = [f"{group[0].message}{f' (and {len(group) - 1} more)' if group[1:] else ''}" for group in waits]
+    more = [f"{group[0].sentence}{f' (and {len(group) - 1} more)' if group[1:] else ''}" for group in waits]
     return {
         **make_reference(workload.value),
         "status": workload.status,
         **({"code": code.name} if code else {}),
         "message": workload.sentence,
+        **({"summary": workload.summary} if workload.summary != workload.sentence else {}),
         **({"waitingFor": list(dict.fromkeys(more))} if more else {}),
     }
 
@@ -55,7 +58,10 @@ def make_error_entries(
         waiting = judgement.get_waiting(codes)[:1] if judgement and end.code == "timeout" else []
         entries[0] |= make_causes([finding for workload in waiting for finding in workload.findings[:1]], codes, source)
     elif judgement and source:
-        entries = [make_error_entry(findings, codes, source) for findings in judgement.failures]
+        owners = {get_identity(each.value): each for each in judgement.workloads}
+        entries = [
+            make_error_entry(findings, owners[get_identity(findings[0].subject.workload)], codes, source) for findings in judgement.failures
+        ]
         entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
     for entry in entries:
         if "hint" not in entry and (hint := get_code(codes, entry["code"]).hint):
@@ -63,12 +69,21 @@ def make_error_entries(
     return entries
 
 
-def make_error_entry(findings: Sequence[Finding], codes: Mapping[str, Code], source: Source) -> dict[str, Json]:
-    """The entry for findings that are the same error. Reads the log if the rule wants one."""
+def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Mapping[str, Code], source: Source) -> dict[str, Json]:
+    """The entry for findings that are the same error. Reads the log if the rule wants one.
+
+    For an error of the whole workload, what the objects below it wait for says more.
+    """
     first = findings[0]
     code, subject = first.code(codes), first.subject
     assert code  # a rule that can fail has one
     entry: dict[str, Json] = {"code": code.name, "type": code.type, "message": first.message}
+    entry |= {"summary": first.summary} if first.summary != first.message else {}
+    below = [each.sentence for each in workload.findings if each.verdict == "wait" and each.subject is not workload.subject]
+    details = [*first.details, *(list(dict.fromkeys(below))[:BELOW] if subject is workload.subject else ())]
+    entry |= {"details": details} if details else {}
+    facts = {name: expression.evaluate(subject.value, first.scope.functions) for name, expression in subject.kind.facts.items()}
+    entry |= {name: value for name, value in facts.items() if type(value) is int}
     if first.rule.logs and subject.part and (log := read_log(first, source)) is not None:
         entry["log"] = log
     entry |= {"rule": first.rule.id, "workload": make_reference(subject.workload)}

@@ -125,6 +125,8 @@ class RuleLoader:
             part_of=entry.get_text("part_of") or "",
             parts=parts,
             previous_log=entry.get_expression("previous_log"),
+            ended=entry.get_expression("ended"),
+            facts=self.load_facts(*entry.find_place("facts")),
             stages=tuple(self.load_stages(*entry.find_place("stages"))),
             revisions=self.load_revisions(*entry.find_place("revisions")),
             shown=entry.get_expression("shown"),
@@ -154,6 +156,10 @@ class RuleLoader:
             names = document.get_mapping((*each, "add"))
             add = {name: document.require_expression((*each, "add", name)) for name in names}
             yield Part(document.require_expression((*each, "spec")), document.require_expression((*each, "status")), add)
+
+    def load_facts(self, document: Document, at: FieldPath) -> dict[str, Expression]:
+        names = document.get_mapping(at, get_keys("kind", "facts"))
+        return {name: document.require_expression((*at, name)) for name in names}
 
     def load_stages(self, document: Document, at: FieldPath) -> Iterator[Stage]:
         choices = get_choices("kind", "stages", "means")
@@ -238,6 +244,8 @@ class RuleLoader:
             common=find_common(lets, varying),
             code=entry.get_template("code"),
             message=entry.get_template("message"),
+            summary=entry.get_template("summary"),
+            details=entry.get_templates("details"),
             hint=entry.get_template("hint", Command),
             logs=entry.get_flag("logs", default=False),
         )

@@ -269,3 +269,9 @@ class Entry:
         """The expressions in a list."""
         document, at = self.find_place(field)
         return tuple(document.require_expression(each) for each in document.list_entries(at))
+
+    def get_templates(self, field: str) -> tuple[Template, ...]:
+        """The templates in a list. A single one counts as a list of one."""
+        document, at = self.find_place(field)
+        places = document.list_entries(at) if isinstance(document.get(at), list) else [at]
+        return tuple(template for each in places if (template := document.get_template(each)))

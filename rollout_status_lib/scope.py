@@ -48,7 +48,7 @@ class Scope(Roots):
 
     def __init__(self, view: View, rule: Rule, functions: Functions) -> None:
         self.view, self.roots, self.rule, self.lets, self.functions = view, view.roots, rule, rule.let, functions
-        self.events_of: Callable[[], Json] | None = None  # set once the rule's state is present: only then are events worth a call
+        self.events_of: Callable[[str], Json] | None = None  # set once the rule's state is present: only then are events worth a call
         self.used_of: Callable[[], Json] | None = None  # as well: what the subject uses
         self.seen_events: Json = None
 
@@ -83,17 +83,15 @@ class Scope(Roots):
         return value
 
     def other(self, name: str) -> Json:
-        if name not in ("events", "used"):
+        if name not in ("events", "history", "used"):
             cycle = describe_cycle(name, self.rule.let) if name in self.rule.let else ""
             raise jmespath.exceptions.JMESPathError(f"no root {name}{cycle or suggest(name, [*self.roots, *self.lets])}")
         if self.events_of is None:
             raise jmespath.exceptions.JMESPathError(f"`when` cannot use {name}: it decides whether they are fetched")
-        if name == "used":
-            self.roots = {**self.roots, name: self.used_of and self.used_of()}
-            return self.roots[name]
-        self.seen_events = self.events_of()
-        self.roots = {**self.roots, name: self.seen_events}
-        return self.seen_events
+        found = self.events_of(name) if name != "used" else self.used_of and self.used_of()
+        self.seen_events = found if name == "events" else self.seen_events
+        self.roots = {**self.roots, name: found}
+        return found
 
     def evaluate(self, expression: Expression) -> Json:
         return expression.evaluate(self, self.functions)

@@ -62,9 +62,8 @@ class Cause:
     code: str
     type: str  # program or rollout
     summary: str  # the sentence that people read first
-    details: tuple[
-        str, ...
-    ]  # further sentences: what leads from the error to its cause, or the message of the result where it is not the summary
+    # further sentences: what leads from the error to its cause, and the message of the result where it is not the summary
+    details: tuple[str, ...]
     workload: Key
     resource: Key  # the object that is broken; a container stands behind the name of its pod
     count: int  # how many objects are broken in the same way
@@ -184,7 +183,9 @@ def make_cause(entry: Json) -> Cause:
         told = {key: value for key, value in entry.items() if key != "causes"}
         trace = trace_causes([entry.get("summary", entry["message"]), *behind] if "resource" in entry else behind)
         told |= {"message": behind[-1], "summary": behind[-1]} if "resource" in entry else {}
-        return make_cause({**told, "details": [trace], "hint": entry["causes"][-1].get("hint") or entry.get("hint", "")})
+        return make_cause(
+            {**told, "details": [trace, *entry.get("details", ())], "hint": entry["causes"][-1].get("hint") or entry.get("hint", "")}
+        )
     return Cause(
         code=clean_line(entry["code"]),
         type=entry["type"],

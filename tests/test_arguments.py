@@ -207,9 +207,21 @@ def test_demo_is_a_crash_loop() -> None:
     assert (outcome.exit, outcome.error["code"], outcome.error["log"]) == (
         1,
         "process-crashing",
-        "FATAL: cannot connect to database db:5432\n",
+        "starting shop-web v2\nFATAL: cannot connect to database db:5432\n",
     )
-    assert "deployment/app: failed: " in outcome.stderr
+    assert "deployment/web: failed: " in outcome.stderr
+
+
+def test_a_crash_loop_is_told_from_its_first_crash_on() -> None:
+    """With all flags at their defaults, it ends after 3 restarts."""
+    outcome = run("demo")
+    told = [line.partition("] ")[2] for line in outcome.stderr.splitlines()]
+    assert told[0] == 'deployment/web: Container "main" has ended once, with exit code 3 after 2s; fails after 3 restarts'
+    assert told[1] == 'deployment/web: Container "main" has ended 2 times, last with exit code 3 after 2s; fails after 3 restarts'
+    error = outcome.error
+    assert (error["summary"], error["exitCode"], error["restarts"]) == ('Container "main" exits with code 3 after 2s', 3, 4)
+    assert error["details"] == ["it has ended 5 times, last with exit code 3 after 2s; fails after 3 restarts"]
+    assert outcome.result["elapsedSeconds"] < 120
 
 
 def test_readme_shows_the_demo() -> None:
@@ -224,7 +236,7 @@ def test_timeout_of_a_replay_and_its_progress() -> None:
     case = ("--replay", str(FIXTURES / "container/registry-down"))
     outcome = run(*case, "--timeout", "10s")
     assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
-    assert outcome.error["message"].startswith('Timed out after 10s: deployment/app: Container "main" is in ')
+    assert outcome.error["message"].startswith("Timed out after 10s: deployment/app: The image 127.0.0.1:5999/app:v1 ")
     assert outcome.result["elapsedSeconds"] == 10
     assert outcome.stderr.startswith("[   0s] deployment/app: ")
     long = run("--replay", str(FIXTURES / "container/crash-then-recover"), "--set", "settle=1m")

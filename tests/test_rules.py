@@ -486,10 +486,10 @@ def test_flag_over_annotation_over_team_over_built_in(team) -> None:
         return team(params + rule, case, *arguments).result["notes"][0]
 
     annotated = limit()
-    assert annotated not in ("6", "77")
+    assert annotated not in ("3", "77")
     assert limit("--retry-limit", "5") == "5"
     assert limit(case="deployment/success") == "77"
-    assert limit(case="deployment/success", params="") == "6"
+    assert limit(case="deployment/success", params="") == "3"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ POD = {"kind": "Pod", "namespace": "shop", "name": "web-1", "container": "main"}
 def cause(name: str, **more: Any) -> dict[str, Any]:
     """An error with all that one can have."""
     return {
-        "code": "process-crashing", "type": "rollout", "message": f"The message {name}", "rule": "crash-loop",
+        "code": "process-crashing", "type": "rollout", "message": f"The message {name}", "summary": f"The summary {name}",
+        "details": [f"The first detail {name}", f"The second detail {name}"], "exitCode": 3, "restarts": 4, "rule": "crash-loop",
         "workload": WEB, "resource": {**POD, "name": f"pod-{name}"}, "count": 2,
         "log": f"log {name} first\nlog {name} last\n", "hint": f"kubectl logs {name}",
         "events": [{"reason": "Killing", "message": f"event {name}", "count": 4, "lastSeen": "2026-11-23T06:37:44Z"}],
@@ -59,7 +60,15 @@ RENDERINGS: dict[str, Callable[[dict[str, Any]], str]] = {
 def test_a_cause_that_is_in_one_rendering_is_in_all(rendering: str) -> None:
     text = RENDERINGS[rendering](result_of(*map(cause, "abc")))
     for name in "abc":
-        for words in (f"The message {name}", f"Pod/shop/pod-{name}/main", f"kubectl logs {name}", f"log {name} first", f"log {name} last"):
+        assert text.index(f"The summary {name}") < text.index(f"The message {name}")
+        for words in (
+            f"The first detail {name}",
+            f"The second detail {name}",
+            f"Pod/shop/pod-{name}/main",
+            f"kubectl logs {name}",
+            f"log {name} first",
+            f"log {name} last",
+        ):
             assert words in text.replace("\\", "")
     assert text.count("process-crashing") >= 3
 
@@ -80,21 +89,14 @@ def test_the_smallest_documents(rendering: str) -> None:
     assert "None" not in failed
 
 
-def test_a_text_says_what_a_whole_workload_waits_for() -> None:
-    """Its pods say more than it does. Without a workload in the result, nobody can say it."""
-    whole = cause("a", resource=WEB)
-    waiting = {**WEB, "status": "failed", "message": "is late", "waitingFor": ["pod web-1 is late", "pod web-2 is late"]}
-    assert "The message a\n  while: pod web-1 is late\n  | log a first\n" in render_text(result_of(whole, workloads=[waiting]))
-    assert "while" not in render_text(result_of(whole))
-    assert "while" not in render_text(result_of(whole, workloads=[]))
-    assert "while" not in render_text(result_of(cause("b"), whole, workloads=[waiting]))
-
-
 def test_all_that_is_told_is_clean() -> None:
     dirty = "\x1b[31mred\x1b]0;title\x07 https://me:secret@example.com/x\u202e ##[group]"
-    story = tell_story(result_of(cause("a", message=dirty, hint=dirty, log=f"{dirty}\n{dirty}"), notes=[dirty]))
+    story = tell_story(
+        result_of(cause("a", message=dirty, summary=dirty, details=[f"also {dirty}"], hint=dirty, log=f"{dirty}\n{dirty}"), notes=[dirty])
+    )
     (told,) = story.causes
-    for text in (told.message, told.hint, *told.log, *story.notes):
+    assert told.details == ("also red https://redacted@example.com/x  # #[group]",)
+    for text in (told.summary, told.hint, *told.log, *story.notes):
         assert text == "red https://redacted@example.com/x  # #[group]"
 
 

@@ -80,8 +80,9 @@ def test_github_has_an_annotation_a_group_and_a_summary(step: Path) -> None:
     outcome = run(*CRASH)
     error, *rest = commands_in(outcome.stderr)
     assert error[:2] == ("error", "title=process-crashing of Deployment/r-deployment-crash-loop/app")
-    message, place, hint = error[2].split("\n")
-    assert message == outcome.error["message"]
+    summary, place, *details, hint = error[2].split("\n")
+    assert summary == outcome.error["summary"]
+    assert details == [f"  {detail}" for detail in (*outcome.error["details"], outcome.error["message"])]
     assert place == f"  in {'/'.join(outcome.error['resource'].values())}"
     assert hint == f"  see: {outcome.error['hint']}"
     assert [name for name, _, _ in rest] == ["group", "endgroup"]
@@ -318,7 +319,8 @@ def test_pods_beneath_are_few_and_of_every_cause() -> None:
 
 def test_rows_of_a_judgement() -> None:
     (row,) = make_rows(judged(*CRASH))
-    assert (row.status, row.title, row.counts, row.text) == ("failed", "deployment/app", (0, 1), 'Container "main" is in "Error"')
+    assert (row.status, row.title, row.counts) == ("failed", "deployment/app", (0, 1))
+    assert row.text.startswith('Container "main" exits with code 1 within a second; it has ended 3 times')
     assert [(each.status, each.name, each.more, each.text) for each in row.below] == [("failed", "app-7c7f66ddc6-qwhsn/main", 0, "")]
     assert row.below[0].born > 1.7e9
 

@@ -22,7 +22,9 @@ from rollout_status_lib.verbs.lint_command import check_command
 from rollout_status_lib.verbs.lint_rule import lint_rule
 
 OF_THE_ENGINE = ("expect_image", "redact_known")  # parameters that no rule need use
-TEXTS, CONDITIONS = ("message", "hint", "docs"), ("when", "given", "unless", "fail_when", "since", "each")  # keys of rules
+# keys of rules
+TEXTS = ("message", "summary", "details", "hint", "docs")
+CONDITIONS = ("when", "given", "unless", "fail_when", "since", "each")
 RESOURCE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9.-]+)?|\*")
 
 # The resources without a group. Kubernetes adds no more to them
@@ -136,7 +138,7 @@ class Linter:
         """A finding for each text and expression that YAML ends too early, because it reads the rest as a comment."""
         text = document.path.read_text(encoding="utf-8")
         for at, node in find_scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
-            key = at[-1] if at else ""
+            key = next((name for name in reversed(at) if isinstance(name, str)), "")
             is_text = key in (*TEXTS, *CONDITIONS) or "let" in at[:-1]
             # After a whole expression ` # words` is meant as a comment
             comment = r" +#" if key in TEXTS or not is_whole(node.value) else r" +#\S"

@@ -26,7 +26,7 @@ WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "f
 AT_ROOT: Json = {"": {}}  # the fields of the value that an expression begins at: there, names are roots
 
 # Roots that are no kinds. Inside [?...] and other projections they are null: names are those of the entry there.
-ROOTS = ("applied", "each", "events", "exists", "old", "owned", "params", "self", "time", "used", "workload")
+ROOTS = ("applied", "each", "events", "exists", "history", "old", "owned", "params", "self", "time", "used", "workload")
 TIME_FIELDS = ("now", "watched", "idle", "in_state")
 USED_FIELDS = ("kind", "exists", "object")
 EVENT_FIELDS = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
@@ -204,11 +204,11 @@ class Walker:
             if key not in self.lets:  # one that others read again and again is walked once
                 self.lets[key] = self.walk_expression(rule.let[name])
             return self.lets[key]
-        if name in ("events", "used"):
+        if name in ("events", "history", "used"):
             if self.is_early:
                 problem = f"`when` cannot use {name}, since it decides whether they are fetched: use them in fail_when or message"
                 self.report(problem, self.path[0])
-            return dict.fromkeys(EVENT_FIELDS if name == "events" else USED_FIELDS)
+            return dict.fromkeys(USED_FIELDS if name == "used" else EVENT_FIELDS)
         if name == "time":
             return dict.fromkeys(TIME_FIELDS)
         if name == "each":

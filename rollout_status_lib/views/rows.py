@@ -73,7 +73,7 @@ def find_below(workload: Workload, sentence: str) -> Iterator[Below]:
         if finding.subject is not workload.subject and finding.scope.fill(finding.rule.code):
             groups.setdefault((finding.verdict, *finding.group()), []).append(finding)
     for (verdict, *_), findings in groups.items():
-        subject, text = findings[0].subject, clean_line(findings[0].message)
+        subject, text = findings[0].subject, clean_line(findings[0].sentence)
         name = clean_line("/".join([get_name(subject.holder), *subject.part.values()]))
         status = "failed" if verdict == "fail" else "waiting"
         yield Below(status, name, len(findings) - 1, get_birth(subject.holder), "" if text == sentence else text)

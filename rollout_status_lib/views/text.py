@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rollout_status_lib import Json
-from rollout_status_lib.story import STATUS, Cause, Outcome, Story, tell_story
+from rollout_status_lib.story import STATUS, Cause, Outcome, tell_story
 
 
 def render_text(result: Mapping[str, Json]) -> str:
@@ -13,7 +13,7 @@ def render_text(result: Mapping[str, Json]) -> str:
     story = tell_story(result)
     lines = [f"{story.headline}."]
     for cause in story.causes:
-        lines += describe_cause(cause, story)
+        lines += describe_cause(cause)
     has_failed = any(outcome.status == "failed" for outcome in story.outcomes)
     on_their_way = []
     for outcome in sorted(story.outcomes, key=rank_outcome):
@@ -25,14 +25,11 @@ def render_text(result: Mapping[str, Json]) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in story.notes)])
 
 
-def describe_cause(cause: Cause, story: Story) -> Iterator[str]:
-    """A cause, where it is, its log and its hint. For the first one that is about a whole workload: what that waits for says more."""
+def describe_cause(cause: Cause) -> Iterator[str]:
+    """A cause, where it is, what else is known of it, its log and its hint."""
     yield f"{cause.code}: {cause.summary}"
     if cause.resource != cause.workload:
         yield f"  in {cause.path}{f' and {cause.count - 1} more' if cause.count > 1 else ''}"
-    elif cause is story.causes[0]:
-        waits = [outcome.waiting_for for outcome in story.outcomes if outcome.key == cause.workload]
-        yield from (f"  while: {sentences[0]}" for sentences in waits if sentences)
     yield from (f"  {detail}" for detail in cause.details)
     yield from (f"  | {line}" for line in cause.log)
     if cause.hint:
