@@ -61,6 +61,7 @@ try:
     from rollout_status_lib.findings import Finding, Judgement, Workload, end_waits, find_missing_containers, group_failures, promote_causes
     from rollout_status_lib.functions import Functions, is_true
     from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
+    from rollout_status_lib.logs import Logs
     from rollout_status_lib.memory import Memory, Pace
     from rollout_status_lib.objects import (
         get_controller,
@@ -377,6 +378,7 @@ class Run:
         self.output = "json"
         self.rules: Any = None  # Rules
         self.source: Source | Any = None
+        self.logs: Any = None  # Logs, of that source
         self.judge: Any = None  # Judge
         self.recorder: Any = None  # Recorder
         self.timeline: Any = None  # Timeline and Reports, of --report
@@ -410,6 +412,8 @@ class Run:
         SECRETS.shapes = SECRETS.shapes if self.judge.params.get("redact_known", True) else ()
         refuse_contradictions(options)
         self.source = open_source(options, self.rules, selection)
+        self.logs = Logs(self.source)
+        self.progress.tail = self.logs.tail
         self.notes += read_applied(options, self.rules, selection, self.source)
         self.open_reports(options, selection)
         if options.check_access:
@@ -541,7 +545,7 @@ class Run:
         if not end and judgement and judgement.nothing:
             end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
         codes = self.rules.codes if self.rules else {}
-        entries = make_error_entries(end, judgement, codes, self.source)
+        entries = make_error_entries(end, judgement, codes, self.logs)
         workloads = [self.make_workload(each, failed=not end) for each in judgement.workloads] if judgement else None
         self.exit_code = end.exit if end and end.exit else get_code(codes, entries[0]["code"]).exit if entries else 0
         self.fault = end.line if end and end.code == "internal" else ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import to_line
-from rollout_status_lib.findings import Judgement
+from rollout_status_lib.findings import Finding, Judgement, Workload
 from rollout_status_lib.streams import say
 
 
@@ -22,10 +22,12 @@ class Progress:
 
     HEARTBEAT = 30.0  # seconds
     is_told = False  # True if people read the result on stdout, at the same place
+    tail: Callable[[Finding], Sequence[str]] = staticmethod(lambda _: ())  # the last lines of the log of a container that has crashed
 
     def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         self.stream, self.quiet = stream, quiet
         self.said: dict[Json, tuple[str, float]] = {}  # topic -> the last line about it, and since when it is true
+        self.logs: dict[Json, Sequence[str]] = {}  # workload -> the lines of a log that were said of it
         self.started = self.spoke = -1.0
 
     def show(self, judgement: Judgement) -> None:
@@ -36,7 +38,8 @@ class Progress:
         for workload in [each for each in judgement.workloads if not (judgement.failed and each.status == "waiting")]:
             title = f"{workload.key[1]}: {workload.title}" if several else workload.title
             failed = "failed: " if workload.status == "failed" else ""
-            self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.line}")
+            if self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.line}") and workload.findings:
+                self.show_log(workload)
             waiting += [self.said[workload.key]] if workload.status == "waiting" else []
         for line in judgement.awaited:
             self.say_new(judgement.at, line, line)
@@ -45,17 +48,26 @@ class Progress:
             line, since = min(waiting, key=lambda each: each[1])
             self.say(judgement.at, f"still waiting, for {judgement.at - since:.0f}s now: {line}")
 
+    def show_log(self, workload: Workload) -> None:
+        """Says how the log of a workload's crash ends, unless the one before ended in the same way."""
+        lines = tuple(self.tail(workload.findings[0]))
+        if lines and self.logs.get(workload.key) != lines:
+            self.logs[workload.key] = lines
+            self.print(*(f"        | {to_line(line)}" for line in lines))
+
     def trouble(self, at: float, sentence: str) -> None:
         """Says that a call has failed and is tried again."""
         if self.spoke >= 0 and at - self.spoke >= self.HEARTBEAT:
             self.said.pop("call", None)
         self.say_new(at, "call", f"trying again: {sentence}")
 
-    def say_new(self, at: float, about: Json, line: str) -> None:
-        """Says a line about a topic, unless it is the last one that was said about it."""
-        if self.said.get(about, ("", 0.0))[0] != line:
+    def say_new(self, at: float, about: Json, line: str) -> bool:
+        """Says a line about a topic, unless it is the last one that was said about it. True if it was said."""
+        is_new = self.said.get(about, ("", 0.0))[0] != line
+        if is_new:
             self.said[about] = (line, at)
             self.say(at, line)
+        return is_new
 
     def say(self, at: float, line: str) -> None:
         self.started = at if self.started < 0 else self.started

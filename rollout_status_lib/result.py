@@ -7,12 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from rollout_status_lib import Json
 from rollout_status_lib.commands import add_kubectl_flags, quote_word
 from rollout_status_lib.declarations import Code, get_code
-from rollout_status_lib.errors import RolloutError, UnreadableError
+from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.findings import Finding, Judgement, Workload
-from rollout_status_lib.functions import is_true
-from rollout_status_lib.objects import get_field, get_identity, get_name, get_namespace, make_reference
-from rollout_status_lib.secrets import hide
-from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Source
+from rollout_status_lib.logs import Logs
+from rollout_status_lib.objects import get_field, get_identity, get_name, make_reference
+from rollout_status_lib.source import Source
 
 BELOW = 3  # sentences about objects below a workload in its own error
 
@@ -48,19 +47,23 @@ def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[s
 
 
 def make_error_entries(
-    end: RolloutError | None, judgement: Judgement | None, codes: Mapping[str, Code], source: Source | None
+    end: RolloutError | None, judgement: Judgement | None, codes: Mapping[str, Code], logs: Logs | None
 ) -> list[dict[str, Json]]:
     """The errors of the result: what ended the run, or else the failures of the last judgement. Each has a hint if its code has one."""
     entries: list[dict[str, Json]] = []
+    source = logs.source if logs else None
     if end:
         entries = [{"code": end.code, "type": get_code(codes, end.code).type, "message": end.message}]
         entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
         waiting = judgement.get_waiting(codes)[:1] if judgement and end.code == "timeout" else []
-        entries[0] |= make_causes([finding for workload in waiting for finding in workload.findings[:1]], codes, source)
-    elif judgement and source:
+        first = [finding for workload in waiting for finding in workload.findings[:1]]
+        entries[0] |= make_causes(first, codes, source)
+        found = logs.read(first[0]) if logs and first else None
+        entries[0] |= {"log": found} if found else {}
+    elif judgement and logs:
         owners = {get_identity(each.value): each for each in judgement.workloads}
         entries = [
-            make_error_entry(findings, owners[get_identity(findings[0].subject.workload)], codes, source) for findings in judgement.failures
+            make_error_entry(findings, owners[get_identity(findings[0].subject.workload)], codes, logs) for findings in judgement.failures
         ]
         entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
     for entry in entries:
@@ -69,12 +72,12 @@ def make_error_entries(
     return entries
 
 
-def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Mapping[str, Code], source: Source) -> dict[str, Json]:
+def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Mapping[str, Code], logs: Logs) -> dict[str, Json]:
     """The entry for findings that are the same error. Reads the log if the rule wants one.
 
     For an error of the whole workload, what the objects below it wait for says more.
     """
-    first = findings[0]
+    first, source = findings[0], logs.source
     code, subject = first.code(codes), first.subject
     assert code  # a rule that can fail has one
     entry: dict[str, Json] = {"code": code.name, "type": code.type, "message": first.message}
@@ -84,7 +87,7 @@ def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Map
     entry |= {"details": details} if details else {}
     facts = {name: expression.evaluate(subject.value, first.scope.functions) for name, expression in subject.kind.facts.items()}
     entry |= {name: value for name, value in facts.items() if type(value) is int}
-    if first.rule.logs and subject.part and (log := read_log(first, source)) is not None:
+    if (log := logs.read(first)) is not None:
         entry["log"] = log
     entry |= {"rule": first.rule.id, "workload": make_reference(subject.workload)}
     entry |= {"resource": {**make_reference(subject.holder), **subject.part}, "count": len(findings)}
@@ -128,17 +131,3 @@ def make_event_entry(event: Json) -> dict[str, Json]:
         "lastSeen": seen if seen is None else str(seen),
         "count": event["count"],
     }
-
-
-def read_log(finding: Finding, source: Source) -> str | None:
-    """The end of the log of the container run that failed: at most LOG_LINES and LOG_BYTES. None, and a note, if it cannot be read."""
-    subject = finding.subject
-    path = subject.kind.previous_log
-    previous = path is not None and is_true(path.evaluate(subject.value, finding.scope.functions))
-    pod, container = get_name(subject.holder), str(get_field(subject.value, "name"))
-    try:
-        log = hide(source.log(get_namespace(subject.holder), pod, container, previous=previous))  # before a secret is cut through
-    except UnreadableError as error:
-        source.notes.append(f"the log of {pod}/{container} could not be read: {error}")
-        return None
-    return "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")

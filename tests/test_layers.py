@@ -19,7 +19,7 @@ LAYERS = """
     # What is seen, and what is said of it
     source subjects events scope findings uses memory selection
     # What goes out, what comes in
-    changes result contract progress compat arguments story
+    changes logs result contract progress compat arguments story
     # Where polls come from: one of them for each run
     sources.replay sources.processes sources.kubectl sources.watches sources.live sources.manifests sources.recorder sources.access sources
     # What --report writes

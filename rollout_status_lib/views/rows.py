@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -35,10 +35,14 @@ class Row(NamedTuple):
     born: float  # seconds since 1970; 0: unknown
     text: str
     below: tuple[Below, ...]
+    log: tuple[str, ...] = ()  # the last lines of the log, if a container has crashed
 
 
-def make_rows(judgement: Judgement) -> list[Row]:
-    """The workloads: failed ones, then those that wait, then the others. Where there are several namespaces, the titles begin with them."""
+def make_rows(judgement: Judgement, tail: Callable[[Finding], Sequence[str]] = lambda _: ()) -> list[Row]:
+    """The workloads: failed ones, then those that wait, then the others. Where there are several namespaces, the titles begin with them.
+
+    `tail` gives the last lines of the log of a container that has crashed; that of a finding that comes first is shown.
+    """
     several = len({workload.key[1] for workload in judgement.workloads}) > 1
     functions = Functions(judgement.at)
     rows = []
@@ -46,7 +50,8 @@ def make_rows(judgement: Judgement) -> list[Row]:
         title = clean_line(f"{workload.key[1]}: {workload.title}" if several else workload.title)
         text = clean_line(workload.line)
         counts = get_counts(workload, functions)
-        rows.append(Row(workload.status, title, counts, get_birth(workload.value), text, tuple(find_below(workload, text))))
+        log = tuple(map(clean_line, tail(workload.findings[0]))) if workload.findings else ()
+        rows.append(Row(workload.status, title, counts, get_birth(workload.value), text, tuple(find_below(workload, text)), log))
     return sorted(rows, key=lambda row: STATUS[row.status].rank)
 
 

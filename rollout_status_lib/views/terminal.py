@@ -68,11 +68,12 @@ class Terminal(Progress):
     def show(self, judgement: Judgement) -> None:
         self.started = judgement.at if self.started < 0 else self.started
         self.aside.pop("call", None)
-        self.rows, self.awaited = make_rows(judgement), tuple(map(clean_line, (*judgement.missing, *judgement.awaited)))
+        self.rows, self.awaited = make_rows(judgement, self.tail), tuple(map(clean_line, (*judgement.missing, *judgement.awaited)))
         self.at, self.received = judgement.at, time.monotonic()
 
-    def say_new(self, _at: float, about: Json, line: str) -> None:
+    def say_new(self, _at: float, about: Json, line: str) -> bool:
         self.aside[about] = clean_line(line)
+        return True
 
     def trouble(self, at: float, sentence: str) -> None:
         self.say_new(at, "call", f"trying again: {sentence}")
@@ -159,6 +160,7 @@ def draw_below(row: Row, now: float) -> Iterator[Text]:
         age = format_age(now - below.born) if below.born else ""
         line = Text(f"    {status.sign} {below.name}{more}", style=COLORS[status.means])
         yield line.append(f"  {age}  {below.text}".rstrip(), style="default")
+    yield from (Text(f"    | {line}", style="dim") for line in row.log)
     if len(row.below) > PODS:
         yield Text(f"    … and {len(row.below) - PODS} more that are not well", style="dim")
 
