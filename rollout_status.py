@@ -576,7 +576,8 @@ class Run:
     def accept(self, document: dict[str, Json]) -> None:
         """Takes a document for the result if it satisfies schema.json; if not, its verdict alone, and exit code 70."""
         SECRETS.learn(self.revisions)
-        self.result, problem = enforce(SECRETS.hide_all(document))
+        document, problem = enforce(document)
+        self.result = SECRETS.hide_all(document)
         if problem:
             self.fault, self.exit_code = self.fault or problem, FIRST_CODES["internal"].exit
 

@@ -15,6 +15,8 @@ from rollout_status_lib.rulefile import Document, Entry, FieldPath
 # The key of an entry's name; a parameter is named by its own key
 NAME_KEYS = {"codes": "code", "kinds": "name", "steps": "name", "rules": "id"}
 
+CODE = ("code", "type", "exit", "text")  # what a new code has; a file that lies over another can replace single fields
+
 
 class RuleFiles:
     """What the rule files declare: for each code, kind, parameter and rule the places where its fields are written.
@@ -100,7 +102,7 @@ class RuleFiles:
     def add_all(self, document: Document, *, is_pack: bool) -> None:
         """Adds all that a built-in file or a pack declares. Each name must be new."""
         for at in document.list_entries(("codes",)):
-            self.add("codes", Entry(document, at, get_keys("code"), get_required("code")))
+            self.add("codes", Entry(document, at, get_keys("code"), CODE))
         for at in document.list_entries(("kinds",)):
             self.add("kinds", Entry(document, at, get_keys("kind"), get_required("kind")))
         for at in document.list_entries(("steps",)):
@@ -149,7 +151,7 @@ class RuleFiles:
             document.report(("extends",), f"no base {base}{suggest(base, ('builtin', 'none'))}")
 
     def add_code(self, document: Document, at: FieldPath) -> None:
-        self.add("codes", Entry(document, at, get_keys("code"), get_required("code")))
+        self.add("codes", Entry(document, at, get_keys("code"), CODE))
 
     def replace_code(self, document: Document, at: FieldPath) -> None:
         document.get_mapping(at, get_keys("code"))

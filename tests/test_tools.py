@@ -296,7 +296,7 @@ def test_rule_files_satisfy_the_schema_of_editors(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "declared", "renamed", "unread"),
     [
-        (["code"], Code, {"name": "code", "rank": ""}, {"text"}),
+        (["code"], Code, {"name": "code", "rank": "", "written": "as"}, {"text"}),
         (["param"], Parameter, {"name": ""}, {"doc"}),
         (["rule"], Rule, {"subjects": "subject", "where": "", "common": ""}, {"aliases", "docs"}),
         (["kind"], Kind, {}, set()),
