@@ -182,7 +182,8 @@ class Moment:
         is_over = 0 <= self.judge.params.get("arrival_deadline", LONGEST_WAIT) <= self.snapshot.at - self.started
         missing, awaited = (missing + containers, awaited) if is_over else (missing, awaited + containers)
         failures, notes = group_failures(workloads, self.rules.codes), tuple(dict.fromkeys(self.notes))
-        return Judgement(self.snapshot.at, tuple(workloads), failures, tuple(missing), tuple(awaited), notes), replace(
+        settled = self.selection.is_settled
+        return Judgement(self.snapshot.at, tuple(workloads), failures, tuple(missing), tuple(awaited), notes, settled), replace(
             self.memory,
             started=self.started,
             since=self.present,
@@ -273,6 +274,7 @@ class Moment:
                 "workload": subject.workload,
                 "params": self.params_of.get(workload, self.judge.params),
                 "applied": self.applied.get(workload),
+                "unasked": self.selection.unasked,
                 "time": {"now": format_timestamp(self.snapshot.at), "watched": watched, "idle": idle},
             }
         controllers = [way.child for way in subject.kind.current if self.rules.kinds[way.child].owns]

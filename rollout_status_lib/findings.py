@@ -137,11 +137,12 @@ class Judgement:
     missing: tuple[str, ...]  # a message for each workload that should exist and does not
     awaited: tuple[str, ...]  # a message for each thing that may still appear
     notes: tuple[str, ...]
+    settled: bool = False  # nothing of what was applied has anything to wait for
 
     @property
     def nothing(self) -> bool:
         """True if there is nothing to judge, and nothing to wait for either."""
-        return not (self.missing or self.awaited) and all(workload.status == "ignored" for workload in self.workloads)
+        return not self.settled and not (self.missing or self.awaited) and all(workload.status == "ignored" for workload in self.workloads)
 
     @property
     def failed(self) -> bool:

@@ -178,6 +178,11 @@ def make_reference(resource: Json) -> dict[str, str]:
     return {"kind": str(get_field(resource, "kind")), "namespace": get_namespace(resource), "name": get_name(resource)}
 
 
+def guess_plural(kind: str) -> str:
+    """The plural of a kind in small letters, as Kubernetes itself guesses it."""
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}es" if kind.endswith("s") else f"{kind}s"
+
+
 def get_creation_moment(resource: Json) -> float:
     """When an object was created: seconds since 1970, 0 if that cannot be read."""
     with suppress(UnreadableError):

@@ -36,7 +36,7 @@ class Progress:
         waiting = []
         # once one has failed, nobody waits for the others any more
         for workload in [each for each in judgement.workloads if not (judgement.failed and each.status == "waiting")]:
-            title = f"{workload.key[1]}: {workload.title}" if several else workload.title
+            title = f"{workload.key[1]}: {workload.title}" if several and workload.key[1] else workload.title
             failed = "failed: " if workload.status == "failed" else ""
             if self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.line}") and workload.findings:
                 self.show_log(workload)

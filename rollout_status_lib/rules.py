@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,8 +174,19 @@ class Rules:
 
 def read_rules(options: argparse.Namespace, base: Path) -> Rules:
     """The effective rules for these arguments, with the packs that declare a kind that they name. `base` is the built-in folder."""
-    packs = [*split_kinds(options), *(kind for kind, _ in options.names)]
+    packs: list[str] | None = [*split_kinds(options), *(kind for kind, _ in options.names)]
+    if not (packs or options.compat) and (options.filename or options.kustomize or has_manifests(options.replay)):
+        packs = None  # all that was applied is judged
     return Rules(base, find_team_paths(options), packs=packs, mode=options.compat)
+
+
+def has_manifests(replay: str | None) -> bool:
+    """True if a recording is one of a run that was told by manifests what to judge."""
+    with suppress(OSError, ValueError):
+        return bool(
+            replay and re.search(r"^(applied|skipped):", (Path(replay) / "recording.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+        )
+    return False
 
 
 def find_team_paths(options: argparse.Namespace) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rollout_status_lib import Json
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import RolloutError, UnreadableError, describe_error
 from rollout_status_lib.findings import get_key
-from rollout_status_lib.objects import get_field, get_name, parse_objects
+from rollout_status_lib.objects import get_field, get_kind_key, get_name, parse_objects
 from rollout_status_lib.rules import Rules, split_kinds
 from rollout_status_lib.source import Source
 from rollout_status_lib.streams import read_in
@@ -55,6 +55,8 @@ class Selection:
     everywhere: bool
     selector: str
     by_default: bool  # True if nobody asked for these kinds
+    unasked: bool = False  # True if all that is in the manifests is meant, whatever its kind
+    skipped: tuple[str, ...] = ()  # the kinds of objects that have nothing to wait for
     nothing: str = ""  # what to say if there is nothing to judge; empty: nothing_found says it
 
     def take(self, rules: Rules, objects: Collection[Json], *, printed: bool) -> list[str]:
@@ -67,6 +69,9 @@ class Selection:
             if kind in self.kinds and not get_name(each):
                 hint = "kubectl create -f ... -o json | rollout-status -f -"
                 raise RolloutError("usage", f"{each['kind']} with generateName: only what creates it knows its name", hint=hint)
+            if kind is None and self.unasked:
+                kind = rules.find_kind_by_word(".".join(filter(None, get_kind_key(each))))
+                self.kinds = tuple(dict.fromkeys((*self.kinds, kind)))
             if kind not in self.kinds:
                 passed.append(each)
             elif self.namespaces and namespace not in ("", *self.namespaces):
@@ -80,15 +85,38 @@ class Selection:
             raise RolloutError(
                 "usage", f"--kinds {word} is none of the kinds that the manifests hold beside the known ones: {', '.join(sorted(names))}"
             )
+        if self.unasked:
+            self.kinds = tuple(kind for kind in self.kinds if any(kind is target.kind for target in self.targets))
+            return self.skip([str(each["kind"]) for each in passed])
         kinds = ", ".join(sorted({str(each["kind"]) for each in passed}))
-        return [f"{len(passed)} of {len(objects)} objects are passed over, being no workloads to judge: {kinds}"] if passed else []
+        return [f"{len(passed)} of {len(objects)} objects are passed over, being of other kinds: {kinds}"] if passed else []
 
-    def take_recorded(self, rules: Rules, objects: Collection[Json]) -> None:
-        """Chooses what the recorded run chose by its manifests."""
+    def skip(self, kinds: Sequence[str]) -> list[str]:
+        """Leaves out objects that have nothing to wait for, by their kinds. Returns the note about them."""
+        self.skipped = tuple(kinds)
+        some = f"{len(kinds)} objects that do" if kinds[1:] else "1 object that does"
+        return [f"skipped {some} not roll out: {', '.join(sorted({*kinds}))}"] if kinds else []
+
+    @property
+    def is_settled(self) -> bool:
+        """True if there were objects, and none of them has anything to wait for."""
+        return self.targets == () and bool(self.skipped)
+
+    def drop(self, resource: str) -> None:
+        """Takes back what was chosen of a resource: it may not be listed."""
+        self.targets = self.targets and tuple(target for target in self.targets if target.kind.resource != resource)
+
+    def take_recorded(self, rules: Rules, objects: Collection[Json], skipped: Sequence[str] | None) -> list[str]:
+        """Chooses what the recorded run chose by its manifests. Returns its note about what it left out.
+
+        None is left out where kinds were asked for.
+        """
         self.kinds = tuple(
             dict.fromkeys(kind for each in objects if (kind := rules.find_kind(each) or rules.find_kind_by_word(each["kind"])))
         )
         self.take(rules, objects, printed=True)
+        self.unasked = skipped is not None
+        return self.skip(skipped or ())
 
     def wants(self, kind: Kind, resource: Json, owner: Kind | None) -> bool:
         """True if the object is judged by itself. One that is judged as part of its owner, or whose owner is never judged, counts only
@@ -145,7 +173,7 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
     by_default = not kinds and not manifests
     if not kinds:
         every = [kind for kind in rules.kinds.values() if kind.resource]
-        kinds = [kind for kind in every if (is_judged_when_applied(rules, kind) if manifests else kind.watched)]
+        kinds = [kind for kind in every if (is_judged_when_applied(rules, kind, options) if manifests else kind.watched)]
     return Selection(
         kinds=tuple(dict.fromkeys(kinds)),
         targets=targets or None,
@@ -154,13 +182,14 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
         everywhere=options.all_namespaces,
         selector=options.selector,
         by_default=by_default,
+        unasked=bool(manifests) and not words and not options.compat,
         nothing=options.nothing_found,
     )
 
 
-def is_judged_when_applied(rules: Rules, kind: Kind) -> bool:
+def is_judged_when_applied(rules: Rules, kind: Kind, options: argparse.Namespace) -> bool:
     """True if objects of this kind are judged when they are in manifests and nobody asks for kinds."""
-    return kind.waits and kind.listed and kind.resource != "*" and kind.name not in rules.files.pack_kinds
+    return kind.waits and kind.listed and kind.resource != "*" and not (options.compat and kind.name in rules.files.pack_kinds)
 
 
 def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection, source: Source) -> list[str]:
@@ -168,9 +197,8 @@ def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection
     if options.replay:
         words = {word: rules.undeclared[word] for word in source.words if word in rules.undeclared}
         rules.kinds_of_objects.update((tuple(source.words[word]), kind) for word, kind in words.items())
-    if options.replay and source.applied and (selection.manifests or selection.by_default):
-        selection.take_recorded(rules, source.applied)
-        return []
+    if options.replay and (source.applied or source.skipped is not None) and (selection.manifests or selection.by_default):
+        return selection.take_recorded(rules, source.applied, source.skipped)
     if options.replay and options.kustomize:
         raise RolloutError("usage", "a replay has no kubectl that could read -k, and the recording does not say what was in it")
     notes = []

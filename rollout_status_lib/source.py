@@ -90,6 +90,10 @@ class Source(Protocol):
         """What the recorded run was told by manifests; nothing for a cluster."""
 
     @property
+    def skipped(self) -> Sequence[str] | None:
+        """The kinds of the objects that the recorded run left out of its manifests. None for a cluster, or if kinds were asked for."""
+
+    @property
     def words(self) -> Mapping[str, Json]:
         """The words of the recorded run's command line, and the kinds that they meant to that cluster; none for a cluster."""
 

@@ -162,8 +162,8 @@ def share_causes(entries: Sequence[Json]) -> list[Cause]:
     """The causes that the errors of the result tell. What lies behind several errors is told once."""
     causes: dict[Json, Cause] = {}
     for number, entry in enumerate(entries):
-        cause, behind = make_cause(entry), entry.get("causes")
-        key = (behind[-1]["kind"], behind[-1]["name"], cause.summary) if behind else number
+        cause, last = make_cause(entry), [entry.get("resource"), *entry.get("causes", ())][-1]
+        key = (last["kind"], last["name"], cause.summary) if last else number
         first = causes.setdefault(key, cause)
         if first is not cause:
             others = first.others if cause.workload in (first.workload, *first.others) else (*first.others, cause.workload)

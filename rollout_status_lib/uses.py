@@ -9,6 +9,7 @@ from rollout_status_lib import Json
 from rollout_status_lib.declarations import Kind, Use
 from rollout_status_lib.findings import Finding
 from rollout_status_lib.functions import is_true
+from rollout_status_lib.labels import find_nearest
 from rollout_status_lib.objects import get_controller, get_field, get_identity, get_name, get_namespace
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.source import Answer, Snapshot
@@ -26,6 +27,7 @@ class Uses:
         self.known: dict[str, Subject] = {}  # key -> a subject that is used
         self.used: dict[str, list[Subject]] = {}  # key of a subject -> what it uses
         self.by_name: dict[tuple[str, str], tuple[Answer | None, dict[str, Json]]] = {}
+        self.unmatched: dict[str, list[Json]] = {}  # key of a subject -> for each selector that matches nothing what it sees of that
         self.chains: dict[str, tuple[Finding, ...]] = {}  # key of what is used -> what is wrong with it, and with what it uses
 
     def gather(self, findings: Iterable[Finding]) -> None:
@@ -83,8 +85,14 @@ class Uses:
         return self.used[user.key]
 
     def read_values(self, user: Subject) -> list[Json]:
-        """What an object uses, as rules see it: the kind by the name that rules know it by, whether it exists, and the object."""
-        return [{"kind": each.kind.name, "exists": each.exists, "object": each.value} for each in self.read(self.find_user(user))]
+        """What an object uses, as rules see it: the kind by the name that rules know it by, whether it exists, and the object.
+
+        Where no object has the labels that it selects, there is one that does not exist, with the `nearest` labels.
+        """
+        user = self.find_user(user)
+        return [{"kind": each.kind.name, "exists": each.exists, "object": each.value} for each in self.read(user)] + self.unmatched.get(
+            user.key, []
+        )
 
     def is_needed(self, use: Use, user: Subject) -> bool:
         return use.when is None or is_true(use.when.evaluate(user.value, self.tree.functions))
@@ -112,9 +120,15 @@ class Uses:
                 yield self.make_subject(kind, by_name[name], user.lineage)
             elif answer.whole:
                 yield self.make_missing(kind, namespace, name, user.lineage)
-        for each in by_name.values() if labels or use.owned else ():
-            if has_labels(each, labels) if labels else get_field(get_controller(each), "uid") == get_identity(user.value):
-                yield self.make_subject(kind, each, user.lineage)
+        matching = [each for each in by_name.values() if has_labels(each, labels)] if isinstance(labels, dict) else []
+        if isinstance(labels, dict) and not matching and answer.whole:
+            nearest = {"nearest": find_nearest(labels, by_name.values())}
+            self.unmatched.setdefault(user.key, []).append({"kind": kind.name, "exists": False, "object": nearest})
+        matching += (
+            [each for each in by_name.values() if get_field(get_controller(each), "uid") == get_identity(user.value)] if use.owned else []
+        )
+        for each in matching:
+            yield self.make_subject(kind, each, user.lineage)
 
     def index(self, kind: Kind, namespace: str, answer: Answer) -> dict[str, Json]:
         """The objects of a kind in a namespace, by their names."""
@@ -145,7 +159,7 @@ def is_stuck(finding: Finding) -> bool:
     return finding.verdict in ("fail", "wait", "hold")
 
 
-def has_labels(resource: Json, labels: Json) -> bool:
+def has_labels(resource: Json, labels: dict[str, Json]) -> bool:
     """True if an object has all these labels."""
     own = get_field(resource, "metadata", "labels")
-    return isinstance(own, dict) and isinstance(labels, dict) and all(own.get(name) == value for name, value in labels.items())
+    return isinstance(own, dict) and all(own.get(name) == value for name, value in labels.items())

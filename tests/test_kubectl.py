@@ -351,7 +351,7 @@ def printed(case: str, *kinds: str) -> str:
 def test_what_comes_through_the_pipe_is_asked_for_in_its_own_namespace(kubectl: Program) -> None:
     program = kubectl(cluster("deployment/success"))
     outcome = run("--kubectl", program, "-f", "-", "--kinds", "deploy", stdin=printed("deployment/success", "Deployment", "Pod"))
-    assert (outcome.exit, outcome.result["notes"]) == (0, ["2 of 3 objects are passed over, being no workloads to judge: Pod"])
+    assert (outcome.exit, outcome.result["notes"]) == (0, ["2 of 3 objects are passed over, being of other kinds: Pod"])
     assert sorted(call.partition(" get ")[2] for call in calls(program)) == [
         "--raw /api/v1/namespaces/r-deployment-success/pods",
         "deployments.apps,replicasets.apps -n r-deployment-success -o json",

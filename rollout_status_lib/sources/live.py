@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from rollout_status_lib import Json, source
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import UnreadableError
-from rollout_status_lib.objects import get_field, get_identity, get_version, parse_objects
+from rollout_status_lib.objects import get_field, get_identity, get_version, guess_plural, parse_objects
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.selection import Selection
 from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Hooks, Lists, Poll, Snapshot, name_log
@@ -60,6 +60,7 @@ class Live:
         self.bell = Bell(self.kubectl)
         self.hooks = Hooks(lambda: None, frozenset, lambda _: False)
         self.applied: Sequence[Json] = ()
+        self.skipped: Sequence[str] | None = None
         self.words: Mapping[str, Json] = {}
         self.notes: list[str] = []
         self.warnings: list[str] = []  # what kubectl says beside its answers
@@ -101,7 +102,9 @@ class Live:
         for each in self.last.values():
             kind, namespace = self.rules.find_kind(each), str(get_field(each, "metadata", "namespace") or "")
             if kind:
-                paths.add(build_api_path(each["apiVersion"], "" if self.selection.everywhere else namespace, kind.plural))
+                is_guess = self.selection.unasked and kind.resource in self.rules.undeclared  # manifests tell a kind, and no plural
+                plural = guess_plural(kind.plural) if is_guess else kind.plural
+                paths.add(build_api_path(each["apiVersion"], "" if self.selection.everywhere else namespace, plural))
         self.bell.listen(paths)
         silent = {
             f"{path} cannot be watched, so it is polled each {self.options.interval:g}s: {why}" for path, why in self.bell.silent.items()
@@ -237,14 +240,18 @@ class Live:
     def failed(self, request: Request, exit: int, stderr: str) -> Json:
         """A call that failed, as rules/kubectl.yaml sees it."""
         namespace = request.where[1] if request.where[:1] == ("-n",) else None
-        optional = bool(request.workloads) and self.selection.by_default
         resource = request.resources[0]
-        return {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr, "optional": optional}
+        others = {kind.resource for kind in self.selection.kinds if kind.name in self.rules.files.pack_kinds}
+        of_pipe = self.selection.unasked and resource in (*others, *self.rules.undeclared)
+        optional = bool(request.workloads) and (self.selection.by_default or of_pipe)
+        call = {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr}
+        return {**call, "optional": optional, "applied": bool(self.selection.manifests)}
 
     def drop(self, call: Json) -> bool:
         """Stops asking for the resource of a failed call; False if nothing is left to ask for."""
         kinds = self.wanted[call["namespace"] or ""]
         kinds[:] = [kind for kind in kinds if kind.resource != call["resource"]]
+        self.selection.drop(call["resource"])
         return any(self.wanted.values())
 
     def events(self, namespace: str) -> list[Json] | None:

@@ -109,6 +109,7 @@ class Recorder:
         if revisions:
             content["revisions"] = "revisions.json"
             self.write("revisions.json", json.dumps({"kind": "List", "items": list(map(self.clean, revisions))}, indent=1))
+        content |= {"skipped": list(self.selection.skipped)} if self.selection.unasked else {}
         if self.selection.manifests and self.selection.targets:
             content["applied"] = "applied.json"
             if not self.has_applied:

@@ -33,6 +33,7 @@ class Replay:
         self.warnings: list[str] = []  # kubectl's, of which there are none here
         self.logs: Mapping[str, Json] = {}
         self.applied: tuple[Json, ...] = ()
+        self.skipped: tuple[str, ...] | None = None
         self.revisions: tuple[Json, ...] = ()  # read by the recorded run once the rollout had failed
         self.words: Mapping[str, Json] = {}
         self.exact = False
@@ -47,11 +48,12 @@ class Replay:
 
     def load(self, document: Document) -> None:
         """Reads a recording's polls and logs, and when it ends."""
-        document.get_mapping((), ("polls", "until", "logs", "applied", "words", "exact", "revisions"), ("polls",))
+        document.get_mapping((), ("polls", "until", "logs", "applied", "skipped", "words", "exact", "revisions"), ("polls",))
         self.logs, self.words = document.get_mapping(("logs",)), document.get_mapping(("words",))
         self.exact = document.get(("exact",), False) is True
         if document.get(("applied",)):
             self.applied = self.objects(document.path.parent / self.file(document, ("applied",)))
+        self.skipped = document.get_texts(("skipped",)) if document.get(("skipped",)) is not None else None
         if document.get(("revisions",)):
             self.revisions = self.objects(document.path.parent / self.file(document, ("revisions",)))
         self.recorded = [self.load_poll(document, at) for at in document.list_entries(("polls",))]
@@ -83,7 +85,7 @@ class Replay:
 
     def load_call(self, document: Document, at: FieldPath) -> Json:
         """A call that failed. Fields that a person leaves out are those of a list call."""
-        call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False}
+        call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False, "applied": False}
         call |= document.get_mapping(at, (*call, "exit", "stderr"), ("exit", "stderr"))
         if not (isinstance(call["exit"], int) and isinstance(call["stderr"], str)):
             document.refuse(at, "exit must be a number and stderr a text")
@@ -134,8 +136,9 @@ class Replay:
         return replace(poll, at=at, again=True, snapshot=poll.snapshot and replace(poll.snapshot, at=at))
 
     def drop(self, call: Json) -> bool:
-        """A replay asks for nothing, so there is nothing to drop."""
-        return bool(call)
+        """A replay asks for nothing; what was chosen of the resource is taken back."""
+        self.selection.drop(call["resource"])
+        return True
 
     def kept(self, _: Kind, namespace: str) -> Sequence[Json]:
         """The revisions that the recorded run read at its end."""

@@ -26,7 +26,7 @@ WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "f
 AT_ROOT: Json = {"": {}}  # the fields of the value that an expression begins at: there, names are roots
 
 # Roots that are no kinds. Inside [?...] and other projections they are null: names are those of the entry there.
-ROOTS = ("applied", "each", "events", "exists", "history", "old", "owned", "params", "self", "time", "used", "workload")
+ROOTS = ("applied", "each", "events", "exists", "history", "old", "owned", "params", "self", "time", "unasked", "used", "workload")
 TIME_FIELDS = ("now", "watched", "idle", "in_state")
 USED_FIELDS = ("kind", "exists", "object")
 EVENT_FIELDS = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
@@ -217,7 +217,7 @@ class Walker:
             return self.walk_expression(rule.each) if rule.each and rule.each not in self.path and not self.is_unused else None
         if name in ("self", "workload", "applied"):
             return self.merge_kinds(rule.subjects if name == "self" and "workload" not in rule.subjects else [*sorted(self.lineage), "?"])
-        if name in ("exists", "params", "old", "owned", "null"):
+        if name in ("exists", "unasked", "params", "old", "owned", "null"):
             return None
         self.check_kind(name)
         return self.fields_of_kinds.get(name) if name != "generic" else None

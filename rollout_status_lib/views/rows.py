@@ -47,7 +47,7 @@ def make_rows(judgement: Judgement, tail: Callable[[Finding], Sequence[str]] = l
     functions = Functions(judgement.at)
     rows = []
     for workload in judgement.workloads:
-        title = clean_line(f"{workload.key[1]}: {workload.title}" if several else workload.title)
+        title = clean_line(f"{workload.key[1]}: {workload.title}" if several and workload.key[1] else workload.title)
         text = clean_line(workload.line)
         counts = get_counts(workload, functions)
         log = tuple(map(clean_line, tail(workload.findings[0]))) if workload.findings else ()
