@@ -124,7 +124,7 @@ class Workload:
         """The same with its details and its causes, for people who watch."""
         causes = self.findings[0].causes if self.findings else ()
         first = self.findings[0].sentence if self.findings else self.sentence
-        return trace_causes([first, *(cause.message for cause in causes)])
+        return trace_causes([first, *(cause.summary for cause in causes)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def make_cause_entry(finding: Finding, codes: Mapping[str, Code], flags: str) ->
         "kind": str(get_field(holder, "kind")),
         "name": get_name(holder),
         **({"code": code.name} if code else {}),
-        "message": finding.message,
+        "message": finding.summary,
         **({"hint": hint} if hint else {}),
     }
 

@@ -81,6 +81,7 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
     got = {"exit": run.exit_code, "rules": sorted({rule for rule, _ in run.memory.since}), "result": result}
     workloads = run.judgement.workloads if run.judgement else ()
     judged = {subject.kind.name for workload in workloads for subject in walk_subjects(workload.subject)}
+    judged |= {subject.kind.name for _, subject in run.memory.grown.values()}  # with what these use
     judged |= {"call"} if run.memory.failed_calls else set()
     problems = tuple(find_problems(folder, case, run))
     return Outcome(folder, name or folder.name, str(case.get("about", "")), expected, got, problems, frozenset(judged))
