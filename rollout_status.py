@@ -55,10 +55,20 @@ try:
     from rollout_status_lib.commands import add_kubectl_flags
     from rollout_status_lib.contract import enforce, load_schema
     from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
-    from rollout_status_lib.errors import MISHAPS, RolloutError, UnreadableError
+    from rollout_status_lib.errors import MISHAPS, EvaluationError, RolloutError, UnreadableError
     from rollout_status_lib.events import Events
     from rollout_status_lib.expressions import Expression
-    from rollout_status_lib.findings import Finding, Judgement, Workload, end_waits, find_missing_containers, group_failures, promote_causes
+    from rollout_status_lib.findings import (
+        DOUBT,
+        Finding,
+        Judgement,
+        Workload,
+        end_waits,
+        find_missing_containers,
+        group_failures,
+        make_doubt,
+        promote_causes,
+    )
     from rollout_status_lib.functions import Functions, is_true
     from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
     from rollout_status_lib.logs import Logs
@@ -164,6 +174,7 @@ class Moment:
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
         self.notes: list[str] = []
+        self.doubts: dict[str, str] = {}  # place of an expression that has no value -> the note about it
         self.events = Events(judge.rules, snapshot, self.functions)
         self.uses: Any = None  # Uses, once there is a tree
         self.held = False  # whether a rule's state was present, since the last time this was set
@@ -181,8 +192,8 @@ class Moment:
         containers = find_missing_containers(workloads, self.judge.params.get("expect_image", ()), self.functions)
         is_over = 0 <= self.judge.params.get("arrival_deadline", LONGEST_WAIT) <= self.snapshot.at - self.started
         missing, awaited = (missing + containers, awaited) if is_over else (missing, awaited + containers)
-        failures, notes = group_failures(workloads, self.rules.codes), tuple(dict.fromkeys(self.notes))
-        settled = self.selection.is_settled
+        failures = group_failures(workloads, self.rules.codes)
+        notes, settled = tuple(dict.fromkeys([*self.doubts.values(), *self.notes])), self.selection.is_settled
         return Judgement(self.snapshot.at, tuple(workloads), failures, tuple(missing), tuple(awaited), notes, settled), replace(
             self.memory,
             started=self.started,
@@ -290,20 +301,30 @@ class Moment:
 
     def apply(self, rule: Rule, subject: Subject, view: View) -> Iterator[Finding]:
         """The findings of a rule about a subject: one if its state is present; for a rule with `each`, one for each such entry."""
-        if rule.each is None:
-            scope = Scope(view, rule, self.functions)
-            return self.decide(rule, subject, scope) if scope.holds(rule.when) else iter(())
-        return self.apply_to_each(rule, rule.each, subject, view)
+        try:
+            for scope in self.list_scopes(rule, view):
+                if scope.holds(rule.when):
+                    yield from self.decide(rule, subject, scope)
+        except EvaluationError as error:
+            yield from make_doubt(rule, subject, Scope(view, rule, self.functions), self.forgive(rule, error))
 
-    def apply_to_each(self, rule: Rule, each: Expression, subject: Subject, view: View) -> Iterator[Finding]:
-        entries = Scope(view, rule, self.functions).evaluate(each)
+    def list_scopes(self, rule: Rule, view: View) -> Iterator[Scope]:
+        """What the rule sees of a subject: once, or once for each entry of its list."""
+        entries = [None] if rule.each is None else Scope(view, rule, self.functions).evaluate(rule.each)
         if not isinstance(entries, list | None):
-            raise RolloutError("invalid-rules", f"{rule.where}: each must give a list, not {json.dumps(entries, default=str)[:60]}")
+            raise EvaluationError(rule.where, f"each must give a list, not {json.dumps(entries, default=str)[:60]}")
         for entry in entries or ():
             scope = Scope(view, rule, self.functions)
-            scope.roots = {**view.roots, "each": entry}
-            if scope.holds(rule.when):
-                yield from self.decide(rule, subject, scope)
+            scope.roots = view.roots if rule.each is None else {**view.roots, "each": entry}
+            yield scope
+
+    def forgive(self, rule: Rule, error: EvaluationError) -> EvaluationError:
+        """The error, noted; raises it if no team wrote what has no value."""
+        if not rule.forgives(error):
+            raise error
+        self.held = True  # it may have a value when it is judged again
+        self.doubts.setdefault(error.where, f"{DOUBT}{error.message}")
+        return error
 
     def decide(self, rule: Rule, subject: Subject, scope: Scope) -> Iterator[Finding]:
         """The finding of a rule whose `when` is true, if its `given` is true as well and its `unless` is not."""
@@ -315,7 +336,10 @@ class Moment:
         in_state = round(self.now - began, 3)
         scope.roots = {**scope.roots, "time": {**scope.view.roots["time"], "in_state": in_state}}
         is_over = scope.holds(rule.fail_when) or self.is_late(rule, scope, in_state)
-        yield Finding(rule, subject, "fail" if is_over else rule.verdict, scope)
+        finding = Finding(rule, subject, "fail" if is_over else rule.verdict, scope)
+        if rule.teams and (error := finding.find_fault(self.rules.codes)):
+            self.forgive(rule, error)
+        yield finding
 
     def is_late(self, rule: Rule, scope: Scope, in_state: float) -> bool:
         """True if the time that `fail_after` gives is over. A negative one never is."""
@@ -324,7 +348,7 @@ class Moment:
         try:
             return limit is not None and 0 <= limit <= (in_state if since is None else self.snapshot.at - parse_timestamp(str(since)))
         except UnreadableError as error:
-            raise RolloutError("invalid-rules", f"{rule.where}: since: {error}") from None
+            raise EvaluationError(rule.where, f"since: {error}") from None
 
     def find_missing(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
         """For absent workloads: those with a verdict or a last word, messages about lost ones, messages about ones that may yet appear."""
@@ -497,7 +521,7 @@ class Run:
             elif finding.verdict == "wait" and not once:
                 troubles.append(finding.message)
             else:
-                hint = add_kubectl_flags(finding.scope.fill(finding.rule.hint), self.source.flags)
+                hint = add_kubectl_flags(finding.hint, self.source.flags)
                 message = finding.message if code else f"Nothing is left that could be judged: {finding.message}"
                 raise RolloutError(code.name if code else "forbidden", message, hint=hint, rule=finding.rule.id)
         if troubles:  # the first will do: calls of one poll mostly fail for the same cause
@@ -526,7 +550,7 @@ class Run:
         """The end without a verdict: what is waited for, and the command that shows more of the first of it."""
         waiting = self.judgement.get_waiting(self.rules.codes) if self.judgement else []
         findings = [finding for workload in waiting for finding in workload.findings if finding.rule.hint]
-        hint = findings[0].scope.fill(findings[0].rule.hint) if findings else ""
+        hint = findings[0].hint if findings else ""
         return RolloutError("timeout", f"{why}: {self.describe_waits()}", hint=add_kubectl_flags(hint, self.source.flags))
 
     def describe_waits(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rollout_status_lib import Json
-from rollout_status_lib.errors import UnreadableError
+from rollout_status_lib.errors import EvaluationError, UnreadableError
 from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.values import parse_boolean, parse_duration, parse_integer, parse_pairs, parse_words
 
@@ -218,6 +218,11 @@ class Rule:
     details: tuple[Template, ...] = ()
     hint: Template | None = None
     logs: bool = False
+    teams: tuple[str, ...] = ()  # the teams' files that its fields are written in, each with a colon, as places begin
+
+    def forgives(self, error: EvaluationError) -> bool:
+        """True if a team wrote what has no value: that is no reason to end the runs of all others. An error in a built-in rule is."""
+        return error.where.startswith(self.teams)
 
     @property
     def can_wait(self) -> bool:

@@ -23,6 +23,14 @@ class RolloutError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
+class EvaluationError(RolloutError):
+    """An expression of a rule has no value for what is there. `where` is the place of it: the file, the line, the rule."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__("invalid-rules", f"{where}: {problem}")
+        self.where = where
+
+
 # What can go wrong in a report or a view. It must not cost the verdict. A signal (Interrupted) is not among them: it ends the run.
 MISHAPS = (RolloutError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 

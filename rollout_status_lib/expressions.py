@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import jmespath.exceptions
 
 from rollout_status_lib import Json
-from rollout_status_lib.errors import RolloutError
+from rollout_status_lib.errors import EvaluationError, RolloutError
 from rollout_status_lib.functions import Functions, OrderError, is_true
 from rollout_status_lib.interpreter import Evaluate, Grammar, compile_node, find_roots
 from rollout_status_lib.slips import describe_place, find_slip
@@ -63,11 +63,11 @@ class Expression:
         raise RolloutError("invalid-rules", f"{where}: {problem} (in: {shorten(text)})")
 
     def evaluate(self, scope: Json, functions: Functions) -> Json:
-        """Its value for a scope (JSON, or Roots). RolloutError `invalid-rules` when it cannot be evaluated."""
+        """Its value for a scope (JSON, or Roots). EvaluationError when it has none."""
         try:
             return self.function(scope, functions)
         except FAULTS as error:
-            raise RolloutError("invalid-rules", f"{self.where}: {describe_fault(error)} (in: {shorten(self.text)})") from None
+            raise EvaluationError(self.where, f"{describe_fault(error)} (in: {shorten(self.text)})") from None
 
 
 class Expectation(Expression):

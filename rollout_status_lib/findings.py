@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Code, Kind, Rule, find_code
-from rollout_status_lib.errors import RolloutError, suggest
-from rollout_status_lib.expressions import Expression
+from rollout_status_lib.errors import EvaluationError, suggest
+from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
 from rollout_status_lib.scope import Scope
@@ -37,18 +37,23 @@ class Finding:
 
     @property
     def message(self) -> str:
-        return self.complete(self.scope.fill(self.rule.message) or self.rule.id)
+        try:
+            return self.complete(self.scope.fill(self.rule.message) or self.rule.id)
+        except EvaluationError as error:
+            if not self.rule.forgives(error):
+                raise
+            return self.complete(f"{self.rule.id}, whose message has no value ({error.message})")
 
     @property
     def summary(self) -> str:
         """What people read first: the rule's summary, or else the message."""
-        sentence = self.scope.fill(self.rule.summary)
+        sentence = self.fill(self.rule.summary)
         return self.complete(sentence) if sentence else self.message
 
     @property
     def details(self) -> list[str]:
         """What the rule says beside its message."""
-        return list(filter(None, map(self.scope.fill, self.rule.details)))
+        return list(filter(None, map(self.fill, self.rule.details)))
 
     @property
     def sentence(self) -> str:
@@ -65,13 +70,43 @@ class Finding:
             f'{get_field(workload, "kind")} "{get_name(workload)}" is not progressing: nothing has changed for {self.idle:.0f}s. {sentence}'
         )
 
+    @property
+    def hint(self) -> str:
+        """The command that shows more; empty if there is none."""
+        return self.fill(self.rule.hint)
+
+    def fill(self, template: Template | None) -> str:
+        """The text of one of the rule's templates; empty if a team wrote something in it that has no value."""
+        try:
+            return self.scope.fill(template)
+        except EvaluationError as error:
+            if not self.rule.forgives(error):
+                raise
+            return ""
+
     def code(self, codes: Mapping[str, Code]) -> Code | None:
-        """The rule's code; None if it has none. RolloutError `invalid-rules` if it computes one that does not exist."""
+        """The rule's code; None if it has none. EvaluationError if it computes one that does not exist; a team's is NO_PROGRESS then."""
+        try:
+            return self.read_code(codes)
+        except EvaluationError as error:
+            if not self.rule.forgives(error):
+                raise
+            return codes[NO_PROGRESS]
+
+    def find_fault(self, codes: Mapping[str, Code]) -> EvaluationError | None:
+        """What is wrong with the code that the rule computes; None if nothing is."""
+        try:
+            self.read_code(codes)
+        except EvaluationError as error:
+            return error
+        return None
+
+    def read_code(self, codes: Mapping[str, Code]) -> Code | None:
         name = self.scope.fill(self.rule.code) or ("" if self.idle is None else NO_PROGRESS)
         name = name or next((code.name for cause in self.causes if (code := cause.code(codes))), "")
         code = find_code(codes, name)
         if name and not code:
-            raise RolloutError("invalid-rules", f"{self.rule.where}: no code {name}{suggest(name, codes)}")
+            raise EvaluationError(self.rule.where, f"no code {name}{suggest(name, codes)}")
         return code
 
     def order(self, codes: Mapping[str, Code]) -> tuple[Json, ...]:
@@ -82,6 +117,22 @@ class Finding:
     def group(self) -> tuple[str, ...]:
         """Rule, workload and name of the part: failures that share them are one entry of the result."""
         return (self.rule.id, get_identity(self.subject.workload), *self.subject.part.values())
+
+
+DOUBT = "a rule cannot be evaluated: "  # begins the note about it
+
+
+def make_doubt(rule: Rule, subject: Subject, scope: Scope, error: EvaluationError) -> Iterator[Finding]:
+    """What follows when nobody can say whether a rule holds: what it could have kept from success waits, and its wait ends as any other.
+
+    Nothing follows from one that could not have. A workload that is gone will not say more: it fails.
+    """
+    if rule.verdict not in ("note", "ignore"):
+        sentence = Template((f"It is not known whether {rule.id} holds, which cannot be evaluated: {error.message}",))
+        code = Template((NO_PROGRESS,)) if rule.gone else None
+        verdict = "fail" if rule.gone else "hold" if rule.verdict == "hold" else "wait"
+        plain = Rule(rule.id, rule.where, rule.subjects, rule.when, code=code, message=sentence)
+        yield Finding(plain, subject, verdict, scope)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

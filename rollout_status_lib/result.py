@@ -94,7 +94,7 @@ def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Map
     entry |= make_causes(findings, codes, source)
     if first.scope.seen_events:
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
-    hint = first.scope.fill(first.rule.hint)
+    hint = first.hint
     if not hint and first.idle is not None:  # a rule that only waits may have none
         space = get_field(subject.holder, "metadata", "namespace")
         kind, name = quote_word(get_field(subject.holder, "kind")), quote_word(get_name(subject.holder))

@@ -45,7 +45,7 @@ class RuleLoader:
     """
 
     def __init__(self, files: RuleFiles) -> None:
-        self.entries, self.added, self.problems = files.entries, files.added, files.problems
+        self.entries, self.added, self.problems, self.teams = files.entries, files.added, files.problems, files.teams
         self.checked: set[Expression] = set()  # by check_params
         codes, kinds, params = (self.entries[section] for section in ("codes", "kinds", "params"))
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
@@ -248,6 +248,7 @@ class RuleLoader:
             details=entry.get_templates("details"),
             hint=entry.get_template("hint", Command),
             logs=entry.get_flag("logs", default=False),
+            teams=tuple({f"{document.path}:": True for document, _ in entry.fields.values() if document in self.teams}),
         )
 
     def check_subjects(self, entry: Entry) -> None:

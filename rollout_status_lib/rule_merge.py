@@ -40,6 +40,7 @@ class RuleFiles:
         self.problems = problems  # lint wants all of them; None: the first one ends the run
         self.documents: list[Document] = []
         self.is_checked = bool(teams) or problems is not None  # whether each rule is loaded, so that a mistake in it is found
+        self.teams: list[Document] = []  # the teams' files
         self.pack_kinds: set[str] = set()  # names of kinds that packs and used/ declare: they are judged only when they are asked for
         self.notes: list[str] = []  # for the result: what makes a success come earlier, and renamed rules
         self.annotations: Collection[str] | None = None  # the parameters that annotations may set; None: all
@@ -66,6 +67,7 @@ class RuleFiles:
     def read_team(self, path: Path) -> Document:
         """A team's file. One that says nothing, not even its version, was hardly meant: a checkout may have failed."""
         document = self.read(path)
+        self.teams.append(document)
         if document.content == {}:
             document.refuse((), "the file is empty, so no rule of it counts: is it what was checked out? It begins with version: 1")
         if "version" not in document.content and document.content.keys() <= set(get_keys()):

@@ -298,7 +298,7 @@ def test_rule_files_satisfy_the_schema_of_editors(path: Path) -> None:
     [
         (["code"], Code, {"name": "code", "rank": "", "written": "as"}, {"text"}),
         (["param"], Parameter, {"name": ""}, {"doc"}),
-        (["rule"], Rule, {"subjects": "subject", "where": "", "common": ""}, {"aliases", "docs"}),
+        (["rule"], Rule, {"subjects": "subject", "where": "", "common": "", "teams": ""}, {"aliases", "docs"}),
         (["kind"], Kind, {}, set()),
         (["kind", "current"], Current, {"of_child": "compare", "of_parent": "compare", "without": "except"}, set()),
         (["kind", "parts"], Part, {}, set()),

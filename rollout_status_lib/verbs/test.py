@@ -18,6 +18,7 @@ import yaml
 from rollout_status_lib import Json, find_data
 from rollout_status_lib.arguments import build_verb_parser, describe_exits
 from rollout_status_lib.errors import RolloutError, UnreadableError, suggest
+from rollout_status_lib.findings import DOUBT
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.rule_merge import list_rule_files
 from rollout_status_lib.rulefile import Document
@@ -44,6 +45,14 @@ class Outcome:
     @property
     def passed(self) -> bool:
         return not self.problems and self.expected == self.got
+
+    @property
+    def fault(self) -> str:
+        """The error of the rules that came: nobody expects one. Empty if there was none."""
+        result = self.got["result"]
+        error = result.get("error", {})
+        doubts = [note.removeprefix(DOUBT) for note in result.get("notes", ()) if note.startswith(DOUBT)]
+        return str(error["message"] if error.get("code") == "invalid-rules" else next(iter(doubts), ""))
 
     @property
     def difference(self) -> str:
@@ -146,14 +155,16 @@ def test(options: Any, engine: Engine) -> tuple[str, int]:
     lines = [line for outcome in outcomes for line in describe_outcome(outcome, update=options.update)]
     is_whole = not options.folders or rules or options.strict  # a few cases of somebody's own are no test of the built-in rules
     untested = list(find_unexercised(outcomes, rules)) if is_whole else []
-    failed = sum(not outcome.passed for outcome in outcomes) if not options.update else 0
+    failed = sum(bool(outcome.fault) if options.update else True for outcome in outcomes if not outcome.passed)
     summary = f"{len(outcomes)} cases, {failed} failed" + (f", {len(untested)} rules without a case" if is_whole else "")
     return "\n".join([*lines, *untested, summary]), int(bool(failed or (options.strict and untested)))
 
 
 def describe_outcome(outcome: Outcome, *, update: bool) -> Iterator[str]:
     """The lines about a case that failed; none about one that passed. With `update`, what came is written as what is expected."""
-    if update and outcome.expected != outcome.got:
+    if update and outcome.expected != outcome.got and outcome.fault:
+        yield f"{outcome.name}: not written, since the rules are wrong: {outcome.fault}"
+    elif update and outcome.expected != outcome.got:
         update_case(outcome)
         yield f"{outcome.name}: written"
     elif not outcome.passed:

@@ -75,7 +75,7 @@ def find_below(workload: Workload, sentence: str) -> Iterator[Below]:
     """What has failed below a workload, or waits in a state that may become a failure. Findings of the same rule share one line."""
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in workload.findings:
-        if finding.subject is not workload.subject and finding.scope.fill(finding.rule.code):
+        if finding.subject is not workload.subject and finding.fill(finding.rule.code):
             groups.setdefault((finding.verdict, *finding.group()), []).append(finding)
     for (verdict, *_), findings in groups.items():
         subject, text = findings[0].subject, clean_line(findings[0].sentence)
