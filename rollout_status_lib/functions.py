@@ -24,7 +24,6 @@ TEXT: Any = {"types": ["string", "null"]}
 NUMBER: Any = {"types": ["number", "null"]}
 ANY: Any = {"types": []}
 WORDS: Any = {"types": ["array-string"]}
-WORD: Any = {"types": ["string"]}
 LISTS: Any = {"types": ["array", "string", "null"]}
 LIST: Any = {"types": ["array"]}
 SIZED: Any = {"types": ["array", "object", "string", "null"]}
@@ -69,12 +68,12 @@ class Functions(jmespath.functions.Functions):
         """True if value >= limit; false if either is null, or if the limit is negative: that stands for no limit."""
         return value is not None and limit is not None and 0 <= limit <= value
 
-    @signature(ANY, WORD)
-    def _func_condition(self, owner: Json, name: str) -> Json:
+    @signature(ANY, TEXT)
+    def _func_condition(self, owner: Json, name: str | None) -> Json:
         """The condition of this type in status.conditions; null if there is none."""
         conditions = get_field(owner, "status", "conditions")
         conditions = conditions if isinstance(conditions, list) else []
-        return next((each for each in conditions if get_field(each, "type") == name), None)
+        return next((each for each in conditions if name is not None and get_field(each, "type") == name), None)
 
     @signature(LISTS, TEXT)
     def _func_named(self, entries: Json, name: str | None) -> Json:
@@ -130,15 +129,15 @@ class Functions(jmespath.functions.Functions):
         """How many entries, fields or characters it has; 0 for null."""
         return 0 if value is None else len(value)
 
-    @signature(TEXT, WORD)
-    def _func_starts_with(self, text: str | None, start: str) -> bool:
+    @signature(TEXT, TEXT)
+    def _func_starts_with(self, text: str | None, start: str | None) -> bool:
         """True if the text begins like this; false for null."""
-        return text is not None and text.startswith(start)
+        return text is not None and start is not None and text.startswith(start)
 
-    @signature(TEXT, WORD)
-    def _func_ends_with(self, text: str | None, end: str) -> bool:
+    @signature(TEXT, TEXT)
+    def _func_ends_with(self, text: str | None, end: str | None) -> bool:
         """True if the text ends like this; false for null."""
-        return text is not None and text.endswith(end)
+        return text is not None and end is not None and text.endswith(end)
 
 
 class OrderError(jmespath.exceptions.JMESPathError):

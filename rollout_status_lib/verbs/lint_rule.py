@@ -12,7 +12,9 @@ from rollout_status_lib.expressions import Expression, shorten
 from rollout_status_lib.interpreter import format_path
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs.lint_command import check_command
+from rollout_status_lib.verbs.fields import ALWAYS
 from rollout_status_lib.verbs.lint_expression import Fields, Walker
+from rollout_status_lib.verbs.lint_null import find_nulls
 
 MOST_CODES = 100  # of the codes that a template can give: so many are looked at
 
@@ -20,13 +22,16 @@ MOST_CODES = 100  # of the codes that a template can give: so many are looked at
 def lint_rule(rules: Rules, fields_of_kinds: Mapping[str, Fields], rule: Rule) -> list[str]:
     """What is wrong with a rule, each as a line with its place and a remedy."""
     try:
-        return [
+        found = [
             *walk_rule(Walker(rules, fields_of_kinds, rule)),
             *check_message(rules, rule),
             *check_code(rules, rule),
             *check_command(rule.hint, f"{locate(rules, rule, 'hint')}: hint"),
             *check_limit(rules, rule),
         ]
+        places = {line.partition(": ")[0] for line in found}  # where something is misspelt, it is null for that
+        nulls = find_nulls(rules, rule, fields_of_kinds[ALWAYS]) if rule.teams else []
+        return [*found, *(line for line in nulls if line.partition(": ")[0] not in places)]
     except RecursionError:
         return [f"{rule.where}: its expressions are nested too deeply, a let in a let: write fewer of them"]
 
