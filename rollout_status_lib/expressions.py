@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import json
+import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,8 +26,17 @@ FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeErro
 
 
 def describe_fault(error: Exception) -> str:
-    """What is wrong with an expression, in the words of jmespath or Python, as one line."""
-    return "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+    """What is wrong with an expression, as one line, without the words of Python."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, jmespath.exceptions.JMESPathTypeError):
+        taken = " or ".join(TYPES.get(each.partition("-")[0], each) for each in error.expected_types)
+        value = "null" if error.actual_type == "null" else shorten(json.dumps(error.current_value, default=lambda _: "what is there"))
+        return f"{error.function_name}() takes {taken}, not {value}"
+    return " ".join(str(error).split()) if isinstance(error, ValueError) else "its values are not of the kinds that it takes"
+
+
+TYPES = {"array": "a list", "object": "an object", "string": "a text", "number": "a number", "boolean": "true or false", "expref": "an &"}
 
 
 def shorten(text: str) -> str:
@@ -32,10 +44,37 @@ def shorten(text: str) -> str:
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 
 
+def refuse_meaningless(node: Json, *, is_argument: bool = False) -> None:
+    """JMESPathError for what has no value that could be shown or compared: an & that no function takes, and a number that is none."""
+    if node["type"] == "expref" and not is_argument:
+        raise MeaninglessError("an & stands only before an argument of sort_by(), max_by(), min_by() and map()")
+    if node["type"] == "literal" and not is_finite(node["value"]):
+        raise MeaninglessError("NaN, Infinity and numbers as large as 1e999 are no numbers here")
+    is_call = node["type"] == "function_expression" and node["value"] in Functions.FUNCTION_TABLE
+    takes = [each["types"] for each in Functions.FUNCTION_TABLE[node["value"]]["signature"]] if is_call else []
+    for index, child in enumerate(node["children"]):
+        if isinstance(child, dict):
+            refuse_meaningless(child, is_argument=index < len(takes) and any("expref" in each for each in takes[index]))
+
+
+def is_finite(value: Json) -> bool:
+    """True if all numbers in a value are some."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return all(map(is_finite, value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()))
+
+
+class MeaninglessError(jmespath.exceptions.JMESPathError):
+    """An expression that can be parsed, and means nothing."""
+
+
 @functools.lru_cache(4096)  # many rules have the same ones
 def compile_expression(text: str) -> tuple[Json, Evaluate, frozenset[str]]:
     """The tree of an expression, its function, and the roots that it reads. JMESPathError when it is wrong."""
-    tree = Grammar().parse(text).parsed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # of a text in backticks: lint says it
+        tree = Grammar().parse(text).parsed
+    refuse_meaningless(tree)
     return tree, compile_node(tree), frozenset(find_roots(tree))
 
 
@@ -54,7 +93,7 @@ class Expression:
         """The expression in a text. RolloutError `invalid-rules` when it cannot be parsed or calls an unknown function."""
         try:
             return Expression(text, where, *compile_expression(text))
-        except jmespath.exceptions.UnknownFunctionError as error:
+        except (jmespath.exceptions.UnknownFunctionError, MeaninglessError) as error:
             problem = str(error)
         except jmespath.exceptions.JMESPathError as error:
             problem = find_slip(text) or (describe_place(error) if text.strip() else "it is empty: write an expression")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+from contextlib import suppress
 from typing import Any
 
 import jmespath.exceptions
@@ -48,6 +50,15 @@ class Functions(jmespath.functions.Functions):
     def __init__(self, now: float) -> None:
         self.now = now
         self.used_clock = False  # an expression asked for an age: its value changes with time
+
+    @signature(ANY)
+    def _func_to_number(self, value: Json) -> float | None:
+        """The number, or the one that a text stands for; null for anything else, and for what is none, like NaN."""
+        for read in (int, float) if isinstance(value, str) else ():
+            with suppress(ValueError):
+                number = read(value)
+                return number if math.isfinite(number) else None
+        return value if type(value) in (int, float) else None
 
     @signature(TEXT)
     def _func_age(self, moment: str | None) -> float | None:

@@ -232,6 +232,15 @@ def walk_nodes(node: Json) -> Iterator[Json]:
             yield from walk_nodes(child)
 
 
+def reads_whole(node: Json) -> bool:
+    """True if an expression reads `@` at its root, or a list or the fields of it: where there are names, that is no value."""
+    if node["type"] in ("current", "identity"):
+        return True
+    children = [child for child in node["children"] if isinstance(child, dict) and child["type"] != "expref"]
+    only_first = node["type"] in ("subexpression", "index_expression", "pipe", "flatten") or "projection" in node["type"]
+    return any(map(reads_whole, children[:1] if only_first else children))
+
+
 def find_roots(node: Json) -> set[str]:
     """The names that an expression reads at its root. Names after a projection or inside & belong to entries, and do not count."""
     if node["type"] == "field":

@@ -28,8 +28,8 @@ from rollout_status_lib.declarations import (
     find_common,
 )
 from rollout_status_lib.errors import RolloutError, UnreadableError, collect_errors, find_closest, suggest
-from rollout_status_lib.expressions import Expression
-from rollout_status_lib.interpreter import walk_nodes
+from rollout_status_lib.expressions import Expression, shorten
+from rollout_status_lib.interpreter import reads_whole, walk_nodes
 from rollout_status_lib.objects import split_path
 from rollout_status_lib.rule_merge import RuleFiles
 from rollout_status_lib.rule_schema import get_choices, get_keys, get_required
@@ -46,7 +46,7 @@ class RuleLoader:
 
     def __init__(self, files: RuleFiles) -> None:
         self.entries, self.added, self.problems, self.teams = files.entries, files.added, files.problems, files.teams
-        self.checked: set[Expression] = set()  # by check_params
+        self.checked: set[Expression] = set()  # by check_roots
         codes, kinds, params = (self.entries[section] for section in ("codes", "kinds", "params"))
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
         self.kinds: dict[str, Kind] = {}
@@ -299,8 +299,12 @@ class RuleLoader:
             entry.report("fail_after", f"{error}, or params.NAME")
         return None
 
-    def check_params(self, rule: Rule) -> None:
-        """Refuses `params.x` if no file declares x: it would be null, and the rule would never match."""
+    def check_roots(self, rule: Rule) -> None:
+        """Refuses `params.x` if no file declares x: it would be null, and the rule would never match. And `@` where names are roots."""
+        for expression in (each for each in rule.walk_expressions() if each not in self.checked and reads_whole(each.tree)):
+            with collect_errors(self.problems):
+                problem = "@ is nothing where names are roots: begin with self, or with the name of a kind"
+                raise RolloutError("invalid-rules", f"{expression.where}: {problem} (in: {shorten(expression.text)})")
         params = self.entries["params"]
         for expression in (each for each in rule.walk_expressions() if "params" in each.text and each not in self.checked):
             self.checked.add(expression)

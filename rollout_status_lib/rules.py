@@ -56,7 +56,7 @@ class Rules:
     def load_rule(self, name: str) -> Rule:
         if name not in self.loaded:
             self.loaded[name] = self.loader.load_rule(self.files.entries["rules"][name])
-            self.loader.check_params(self.loaded[name])
+            self.loader.check_roots(self.loaded[name])
         return self.loaded[name]
 
     def get_rules_about(self, name: str, *, gone: bool = False) -> list[Rule]:
@@ -208,7 +208,7 @@ def make_expectation(text: str, rules: Rules) -> Rule:
         limit = Expression.parse("params.arrival_deadline", "--expect")
         code = Template(("not-progressing",))
         rule = Rule("expect", "--expect", (), when, fail_after=limit, code=code, message=message)
-        rules.loader.check_params(rule)
+        rules.loader.check_roots(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None
     return rule

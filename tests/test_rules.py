@@ -1,6 +1,7 @@
 """Rule files: what the language gives, and what is said about a slip. Each test writes rules beside the built-in ones."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -543,6 +544,34 @@ def test_rules_that_went_missing_are_no_silence(
     assert words in outcome.error["message"]
     linted = run("lint", str(folder))
     assert words in linted.stdout + linted.stderr
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("{@}", "acme.yaml:5: acme/x: message: @ is nothing where names are roots"),
+        ("{to_string(@)}", "@ is nothing where names are roots"),
+        ("{&container.name}", "an & stands only before an argument"),
+        ("{to_string(&container.name)}", "an & stands only before an argument"),
+        ("{`1e999`}", "numbers as large as 1e999 are no numbers here"),
+        ("{`[NaN]`}", "NaN, Infinity and numbers"),
+        ("{sort_by(container.ports, &name)[0]}", "acme/x, whose message has no value"),
+        ("{to_number('NaN')}{to_number('1e999')}|", "|"),
+        ("{to_number('3')}{to_number('2.5')}{to_number(container)}", "32.5"),
+        ("{sort_by(`[1]`, &name)}", "sort_by() takes a text or a number, not null"),
+        ("{container.env[::`0`]}", "acme/x"),
+        ("{`[1]`[::0]}", "slice step cannot be zero"),
+        ("{merge(`{}`, container.nothing)}", "its values are not of the kinds that it takes"),
+    ],
+)
+def test_a_message_has_no_object_of_python_in_it(team, message: str, words: str) -> None:
+    """What has no value that could be shown is refused, or its sentence is of this program."""
+    outcome = team(
+        f"rules:\n- id: acme/x\n  subject: container\n  message: \"{message}\"\n  when: container.name == 'main'\n"
+        "  verdict: fail\n  code: acme/x\n"
+    )
+    assert words in outcome.error["message"]
+    assert not re.search(r"object at 0x|None|NoneType|\bnan\b|\binf\b|Traceback", json.dumps(outcome.result) + outcome.stderr)
 
 
 def test_two_files_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

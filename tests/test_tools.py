@@ -288,7 +288,9 @@ def test_explain_what_is_not_judged() -> None:
 SCHEMA = json.loads((ROOT / "rules" / "rules.schema.json").read_text())
 
 
-@pytest.mark.parametrize("path", [*sorted((ROOT / "rules").glob("*.yaml")), *sorted((ROOT / "rules/packs").glob("*.yaml")), *GOOD], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "rules").glob("*.yaml")), *sorted((ROOT / "rules/packs").glob("*.yaml")), *GOOD], ids=lambda path: path.stem
+)
 def test_rule_files_satisfy_the_schema_of_editors(path: Path) -> None:
     jsonschema.Draft7Validator(SCHEMA).validate(Document(path, "usage").content)
 

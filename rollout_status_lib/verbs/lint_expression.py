@@ -16,6 +16,7 @@ from rollout_status_lib.functions import Functions
 from rollout_status_lib.interpreter import format_path
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.rules import Rules
+from rollout_status_lib.verbs.lint_types import check_literals, check_types, infer
 
 # The fields that a value can have, each with those of its own value, as in fields.json. None: nobody knows them. With `?` there may
 # be others, with `*` any; `$pod` are those of a pod; `{}` says that the value may be empty.
@@ -70,6 +71,8 @@ class Walker:
     def walk_expression(self, expression: Expression) -> Fields:
         """The fields of what an expression gives."""
         self.path.append(expression)
+        for problem in check_literals(expression):
+            self.report(problem)
         try:
             return self.walk(expression.tree, AT_ROOT)
         finally:
@@ -120,6 +123,8 @@ class Walker:
             entries = (results or [None])[0] if name != "map" else self.peek(children[1], here)
             results.append(self.walk(child["children"][0], entries) if child["type"] == "expref" else self.walk(child, here))
         self.check_arguments(name, children)
+        if name == "contains" and infer(children[1], {}) == "list":
+            self.report("contains() looks for one value in a list: write contains(['a', 'b'], x)")
         if name == "condition":
             return get_field(results[0], "status", "conditions") if results else None
         return merge_fields(results) if name == "not_null" else results[0] if name in KEEP_ENTRIES and results else None
@@ -137,6 +142,12 @@ class Walker:
 
     def check_comparison(self, operator: str, sides: Sequence[Json], here: Fields) -> None:
         """Reports a comparison that cannot be made, or that is never true."""
+        let = self.rule.let if here is AT_ROOT else {}
+        never = list(check_types(operator, list(sides), let))
+        for problem in never:
+            self.report(problem)
+        if never:
+            return
         for side, other in (sides, sides[::-1]):
             value = side["value"] if side["type"] == "literal" else None
             if operator not in ("eq", "ne") and side["type"] == "literal" and JSON_TYPES[type(value)] not in ("number", "string"):
@@ -145,7 +156,8 @@ class Walker:
                 continue
             if operator not in ("eq", "ne") and re.fullmatch(r"-?\d+(\.\d+)?", value):
                 self.report(f"the text '{value}' cannot be ordered with a number: write `{value}`")
-            is_field = other["type"] == "subexpression" and self.peek(other, here) is not None
+            is_path = other["type"] == "subexpression" or (other["type"] == "field" and (here is not AT_ROOT or other["value"] in let))
+            is_field = is_path and self.peek(other, here) is not None
             if value == "null" or (value in ("true", "false") and is_field):
                 self.report(f"'{value}' is a text: write {'null' if value == 'null' else f'`{value}`'}")
 

@@ -15,6 +15,7 @@ from rollout_status_lib.verbs.lint_command import check_command
 from rollout_status_lib.verbs.fields import ALWAYS
 from rollout_status_lib.verbs.lint_expression import Fields, Walker
 from rollout_status_lib.verbs.lint_null import find_nulls
+from rollout_status_lib.verbs.lint_types import check_truth
 
 MOST_CODES = 100  # of the codes that a template can give: so many are looked at
 
@@ -52,7 +53,9 @@ def walk_rule(walker: Walker) -> list[str]:
     for condition in filter(None, (rule.when, rule.given, rule.unless, rule.fail_when)):
         for node in find_truths(condition.tree):
             walker.path = [condition]
-            if "{}" in (walker.peek(node) or ()):
+            for problem in check_truth(node, rule.let):
+                walker.report(problem, condition)
+            if node["type"] in ("field", "subexpression") and "{}" in (walker.peek(node) or ()):
                 path = format_path(node)
                 walker.report(f"{path} may be {{}}, which is false: write {path} != null", condition)
     walker.is_early, walker.is_unused, walker.path = False, True, []
@@ -105,9 +108,9 @@ def find_literals(node: Json, let: Mapping[str, Expression]) -> Iterator[str]:
 
 
 def find_truths(node: Json) -> Iterator[Json]:
-    """The paths whose truth decides a condition: the condition itself, or the operands of its &&, || and !."""
+    """The nodes whose truth decides a condition: the condition itself, or the operands of its &&, || and !."""
     if node["type"] in ("and_expression", "or_expression", "not_expression"):
         for child in node["children"]:
             yield from find_truths(child)
-    elif node["type"] in ("field", "subexpression"):
+    else:
         yield node
