@@ -146,13 +146,13 @@ class Template:
     @staticmethod
     def take_expression(text: str, where: str) -> tuple[Expression, str]:
         """The expression at the beginning of a text, and the text after its brace: the first brace before which all is complete."""
-        problem = RolloutError("invalid-rules", f"{where}: a {{ has no }} after it; write {{{{ for a brace")
+        problem = None
         for brace in re.finditer("}", text):
             try:
                 return Expression.parse(text[: brace.start()], where), text[brace.end() :]
             except RolloutError as error:
-                problem = error
-        raise problem
+                problem = problem or error
+        raise problem or RolloutError("invalid-rules", f"{where}: a {{ has no }} after it; write {{{{ for a brace")
 
     def fill(self, value: Callable[[Expression], Json]) -> str:
         """The text, with the value of each expression, as the function `value` gives it."""

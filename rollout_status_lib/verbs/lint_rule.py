@@ -11,8 +11,8 @@ from rollout_status_lib.errors import suggest
 from rollout_status_lib.expressions import Expression, shorten
 from rollout_status_lib.interpreter import format_path
 from rollout_status_lib.rules import Rules
-from rollout_status_lib.verbs.lint_command import check_command
 from rollout_status_lib.verbs.fields import ALWAYS
+from rollout_status_lib.verbs.lint_command import check_command
 from rollout_status_lib.verbs.lint_expression import Fields, Walker
 from rollout_status_lib.verbs.lint_null import find_nulls
 from rollout_status_lib.verbs.lint_types import check_truth
