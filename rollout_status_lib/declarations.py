@@ -153,6 +153,7 @@ class Kind:
     version: str
     listed: bool  # kubectl is asked for it; otherwise only a recording may have it
     cluster: bool  # its objects are in no namespace
+    observes: bool  # the status of its objects has an observedGeneration, which tells whether it speaks about their spec of now
     waits: bool  # a rule must be able to wait for it; false only for a kind that has nothing to wait for
     deadline: Expression | None  # seconds that an object may go without progress; None, or null: the parameter progress_deadline
     finishes: Expression | None  # true if success is final: an object that is deleted afterwards has still succeeded

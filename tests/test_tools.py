@@ -79,6 +79,66 @@ def test_file_that_is_none(tmp_path: Path, content: bytes, words: str) -> None:
     assert words in run("lint", str(tmp_path / "team.yaml")).stdout
 
 
+CRD = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  names: {plural: widgets, kind: Widget}
+  versions:
+  - {name: v2, storage: true, schema: {openAPIV3Schema: {type: object, required: [spec], properties: {
+      spec: {type: object, required: [replicas], properties: {replicas: {type: integer}, size: {type: integer, default: 3},
+        parts: {type: array, items: {type: object, properties: {ready: {type: boolean}}}}, free: {type: object}}},
+      status: {type: object, properties: {phase: {type: string}%s}}}}}}
+  - {name: v1, storage: false, schema: {openAPIV3Schema: {type: object}}}
+"""
+WIDGET = """version: 1
+kinds:
+- {name: widget, resource: widgets.example.com}
+rules:
+- id: acme/widget
+  subject: widget
+  when: %s
+  verdict: wait
+"""
+
+
+@pytest.mark.parametrize(
+    ("observed", "when", "words"),
+    [
+        ("", "widget.status.phase != 'Ready'", ""),
+        (", observedGeneration: {type: integer}", "widget.status.phase != 'Ready'", "look at its phase and at no observedGeneration"),
+        ("", "widget.status.observedGeneration != widget.metadata.generation", "there is no widget.status.observedGeneration"),
+        ("", "widget.status.phse != 'Ready'", "there is no widget.status.phse; did you mean phase?"),
+        ("", "widget.spec.replicas < `3` || widget.spec.size < `3` || widget.spec.free.a == 'x'", ""),
+        ("", "widget.spec.parts[?ready == 'true']", "'true' is a text: write `true`"),
+        (", other: {type: object, additionalProperties: true}", "widget.status.other.x.y == 'x'", ""),
+    ],
+)
+def test_lint_knows_a_kind_by_its_definition(tmp_path: Path, observed: str, when: str, words: str) -> None:
+    (tmp_path / "team.yaml").write_text(WIDGET % when)
+    (tmp_path / "crd.yaml").write_text(CRD % observed)
+    found = run("lint", str(tmp_path / "team.yaml"), "--crd", str(tmp_path / "crd.yaml"))
+    assert (found.exit, words in found.stdout) == (int(bool(words)), True)
+    listed = json.dumps({"kind": "List", "items": [*yaml.safe_load_all(CRD % observed)]})
+    (tmp_path / "crd.yaml").write_text(listed)
+    assert run("lint", str(tmp_path / "team.yaml"), "--crd", str(tmp_path / "crd.yaml")).stdout == found.stdout
+
+
+@pytest.mark.parametrize("text", ["{", "kind: Deployment", "[]", "kind: CustomResourceDefinition", "", "- a"])
+def test_lint_refuses_what_is_no_definition(tmp_path: Path, text: str) -> None:
+    (tmp_path / "crd.yaml").write_text(text)
+    found = run("lint", "--crd", str(tmp_path / "crd.yaml"))
+    assert (found.exit, "crd.yaml" in found.stderr) == (2, True)
+
+
+def test_the_remedy_for_a_phase_names_both_ways(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text(WIDGET % "widget.status.phase != 'Ready'")
+    found = run("lint", str(tmp_path / "team.yaml")).stdout
+    assert "; or, if its status has none, observes: false on the kind (lint --crd FILE knows)" in found
+
+
 # ---------------------------------------------------------------------------------------------------------------- test
 
 

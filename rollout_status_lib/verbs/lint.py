@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
-from rollout_status_lib import find_data
+from rollout_status_lib import Json, find_data
 from rollout_status_lib.arguments import build_verb_parser, describe_exits
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.expressions import Expression
+from rollout_status_lib.objects import get_field
 from rollout_status_lib.rule_merge import list_rule_files
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.verbs import Engine, run_verb
-from rollout_status_lib.verbs.fields import read_fields
+from rollout_status_lib.verbs.crds import list_always, make_tree, read_crds
+from rollout_status_lib.verbs.fields import ALWAYS, read_fields
 from rollout_status_lib.verbs.lint_command import check_command
 from rollout_status_lib.verbs.lint_rule import lint_rule
 
@@ -45,16 +48,30 @@ def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
         describe_exits("no findings", "findings"),
     )
     flags.add_argument("files", nargs="*", metavar="FILE", help="a file or a folder")
-    return run_verb("lint", lambda: lint([Path(path) for path in flags.parse(argv).files]))
+    flags.add_argument(
+        "--crd",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="definitions of the kinds in it; repeatable",
+    )
+    return run_verb("lint", lambda: lint_files(flags.parse(argv)))
 
 
-def lint(teams: Sequence[Path]) -> tuple[str, int]:
-    """The findings in teams' files, or without any in the built-in ones, a line each. The exit code is 1 if there are some."""
+def lint_files(options: argparse.Namespace) -> tuple[str, int]:
+    return lint([Path(path) for path in options.files], read_crds([Path(path) for path in options.crd]))
+
+
+def lint(teams: Sequence[Path], schemas: Mapping[str, Json] | None = None) -> tuple[str, int]:
+    """The findings in teams' files, or without any in the built-in ones, a line each. The exit code is 1 if there are some.
+
+    `schemas` are those of custom resources, by the resource.
+    """
     for path in teams:
         if not path.exists():
             raise RolloutError("usage", f"there is no {path}")
     problems: list[RolloutError] = []
-    linter = Linter(Rules(find_data("rules"), teams, packs=None, problems=problems), teams)
+    linter = Linter(Rules(find_data("rules"), teams, packs=None, problems=problems), teams, schemas or {})
     cut = [line for document in linter.list_documents() for line in linter.find_cut_texts(document)]
     others = list(linter.find_problems())  # which also loads the rules, and so fills `problems`
     others = [*(problem.message for problem in problems), *others]
@@ -74,10 +91,16 @@ def get_place(finding: str) -> tuple[str, int]:
 class Linter:
     """Finds what the program accepts in rule files though nobody can mean it."""
 
-    def __init__(self, rules: Rules, teams: Sequence[Path]) -> None:
+    def __init__(self, rules: Rules, teams: Sequence[Path], schemas: Mapping[str, Json]) -> None:
         self.rules = rules
         self.paths = set(list_rule_files(teams))  # empty: the built-in files are checked
         self.fields_of_kinds = read_fields()
+        self.defined = {name for name, kind in rules.kinds.items() if kind.resource in schemas}  # kinds whose fields are all known
+        for name in self.defined:
+            schema = schemas[rules.kinds[name].resource]
+            own = {"apiVersion": {}, "kind": {}, "metadata": self.fields_of_kinds["deployment"]["metadata"]}
+            self.fields_of_kinds[name] = {**make_tree(schema), **own}
+            self.fields_of_kinds[ALWAYS][name] = list(list_always(schema))
 
     def is_checked(self, document: Document) -> bool:
         return not self.paths or document.path in self.paths
@@ -118,13 +141,22 @@ class Linter:
             self.rules.check_kind(kind)
         except RolloutError as error:
             yield error.message
-        texts = [each.text for rule in self.rules.get_rules_about(name) for each in rule.walk_expressions()]
-        by_phase = any("status.phase" in text for text in texts) and not any("observedGeneration" in text for text in texts)
-        if self.paths and by_phase and "." in resource:  # the phases of the core group have no generation
+        if self.paths and "." in resource:  # the phases of the core group have no generation
+            yield from self.check_generation(kind, f"{document.locate(entry.at)}: rules about {name}")
+
+    def check_generation(self, kind: Kind, rules: str) -> Iterator[str]:
+        """Finds a phase that may be that of an earlier spec, and a generation that never comes. `rules` begins the sentence."""
+        texts = [each.text for rule in self.rules.get_rules_about(kind.name) for each in rule.walk_expressions()]
+        status = get_field(self.fields_of_kinds.get(kind.name), "status")
+        is_there = "observedGeneration" in (status or ())
+        if any("observedGeneration" in text for text in texts):
+            if not kind.observes:
+                yield f"{rules} read observedGeneration, and the kind says observes: false, that there is none: remove the one or the other"
+        elif any("status.phase" in text for text in texts) and kind.observes and (is_there or not status or "*" in status):
+            known = "" if is_there else "; or, if its status has none, observes: false on the kind (lint --crd FILE knows)"
             yield (
-                f"{document.locate(entry.at)}: rules about {name} look at its phase and at no observedGeneration, so that the "
-                "phase of an earlier spec may count: add a rule with verdict: hold, and "
-                f"when: {name}.status.observedGeneration != {name}.metadata.generation"
+                f"{rules} look at its phase and at no observedGeneration, so that the phase of an earlier spec may count: add a rule with "
+                f"verdict: hold, and when: {kind.name}.status.observedGeneration != {kind.name}.metadata.generation{known}"
             )
 
     def find_unused_params(self) -> Iterator[str]:
