@@ -57,7 +57,6 @@ try:
     from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
     from rollout_status_lib.errors import MISHAPS, EvaluationError, RolloutError, UnreadableError
     from rollout_status_lib.events import Events
-    from rollout_status_lib.expressions import Expression
     from rollout_status_lib.findings import (
         DOUBT,
         Finding,
@@ -68,6 +67,7 @@ try:
         group_failures,
         make_doubt,
         promote_causes,
+        read_limit,
     )
     from rollout_status_lib.functions import Functions, is_true
     from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
@@ -343,7 +343,7 @@ class Moment:
 
     def is_late(self, rule: Rule, scope: Scope, in_state: float) -> bool:
         """True if the time that `fail_after` gives is over. A negative one never is."""
-        limit = scope.evaluate(rule.fail_after) if isinstance(rule.fail_after, Expression) else rule.fail_after
+        limit = read_limit(rule, scope)
         since = scope.evaluate(rule.since) if rule.since else None
         try:
             return limit is not None and 0 <= limit <= (in_state if since is None else self.snapshot.at - parse_timestamp(str(since)))

@@ -21,6 +21,7 @@ PARAMETER_TYPES: dict[str, Callable[[str], Json]] = {
     "text": str,
     "pairs": parse_pairs,
     "words": parse_words,
+    "texts": parse_words,
 }
 
 
@@ -57,15 +58,16 @@ class Parameter:
 
     def parse_value(self, text: str) -> Json:
         """The value that a text stands for. UnreadableError if it does not have the parameter's type, or is none of its choices."""
-        if self.choices and text not in self.choices:
-            raise UnreadableError(f"{text!r} is none of {', '.join(self.choices)}")
+        for each in parse_words(text) if self.type in ("words", "texts") else [text]:
+            if self.choices and each not in self.choices:
+                raise UnreadableError(f"{each!r} is none of {', '.join(self.choices)}")
         return PARAMETER_TYPES[self.type](text)
 
     def change(self, value: Json, setting: Json) -> Json:
-        """The value after a setting, which replaces it. A list gets the setting's entries too; in a list of words `-word` removes one."""
+        """The value after a setting, which replaces it, unless pairs or words are added to it; in a list of words `-word` removes one."""
         if self.type == "words":
             return [each for each in value if f"-{each}" not in setting] + [each for each in setting if not each.startswith("-")]
-        return value + setting if isinstance(value, list) else setting
+        return value + setting if self.type == "pairs" else setting
 
 
 @dataclass(frozen=True, slots=True, eq=False)

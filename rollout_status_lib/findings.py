@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Code, Kind, Rule, find_code
-from rollout_status_lib.errors import EvaluationError, suggest
+from rollout_status_lib.errors import EvaluationError, UnreadableError, suggest
 from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
 from rollout_status_lib.scope import Scope
 from rollout_status_lib.subjects import Subject
-from rollout_status_lib.values import trace_causes
+from rollout_status_lib.values import parse_duration, trace_causes
 
 
 def get_key(kind: Kind, resource: Json) -> tuple[str, str, str]:
@@ -243,9 +243,19 @@ def end_waits(waits: list[Finding], idle: float, codes: Mapping[str, Code]) -> l
 
 def may_last(finding: Finding) -> bool:
     """True if a wait may rightly last longer than its workload's deadline."""
-    limit = finding.rule.fail_after
-    limit = finding.scope.evaluate(limit) if isinstance(limit, Expression) else limit
-    return finding.rule.endless or limit is not None
+    return finding.rule.endless or read_limit(finding.rule, finding.scope) is not None
+
+
+def read_limit(rule: Rule, scope: Scope) -> float | None:
+    """The seconds that `fail_after` gives, of a number or of a duration like 5m; None for null. EvaluationError for anything else."""
+    limit = rule.fail_after
+    value = scope.evaluate(limit) if isinstance(limit, Expression) else limit
+    if value is None or type(value) in (int, float):
+        return value
+    try:
+        return parse_duration(str(value))
+    except UnreadableError as error:
+        raise EvaluationError(limit.where if isinstance(limit, Expression) else rule.where, str(error)) from None
 
 
 def group_failures(workloads: Iterable[Workload], codes: Mapping[str, Code]) -> tuple[tuple[Finding, ...], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,8 @@ from rollout_status_lib.rule_merge import RuleFiles
 from rollout_status_lib.rule_schema import get_choices, get_keys, get_required
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 from rollout_status_lib.values import parse_duration
+
+LISTS = ("words", "texts")  # types of parameters whose value is a list
 
 
 class RuleLoader:
@@ -85,7 +88,7 @@ class RuleLoader:
         else:
             try:
                 param = replace(param, type=type_name, choices=entry.get_texts("choices"))
-                if type_name != "words":
+                if type_name not in LISTS:
                     return replace(param, default=param.parse_value(str(default)))
                 places = [entry.find_place("default"), *self.added.get(name, ())]
                 values = [param.parse_value(",".join(document.get_texts(at))) for document, at in places]
@@ -287,9 +290,9 @@ class RuleLoader:
         return lets, {*VARYING, *own}
 
     def load_limit(self, entry: Entry) -> Expression | float | None:
-        """The seconds in fail_after, or the expression if it names a parameter."""
+        """The seconds in fail_after, or the expression that gives them: one that names a parameter, or does more than that."""
         limit = entry.get_text("fail_after") or ""
-        if not limit or limit.startswith("params."):
+        if not limit or limit.startswith("params.") or re.search(r"[A-Za-z_)\]`']\s*([.(|&]|\[|==|!=)|`", limit):
             param = self.entries["params"].get(limit.removeprefix("params."))
             if limit and param and param.get("type") not in ("duration", "integer"):
                 entry.report("fail_after", f"{limit} is of type {param.get('type')}, and no duration")
@@ -297,7 +300,7 @@ class RuleLoader:
         try:
             return parse_duration(limit)
         except UnreadableError as error:
-            entry.report("fail_after", f"{error}, or params.NAME")
+            entry.report("fail_after", f"{error}, or params.NAME, or an expression that gives one")
         return None
 
     def check_roots(self, rule: Rule) -> None:

@@ -69,6 +69,14 @@ def value(text: str) -> object:
         ("length(nothing)", 0),
         ("length(words)", 2),
         ("starts_with(nothing, 'a')", False),
+        ("starts_with(metadata.name, nothing)", False),
+        ("ends_with(metadata.name, nothing)", False),
+        ("condition(@, nothing)", None),
+        ("split('a/b/c', '/')", ["a", "b", "c"]),
+        ("split('a', '/')", ["a"]),
+        ("split('a', '')", ["a"]),
+        ("split(nothing, '/')", []),
+        ("split(metadata.name, nothing)", ["web"]),
         ("starts_with(metadata.name, 'w')", True),
         ("ends_with(nothing, 'a')", False),
         ("ends_with(metadata.name, 'b')", True),
@@ -231,7 +239,18 @@ def test_verdict_words(rules: Path) -> None:
     assert judged().exit == 0
 
 
-@pytest.mark.parametrize(("limit", "at"), [("3s", 3), ("0", 0), ("params.mine", 4), ("-1", None)])
+@pytest.mark.parametrize(
+    ("limit", "at"),
+    [
+        ("3s", 3),
+        ("0", 0),
+        ("params.mine", 4),
+        ("-1", None),
+        ("subtract(params.mine, `1`)", 3),
+        ("\"deployment.metadata.none || '3s'\"", 3),
+        ("deployment.metadata.none", None),
+    ],
+)
 def test_fail_after_is_exact(rules: Path, limit: str, at: float | None) -> None:
     rules.write_text("params: {mine: {type: duration, default: 4s}}\n" + RULE.replace("verdict: fail", f"fail_after: {limit}"))
     outcome = judged()
@@ -571,6 +590,38 @@ def test_a_message_has_no_object_of_python_in_it(team, message: str, words: str)
     )
     assert words in outcome.error["message"]
     assert not re.search(r"object at 0x|None|NoneType|\bnan\b|\binf\b|Traceback", json.dumps(outcome.result) + outcome.stderr)
+
+
+def test_a_limit_that_is_no_duration_keeps_waiting(team) -> None:
+    rule = "- {id: acme/x, subject: deployment, when: self.spec != null, fail_after: self.spec.selector, code: acme/x, message: x}\n"
+    outcome = team(f"rules:\n{rule}", "deployment/success")
+    assert (outcome.error["code"], "is no duration" in outcome.result["notes"][0]) == ("timeout", True)
+
+
+@pytest.mark.parametrize(
+    ("declared", "arguments", "listed"),
+    [
+        ("{type: texts, default: [a, b]}", (), '["a", "b"]'),
+        ("{type: texts, default: a}", (), '["a"]'),
+        ("{type: texts, default: [a, b]}", ("--set", "acme-names=c,d"), '["c", "d"]'),
+        ("{type: texts, default: [], choices: [c, d]}", ("--set", "acme-names=c,d"), '["c", "d"]'),
+        ("{type: texts, default: [a], choices: [a]}", ("--set", "acme-names=a,e"), "acme-names: 'e' is none of a"),
+    ],
+)
+def test_a_parameter_of_several_texts_is_replaced_as_a_whole(team, declared: str, arguments: tuple[str, ...], listed: str) -> None:
+    rule = "rules:\n- {id: acme/x, subject: deployment, when: self.spec != null, verdict: note, message: '{params.acme_names}'}\n"
+    outcome = team(f"params: {{acme_names: {declared}}}\n{rule}", "deployment/success", *arguments)
+    assert listed in (outcome.result.get("notes") or [outcome.error["message"]])[0]
+
+
+def test_query_knows_the_names_and_the_parameters_of_the_files(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text(
+        "version: 1\nparams: {acme_limit: {type: integer, default: 7}}\nlet: {image: 'container.image', double: 'sum([params.acme_limit, `1`])'}\n"
+    )
+    asked = ("--replay", str(snapshot("deployment/crash-loop").parent), "--quiet", "--rules", str(tmp_path), "--subject", "container")
+    assert ": [8, true]" in run("query", "[double, image == container.image]", *asked).stdout
+    assert ": true" in run("query", "state == container.state || `true`", *asked[:3], *asked[5:]).stdout  # a name of rules/container.yaml
+    assert "no parameter acme_limt: declare it" in run("query", "params.acme_limt", *asked).stderr
 
 
 def test_two_files_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,8 @@ class Explanation:
     def list_reads(self, finding: Finding) -> Iterator[str]:
         """`path = value` for each path that the rule's expressions read, also through a `let`."""
         rule, paths, lets = finding.rule, set(), set()
-        queue = [each for each in (rule.when, rule.fail_when, rule.fail_after, rule.since) if isinstance(each, Expression)]
+        asked = (rule.when, rule.given, rule.unless, rule.fail_when, rule.fail_after, rule.since)
+        queue = [each for each in asked if isinstance(each, Expression)]
         while queue:
             for node in find_paths(queue.pop(0).tree):
                 text, root = format_path(node), format_path(node).partition(".")[0]

@@ -21,7 +21,7 @@ NEVER_NULL = tuple(f"events.{name}" for name in ("count", "type", "reason", "mes
 ORDERS = ("lt", "lte", "gt", "gte")
 # Functions that are true only if their first argument is not null, and those that never give null
 TELLING = ("exceeds", "reached", "contains", "starts_with", "ends_with", "mentions", "among")
-LISTING = ("entries", "keys", "map", "sort", "sort_by", "to_array", "values")
+LISTING = ("entries", "split", "keys", "map", "sort", "sort_by", "to_array", "values")
 GIVING = (*TELLING, *LISTING, "join", "length", "sum", "to_string", "type")
 EMPTY = {"array": "`[]`", "object": "`{}`", "string": "''", "number": "`0`", "boolean": "`false`"}
 NOTHING: Facts = frozenset()

@@ -26,7 +26,7 @@ FUNCTION_TYPES = {
     "boolean": ("exceeds", "reached", "contains", "starts_with", "ends_with", "mentions", "among"),
     "number": ("age", "subtract", "length", "sum", "avg", "abs", "ceil", "floor", "to_number"),
     "text": ("join", "to_string", "type"),
-    "list": ("entries", "keys", "values", "map", "sort", "sort_by", "to_array"),
+    "list": ("entries", "split", "keys", "values", "map", "sort", "sort_by", "to_array"),
     "object": ("condition",),
 }
 TYPES_OF_FUNCTIONS = {name: kind for kind, names in FUNCTION_TYPES.items() for name in names}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rollout_status_lib.arguments import describe_exits
 from rollout_status_lib.errors import RolloutError, suggest
 from rollout_status_lib.expressions import Expression
 from rollout_status_lib.objects import make_reference
-from rollout_status_lib.rules import make_expectation
+from rollout_status_lib.rules import Rules, make_expectation
 from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.secrets import hide
 from rollout_status_lib.subjects import walk_subjects
@@ -39,6 +40,16 @@ def query(argv: list[str], engine: Engine) -> tuple[str, int]:
     return "\n".join(lines) or f"there is no {name}", 0 if lines else 1
 
 
+def collect_lets(rules: Rules, kind: str) -> dict[str, Expression]:
+    """The names that the files give to expressions, for rules about a kind; of two the later file's. One that hides a kind is left out."""
+    lets: dict[str, Expression] = {}
+    for rule in [*rules.get_rules_about("workload"), *rules.get_rules_about(kind)]:
+        lets |= rule.let
+    for document in rules.files.teams:
+        lets |= {name: document.require_expression(("let", name)) for name in document.get_mapping(("let",))}
+    return {name: each for name, each in lets.items() if name not in rules.kinds}
+
+
 def take_subject(argv: list[str]) -> tuple[str, list[str]]:
     """The kind that --subject names, and the arguments of the run: without the expression and --subject."""
     at = next((index for index, word in enumerate(argv) if word.lstrip("-").partition("=")[0] == "subject"), -1)
@@ -50,10 +61,12 @@ def take_subject(argv: list[str]) -> tuple[str, list[str]]:
 
 def evaluate_for_each(expression: Expression, kind: str, run: Run) -> Iterator[str]:
     """A line for each subject of the kind, as the run saw it last: what it is called, and the value of the expression."""
+    rule = replace(make_expectation("null", run.rules), when=expression, let=collect_lets(run.rules, kind))
+    run.rules.loader.check_roots(rule)
     moment = run.judge.examine(run.before, run.snapshot)
     judgement, _ = moment.judge_all()
     for subject in (each for workload in judgement.workloads for each in walk_subjects(workload.subject) if each.kind.name == kind):
-        scope = Scope(View(moment.get_roots(subject)), make_expectation("null", run.rules), moment.functions)
+        scope = Scope(View(moment.get_roots(subject)), rule, moment.functions)
         scope.events_of = functools.partial(moment.read_events, subject)
         scope.used_of = functools.partial(moment.uses.read_values, subject)
         title = "/".join([*make_reference(subject.holder).values(), *subject.part.values()])
