@@ -107,10 +107,10 @@ class Functions(jmespath.functions.Functions):
         """True if one of the words is in the text, in capital or small letters; false for null."""
         return text is not None and any(word.lower() in text.lower() for word in words)
 
-    @signature(TEXT, WORD)
-    def _func_split(self, text: str | None, separator: str) -> list[str]:
-        """The parts of a text between separators; an empty list for null."""
-        return text.split(separator) if text is not None and separator else []
+    @signature(TEXT, TEXT)
+    def _func_split(self, text: str | None, separator: str | None) -> list[str]:
+        """The parts of a text between separators; an empty list for null. Without a separator it is one part."""
+        return [] if text is None else text.split(separator) if separator else [text]
 
     @signature(ANY, LIST)
     def _func_among(self, texts: Json, words: list[Json]) -> bool:

@@ -25,7 +25,7 @@ NODE_TYPES = {
 FUNCTION_TYPES = {
     "boolean": ("exceeds", "reached", "contains", "starts_with", "ends_with", "mentions", "among"),
     "number": ("age", "subtract", "length", "sum", "avg", "abs", "ceil", "floor", "to_number"),
-    "text": ("join", "to_string", "type"),
+    "text": ("span", "join", "to_string", "type"),
     "list": ("entries", "split", "keys", "values", "map", "sort", "sort_by", "to_array"),
     "object": ("condition",),
 }
