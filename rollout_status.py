@@ -659,7 +659,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if not start.is_run(arguments):
-            verb: Any = importlib.import_module(f"rollout_status_lib.verbs.{arguments[0]}")
+            verb: Any = importlib.import_module(f"rollout_status_lib.verbs.{arguments[0].replace('-', '_')}")
             text, exit_code = verb.main(arguments[1:], run_to_end)
         else:
             text, exit_code = watch(arguments)

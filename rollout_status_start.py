@@ -11,7 +11,8 @@ import os
 import select
 import sys
 
-VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  # a module of verbs/ each; all else is a run
+# A module of verbs/ each; all else is a run
+VERBS = ("completion", "explain", "fixtures", "lint", "new-rule", "query", "report", "rules", "test")
 SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP", signal.SIGQUIT: "SIGQUIT"}
 PATIENCE = 5.0  # seconds within which somebody must take what is written
 LAST_WISHES = []  # type: ignore[var-annotated]  # functions to call when a signal ends what has not begun

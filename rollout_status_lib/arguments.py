@@ -21,7 +21,8 @@ from rollout_status_lib.values import (
     parse_word,
 )
 
-VERBS = ("completion", "explain", "lint", "query", "report", "rules", "test")  # a module of verbs/ each
+# A module of verbs/ each; all else is a run
+VERBS = ("completion", "explain", "fixtures", "lint", "new-rule", "query", "report", "rules", "test")
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,7 +100,7 @@ def build_parser() -> Parser:
         usage="rollout-status [KIND/NAME ...] [flags]\n"
         "       rollout-status explain [KIND/NAME ...] [flags]     why each subject is what it is\n"
         "       rollout-status query EXPR --subject KIND [flags]   what an expression gives\n"
-        "       rollout-status report|rules|lint|test|completion   each has --help; demo shows a failure",
+        "       rollout-status new-rule|lint|test|fixtures|rules|report|completion   each has --help; or demo",
         description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
         epilog="Flags take one dash or two, `-flag value` or `-flag=value`, and times like 90s or 1m30s. Exit codes: 0 success, "
         "1 failed, 2 wrong input, 3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",

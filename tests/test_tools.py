@@ -215,6 +215,99 @@ def test_cases_of_a_team(case: Path, tmp_path: Path) -> None:
     assert "2 rules without a case" in outcome.stdout
 
 
+@pytest.mark.parametrize(
+    ("expect", "shown"),
+    [
+        ({"exit": 1}, ""),
+        ({"code": "process-crashing", "rules": ["container-crash-loop"]}, ""),
+        ({"message": {"contains": "main"}}, ""),
+        ({"message": {"contains": ["main", "ontainer"]}, "exit": 1}, ""),
+        ({"exit": 0, "code": "success"}, "+code: process-crashing"),
+        ({"message": {"contains": ["main", "nothing of it"]}}, "+message: "),
+        ({"message": "main"}, "+message: "),
+        ({"rules": ["deployment-paused"]}, "-- deployment-paused"),
+    ],
+)
+def test_case_that_expects_a_part(case: Path, expect: dict[str, object], shown: str) -> None:
+    change(case, expect=expect)
+    outcome = run("test", str(case))
+    assert (outcome.exit, shown in outcome.stdout) == (int(bool(shown)), True)
+    before = (case / "case.yaml").read_text()
+    run("test", str(case), "--update")
+    assert ((case / "case.yaml").read_text() == before) is not bool(shown)  # what agrees stays; what does not becomes exact
+
+
+@pytest.mark.parametrize("message", [{"contians": "x"}, {"contains": {"a": "b"}}])
+def test_case_that_expects_an_impossible_part(case: Path, message: object) -> None:
+    change(case, expect={"message": message})
+    assert re.search(r"case.yaml:\d+: ", run("test", str(case)).stderr)
+
+
+def test_cases_of_the_current_folder_come_first(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(case.parent)
+    assert run("test").stdout == "1 cases, 0 failed\n"
+    shutil.rmtree(case)
+    assert "no case.yaml in or below the current folder: rollout-status new-rule makes one of a recording" in run("test").stderr
+    copied = run("fixtures", "copied")
+    assert re.match(r"copied: \d+ cases; rollout-status test copied --against team.yaml\n", copied.stdout)
+    assert (tmp_path / "copied" / "deployment" / "crash-loop" / "case.yaml").is_file()
+    assert "copied cannot be written: " in run("fixtures", "copied").stderr
+
+
+def test_an_installed_program_says_where_the_fixtures_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollout_status_lib.verbs.fixtures.find_data", lambda name: tmp_path / "data" / name)
+    assert "get the source of version" in run("fixtures", str(tmp_path / "x")).stderr
+
+
+# ------------------------------------------------------------------------------------------------------------ new-rule
+
+
+@pytest.mark.parametrize(
+    ("of", "when", "rule"),
+    [
+        ("deployment/crash-loop container", "container.state.waiting.reason == 'CrashLoopBackOff'", "container-crash-loop-back-off"),
+        ("deployment/crash-loop deployment", "condition(deployment, 'Available').status == 'False'", "deployment-false"),
+        ("deployment/success container", "container.name == ", "container-"),
+        ("deployment/success replicaset", "replicaset.metadata.name == ", "replicaset-web-"),
+    ],
+)
+def test_a_new_rule_is_ready_to_lint_and_to_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, when: str, rule: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    recording, kind = of.split()
+    shutil.copytree(FIXTURES / recording, "rec")
+    Path("rec/case.yaml").unlink()
+    outcome = run("new-rule", "--replay", "rec", "--subject", kind)
+    assert outcome.stdout.startswith(f"team.yaml: acme/{rule}")
+    assert when in Path("team.yaml").read_text()
+    assert run("lint", "team.yaml").stdout == "no findings\n"
+    assert run("test", "rec").stdout == "1 cases, 0 failed\n"
+    expected = yaml.safe_load(Path("rec/case.yaml").read_text())["expect"]
+    assert any(held.startswith(f"acme/{rule}") for held in expected["rules"])
+    assert "team.yaml is there already: remove it, or name another --file" in run("new-rule", "--replay", "rec", "--subject", kind).stderr
+    again = run("new-rule", "--replay", "rec", "--subject", kind, "--file", "b.yaml")
+    assert "rec/case.yaml is there already: remove it, or name another recording" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--replay", "nowhere", "--subject", "pod"), "nowhere is no recording: run with --record nowhere first"),
+        (("--replay", "rec", "--subject", "contaner"), "no subject contaner; did you mean container?"),
+        (("--replay", "rec", "--subject", "job"), "there is no job in the recording; there is container, deployment, pod, replicaset"),
+        (("--replay", "rec", "--subject", "pod", "--id", "Broken"), "--id Broken is no id: write it like acme/broken"),
+        (("--replay", "rec", "--subject", "pod", "--file", "rec/001.json/x.yaml"), "cannot be written"),
+        (("--replay", "rec"), "--subject"),
+    ],
+)
+def test_what_no_rule_can_be_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(FIXTURES / "deployment/crash-loop", "rec")
+    Path("rec/case.yaml").unlink()
+    outcome = run("new-rule", *arguments)
+    assert outcome.exit != 0
+    assert words in outcome.stderr
+
+
 def test_against_other_rules(case: Path, tmp_path: Path) -> None:
     team = tmp_path / "team.yaml"
     team.write_text("version: 1\noverride: {container-crash-loop: {code: acme/crash}}\n")
