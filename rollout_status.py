@@ -72,7 +72,7 @@ try:
     from rollout_status_lib.functions import Functions, is_true
     from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
     from rollout_status_lib.logs import Logs
-    from rollout_status_lib.memory import Memory, Pace
+    from rollout_status_lib.memory import Memory, Pace, keep_newest
     from rollout_status_lib.objects import (
         get_controller,
         get_creation_time,
@@ -164,7 +164,8 @@ class Moment:
 
     def __init__(self, judge: Judge, memory: Memory, snapshot: Snapshot) -> None:
         self.judge, self.rules, self.selection = judge, judge.rules, judge.selection
-        self.memory, self.snapshot, self.functions = memory, snapshot, Functions(snapshot.at)
+        objects, self.notes = keep_newest(snapshot.objects, memory.grown)
+        self.memory, self.snapshot, self.functions = memory, replace(snapshot, objects=objects), Functions(snapshot.at)
         self.started = snapshot.at if memory.started < 0 else memory.started
         self.now = snapshot.at - memory.outage
         self.paces = dict(memory.paces)
@@ -173,9 +174,8 @@ class Moment:
         self.applied: dict[str, Json] = {}  # workload -> what kubectl printed when it was applied
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
-        self.notes: list[str] = []
         self.doubts: dict[str, str] = {}  # place of an expression that has no value -> the note about it
-        self.events = Events(judge.rules, snapshot, self.functions)
+        self.events = Events(judge.rules, self.snapshot, self.functions)
         self.uses: Any = None  # Uses, once there is a tree
         self.held = False  # whether a rule's state was present, since the last time this was set
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from rollout_status_lib import Json
 from rollout_status_lib.errors import UnreadableError
@@ -10,9 +11,10 @@ from rollout_status_lib.findings import Finding
 from rollout_status_lib.functions import is_true
 from rollout_status_lib.objects import get_field, get_name, get_namespace
 from rollout_status_lib.secrets import hide
-from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Source
+from rollout_status_lib.source import LOG_BYTES, LOG_LINES, LogPlace, Source
 
 TAIL = 5  # lines of a log that people see without asking for more
+MOST = 50  # logs that the result of a rollout with many failures has
 AT_ONCE = 5  # logs that are read in one poll while the run goes on: each is a call of kubectl
 
 
@@ -23,11 +25,21 @@ class Logs:
         self.source = source
         self.known: dict[tuple[str, str], str] = {}  # key of a container, and its run that has ended -> the end of that run's log
         self.moment, self.left = 0.0, 0  # the last poll in which some were read while the run goes on, and how many more may be
+        self.left_out: set[tuple[str, str]] = set()  # those beyond MOST
         self.missing: set[tuple[str, str]] = set()  # those that could not be read while the run goes on
+
+    def prefetch(self, findings: Sequence[Finding]) -> None:
+        """Reads the logs of findings side by side, MOST of them, before `read` is asked for each; a note says how many are left out."""
+        wanted = {self.name_run(each): find_place(each) for each in findings if each.rule.logs and each.subject.part}
+        unknown = [name for name in wanted if name not in self.known]
+        self.source.fetch_logs([wanted[name] for name in unknown[:MOST]])
+        self.left_out = set(unknown[MOST:])
+        if self.left_out:
+            self.source.notes.append(f"the logs of {len(self.left_out)} more containers that failed were not read: {MOST} were")
 
     def read(self, finding: Finding) -> str | None:
         """The end of the log of the run that has failed; None if its rule wants none, or, with a note, if it cannot be read."""
-        if not (finding.rule.logs and finding.subject.part):
+        if not (finding.rule.logs and finding.subject.part) or self.name_run(finding) in self.left_out:
             return None
         try:
             return self.fetch(finding)
@@ -55,15 +67,19 @@ class Logs:
         """At most LOG_LINES and LOG_BYTES; UnreadableError if they cannot be read."""
         name = self.name_run(finding)
         if name not in self.known:
-            subject, path = finding.subject, finding.subject.kind.previous_log
-            previous = path is not None and is_true(path.evaluate(subject.value, finding.scope.functions))
-            pod, container = get_name(subject.holder), str(get_field(subject.value, "name"))
-            log = hide(self.source.log(get_namespace(subject.holder), pod, container, previous=previous))  # before a secret is cut through
+            log = hide(self.source.log(find_place(finding)))  # before a secret is cut through
             self.known[name] = "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")
         return self.known[name]
 
     def name_run(self, finding: Finding) -> tuple[str, str]:
         return finding.subject.key, json.dumps(find_ended(finding), sort_keys=True, default=str)
+
+
+def find_place(finding: Finding) -> LogPlace:
+    """Whose log tells more of a finding about a container."""
+    subject, path = finding.subject, finding.subject.kind.previous_log
+    previous = path is not None and is_true(path.evaluate(subject.value, finding.scope.functions))
+    return LogPlace(get_namespace(subject.holder), get_name(subject.holder), str(get_field(subject.value, "name")), previous)
 
 
 def find_ended(finding: Finding) -> Json:

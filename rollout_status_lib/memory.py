@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rollout_status_lib import Json
 from rollout_status_lib.findings import Workload
+from rollout_status_lib.objects import get_field, get_identity, get_name, get_version
 from rollout_status_lib.scope import Reads
 from rollout_status_lib.subjects import Subject
 
@@ -47,3 +48,30 @@ class Memory:
     failed_calls: Mapping[str, int] = field(default_factory=dict)  # resource -> failures in a row
     grown: Mapping[str, tuple[Json, Subject]] = field(default_factory=dict)  # the subjects of the last snapshot
     settled: Mapping[str, tuple[Json, Reads]] = field(default_factory=dict)  # subject without findings -> what that depends on
+
+
+def keep_newest(objects: Sequence[Json], before: Mapping[str, tuple[Json, Subject]]) -> tuple[tuple[Json, ...], list[str]]:
+    """The objects, with what was seen of them before in the place of an older state; and a note for each of these.
+
+    An API server may answer from a cache that lags behind. What it has shown once cannot become untrue in that way.
+    """
+    kept: list[Json] = []
+    notes = []
+    for each in objects:
+        newest = before.get(get_identity(each), (each,))[0]
+        is_older = newest is not each and is_older_state(each, newest)
+        kept.append(newest if is_older else each)
+        if is_older:
+            notes.append(
+                f"{str(each['kind']).lower()}/{get_name(each)}: the API server shows an older state than before, which does not count"
+            )
+    return tuple(kept), notes
+
+
+def is_older_state(one: Json, other: Json) -> bool:
+    """True if one of two states of an object comes before the other: by its generation, or else by its version."""
+    generations = [get_field(each, "metadata", "generation") for each in (one, other)]
+    if all(type(each) is int for each in generations) and generations[0] != generations[1]:
+        return bool(generations[0] < generations[1])
+    versions = [get_version(each) for each in (one, other)]
+    return all(map(str.isdecimal, versions)) and int(versions[0]) < int(versions[1])

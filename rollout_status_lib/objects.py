@@ -13,6 +13,7 @@ from rollout_status_lib.values import TIMESTAMP, parse_timestamp
 
 # Times that have passed when an object is seen. Others, like a deletion or the end of a certificate, may lie ahead.
 STATUS_TIMES = ("lastTransitionTime", "lastUpdateTime", "startedAt", "finishedAt", "startTime", "completionTime")
+PAGE, PAGE_HEAD = re.compile(r'"metadata":\s*\{[^{}]*"continue":\s*"([^"]+)"'), 4096  # a list begins with what it says of itself
 EVENT_TIMES = ("firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime")
 
 
@@ -44,6 +45,12 @@ def get_namespace(resource: Json) -> str:
 
 def get_version(resource: Json) -> str:
     return str(get_field(resource, "metadata", "resourceVersion") or "")
+
+
+def is_same_state(one: Json, other: Json) -> bool:
+    """True if two answers show the same state of an object."""
+    generations = [get_field(each, "metadata", "generation") for each in (one, other)]
+    return get_version(one) == get_version(other) != "" and generations[0] == generations[1]
 
 
 def get_creation_time(resource: Json) -> str:
@@ -129,6 +136,11 @@ def parse_objects(text: str, origin: str) -> tuple[Json, ...]:
         if not (all(isinstance(text, str) for text in texts) and isinstance(get_field(resource, "metadata"), dict)):
             raise UnreadableError(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks apiVersion, kind or metadata")
     return tuple(objects)
+
+
+def get_continue(text: str) -> str:
+    """The token by which the next page of a list of the API is asked for; empty if there is none."""
+    return found[1] if '"continue":' in text[:PAGE_HEAD] and (found := PAGE.search(text, 0, PAGE_HEAD)) else ""
 
 
 def unpack_list(document: Json) -> list[Json]:

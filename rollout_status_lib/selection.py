@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from rollout_status_lib.objects import get_field, get_kind_key, get_name, parse_
 from rollout_status_lib.rules import Rules, split_kinds
 from rollout_status_lib.source import Source
 from rollout_status_lib.streams import read_in
+
+NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,6 +168,9 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
         raise RolloutError("usage", "write either --all-namespaces or --namespace")
     if manifests and len(options.namespace) > 1:
         raise RolloutError("usage", "with -f and -k write one --namespace: the others come from what they hold")
+    for name in options.namespace:
+        if not NAMESPACE.fullmatch(name):
+            raise RolloutError("usage", f"--namespace {name}: no namespace has such a name: it is of a-z, 0-9 and -, 63 at most")
     if "" in words:
         raise RolloutError("usage", f"--kinds {','.join(options.kinds)}: there is a comma too much")
     spaces = options.namespace if len(options.namespace) > 1 else [""]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Kind
@@ -74,6 +74,20 @@ class Hooks:
     is_due: Callable[[Snapshot], bool]  # True if there would be a verdict now, when nothing has changed but the time
 
 
+class LogPlace(NamedTuple):
+    """Whose log it is: a container's, of its last run or of the one before it."""
+
+    namespace: str
+    pod: str
+    container: str
+    previous: bool
+
+    @property
+    def name(self) -> str:
+        """Its name in a recording."""
+        return f"{self.pod}/{self.container}{'/previous' if self.previous else ''}"
+
+
 class Source(Protocol):
     """Where polls come from: a cluster (sources/live.py) or a recording (sources/replay.py)."""
 
@@ -106,16 +120,14 @@ class Source(Protocol):
     def kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
         """The objects of a kind that is not listed with the others; none, and a note, when they cannot be read."""
 
-    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+    def fetch_logs(self, places: Sequence[LogPlace]) -> None:
+        """Reads the ends of logs, side by side, once the verdict is known: that and all that is read after it has the time of one call."""
+
+    def log(self, place: LogPlace) -> str:
         """The end of a container's log; UnreadableError when it cannot be read."""
 
     def namespace(self) -> str:
         """The namespace that is meant when none is named."""
-
-
-def name_log(pod: str, container: str, *, previous: bool) -> str:
-    """The name of a log in a recording."""
-    return f"{pod}/{container}{'/previous' if previous else ''}"
 
 
 LOG_LINES, LOG_BYTES = 20, 100_000

@@ -35,14 +35,13 @@ def write_all(descriptor: int, data: bytes, patience: float | None = None) -> No
     """Writes all of it. TimeoutError if nobody takes any of it for `patience` seconds; without one, for PATIENCE after --timeout is up."""
     rest, taken = memoryview(data), time.monotonic()
     while rest:
-        now = time.monotonic()
         limit = IMPATIENCE if INTERRUPTS.pending else PATIENCE if patience is None else patience
-        if now - taken > limit and (patience is not None or INTERRUPTS.pending or now > Deadline.at + limit):
-            raise TimeoutError("nobody reads it")
         if select.select([], [descriptor], [], min(TICK, limit))[1]:
             with suppress(BlockingIOError):  # somebody has set it so, and what there was room for is taken
                 rest, taken = rest[os.write(descriptor, rest[:PIECE]) :], time.monotonic()
-        elif limit == 0:
+            continue
+        is_over = patience is not None or INTERRUPTS.pending or time.monotonic() >= Deadline.at + limit
+        if is_over and time.monotonic() - taken >= limit:
             raise TimeoutError("nobody reads it")
 
 

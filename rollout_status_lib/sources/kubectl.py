@@ -69,19 +69,22 @@ class Kubectl:
         except self.not_started as error:
             raise UnreadableError(f"kubectl could not be started: {str(error).strip().splitlines()[-1]}") from None
 
-    def run(self, *calls: Sequence[str], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
+    def run(self, *calls: Sequence[str], meanwhile: Callable[[], None] = lambda: None, waves: int = 1) -> list[Answer]:
         """Runs calls, some of them side by side, and returns their answers in order. `meanwhile` is called once while they run.
 
+        With several `waves` a call gets only that part of the time that is left, so that some that hang do not take that of all others.
         Once a signal has come that no longer ends the run, they are killed, and no more are begun.
         """
         INTERRUPTS.check()
         running: list[Started] = []
+        left = self.end - time.monotonic()
+        part = max(self.LEAST, left if waves == 1 else min(left, self.limit) / waves)
         try:
             with INTERRUPTS.stopping(lambda: stop_all(running)):
                 for number in range(len(calls)):
                     for arguments in calls[len(running) : number + self.ABREAST]:
                         with INTERRUPTS.hold():
-                            running.append(Started(self, arguments))
+                            running.append(Started(self, arguments, part))
                     if not number:
                         meanwhile()
                     running[number].wait()
@@ -131,10 +134,10 @@ class Started:
     # A call is over before Go's garbage collector pays off: without it a list takes a sixth less time, and hardly more memory than this
     LEAN = MappingProxyType({"GOGC": "off", "GOMEMLIMIT": "256MiB"})
 
-    def __init__(self, kubectl: Kubectl, arguments: Sequence[str]) -> None:
+    def __init__(self, kubectl: Kubectl, arguments: Sequence[str], longest: float) -> None:
         self.out, self.err = Output(), Excerpt(EXCERPT)
         self.started = time.monotonic()
-        self.limit = min(kubectl.limit + Kubectl.EXTRA, max(Kubectl.LEAST, kubectl.end - self.started))
+        self.limit = min(kubectl.limit + Kubectl.EXTRA, longest, max(Kubectl.LEAST, kubectl.end - self.started))
         self.killed = False
         self.process: Any = None
         self.answer = Answer(127, "", INTERRUPTED)
@@ -192,6 +195,7 @@ class Clock:
     """The cluster's time: this machine's when the run began, corrected if it is wrong. Later jumps do not matter."""
 
     SLACK = 2.0  # seconds that both clocks may differ: the cluster tells whole seconds
+    SENSIBLE = (1.4e9, 4.1e9)  # from 2014, when Kubernetes began, to 2099: any other date is that of a server that has no clock
     DATE = re.compile(r"\bDate: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT)")
 
     def __init__(self) -> None:
@@ -210,7 +214,12 @@ class Clock:
             return ""
         import email.utils  # noqa: PLC0415, only here: it takes 18 ms, and a replay does without it
 
-        date = email.utils.parsedate_to_datetime(said[1]).timestamp() + 0.5
+        try:
+            date = email.utils.parsedate_to_datetime(said[1]).timestamp() + 0.5
+        except (ValueError, TypeError, OverflowError):
+            return ""
+        if not self.SENSIBLE[0] < date < self.SENSIBLE[1]:
+            return ""
         skew = date - self.offset - (answer.asked + answer.answered) / 2
         if abs(skew) <= self.SLACK + (answer.answered - answer.asked) / 2:  # the header was written at some time in between
             return ""
@@ -219,7 +228,7 @@ class Clock:
 
 
 # Lines that client-go logs among kubectl's own words: information, and errors
-INFOS, ERRORS = (re.compile(rf"^[{letters}]\d{{4}} .*\n?(?:[\t ].*\n?)*", re.MULTILINE) for letters in ("I", "EW"))
+INFOS, ERRORS = (re.compile(rf"^[{letters}]\d{{4}} .*\n?(?:[\t }}\]].*\n?)*", re.MULTILINE) for letters in ("I", "EW"))
 
 
 def extract_kubectl_words(log: str) -> str:

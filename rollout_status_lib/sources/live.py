@@ -6,16 +6,17 @@ import argparse
 import functools
 import shlex
 import time
+import urllib.parse
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rollout_status_lib import Json, source
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import UnreadableError
-from rollout_status_lib.objects import get_field, get_identity, get_version, guess_plural, parse_objects
+from rollout_status_lib.objects import get_continue, get_field, get_identity, get_version, guess_plural, is_same_state, parse_objects
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.selection import Selection
-from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Hooks, Lists, Poll, Snapshot, name_log
+from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Hooks, Lists, LogPlace, Poll, Snapshot
 from rollout_status_lib.sources.kubectl import Answer, Clock, Kubectl
 from rollout_status_lib.sources.watches import Bell
 
@@ -50,7 +51,8 @@ class Live:
 
     FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds of the first pause, and how much longer each further one is
     IDLE = 30.0  # seconds between polls while everything that could change is watched
-    CROWDED = f", since no more than {Bell.MOST} are watched"
+    MOST_WARNINGS = 50
+    CROWDED, WARNED = f", since no more than {Bell.MOST} are watched", " beside its answers: the others are left out"
     GAP, LONGEST_GAP = 0.1, 0.5  # seconds between two polls while there is always news
     TICK = 0.5  # seconds after which the same snapshot is judged again, since time alone may bring a verdict
 
@@ -65,6 +67,7 @@ class Live:
         self.notes: list[str] = []
         self.warnings: list[str] = []  # what kubectl says beside its answers
         self.logs: dict[str, str] = {}  # name in a recording -> log that was read
+        self.read: dict[LogPlace, Answer] = {}  # what kubectl said when it was asked for logs
         self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" is the namespace in which kubectl looks by itself
         self.last: dict[str, Json] = {}  # identity -> object of the last poll
         self.spaces: dict[str, str] = {}  # "" -> the namespace in which kubectl looks by itself, once it is known
@@ -111,9 +114,8 @@ class Live:
         }
         self.notes += sorted(silent - {*self.notes})
         if self.bell.polled:
-            self.notes = [note for note in self.notes if not note.endswith(self.CROWDED)]
             total = self.bell.polled + len(self.bell.watches)
-            self.notes.append(f"{self.bell.polled} of {total} lists are polled each {self.options.interval:g}s{self.CROWDED}")
+            self.note(self.CROWDED, f"{self.bell.polled} of {total} lists are polled each {self.options.interval:g}s{self.CROWDED}")
 
     def rest(self, poll: Poll, pause: float) -> float:
         """Waits until something has changed, time alone brings a verdict, or the pause is over. Returns the seconds that it took."""
@@ -149,7 +151,7 @@ class Live:
             for each in answer:
                 key, kind = get_identity(each), self.rules.find_kind(each)
                 before = self.last.get(key)
-                objects[key] = before if before and get_version(before) == get_version(each) != "" else each
+                objects[key] = before if before and is_same_state(before, each) else each
                 if kind and kind.resource in request.workloads:
                     chosen.add(key)
         self.last, self.bell.known = objects, frozenset(map(get_version, objects.values()))
@@ -208,7 +210,7 @@ class Live:
         failed: list[Json] = []
         for request, answer in zip(requests, answers, strict=True):
             try:
-                found.append((request, self.objects(answer)))
+                found.append((request, self.read_pages(request, answer)))
             except UnreadableError as error:
                 simple = self.simple(request)
                 if answer.killed or simple == [request]:
@@ -217,6 +219,17 @@ class Live:
                     more = self.lists(simple)
                     found, failed = found + more[0], failed + more[1]
         return found, failed
+
+    def read_pages(self, request: Request, answer: Answer) -> tuple[Json, ...]:
+        """The objects of a list, also where the API server, or a proxy before it, gives it in pages that nobody has asked for."""
+        objects, tokens = self.objects(answer), [get_continue(answer.stdout)]
+        while tokens[-1]:
+            if not request.path or tokens[-1] in tokens[:-1]:
+                raise UnreadableError("the list is not whole: it has pages that cannot be followed")
+            page = self.kubectl.run(("get", "--raw", f"{request.path}?continue={urllib.parse.quote(tokens[-1], safe='')}"))[0]
+            objects += self.objects(page)
+            tokens.append(get_continue(page.stdout))
+        return objects
 
     def simple(self, request: Request) -> list[Request]:
         """The same request, one per resource. A single named workload is asked for by name: the user may not list the others."""
@@ -230,12 +243,24 @@ class Live:
         """The objects in an answer; UnreadableError with kubectl's words if the call failed."""
         if answer.exit:
             raise UnreadableError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
-        self.warnings += [line for line in answer.stderr.splitlines() if line.strip() and line not in self.warnings]
+        self.warn(answer.stderr)
         shim = "" if answer.stdout[:1] in ("{", "") else f" (is {self.options.kubectl} a shim that prints lines of its own?)"
         objects = parse_objects(answer.stdout, f"what kubectl printed{shim}")
         for each in objects:
             each["metadata"].pop("managedFields", None)  # nobody reads them; `kubectl get -o json` leaves them out too
         return objects
+
+    def warn(self, said: str) -> None:
+        """Keeps what kubectl says beside an answer: each line once, and not too many of them."""
+        new = [line for line in dict.fromkeys(said.splitlines()) if line.strip() and line not in self.warnings]
+        room = self.MOST_WARNINGS - len(self.warnings)
+        self.warnings += new[:room]
+        if new[room:]:
+            self.note(self.WARNED, f"kubectl says more than {self.MOST_WARNINGS} different things{self.WARNED}")
+
+    def note(self, ending: str, note: str) -> None:
+        """Puts a note into the place of the one with the same ending."""
+        self.notes = [each for each in self.notes if not each.endswith(ending)] + [note]
 
     def failed(self, request: Request, exit: int, stderr: str) -> Json:
         """A call that failed, as rules/kubectl.yaml sees it."""
@@ -294,13 +319,27 @@ class Live:
             self.notes.append(f"{kind.resource} of namespace {namespace} could not be read, so what has changed is not known: {error}")
             return ()
 
-    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+    def fetch_logs(self, places: Sequence[LogPlace]) -> None:
+        """Reads the ends of logs, side by side. That and all that is read after it has the time of one call."""
+        self.kubectl.end = min(self.kubectl.end, time.monotonic() + self.kubectl.limit)
+        self.read_logs(places)
+
+    def read_logs(self, places: Sequence[LogPlace]) -> None:
+        bounds = (f"--tail={LOG_LINES}", f"--limit-bytes={LOG_BYTES}")
+        calls = [
+            ("logs", "-n", namespace, pod, "-c", container, *bounds, *(["--previous"] if previous else []))
+            for namespace, pod, container, previous in places
+        ]
+        self.read |= zip(places, self.kubectl.run(*calls, waves=3), strict=True)
+
+    def log(self, place: LogPlace) -> str:
         """The end of a container's log; UnreadableError if it cannot be read."""
-        call = ["logs", "-n", namespace, pod, "-c", container, f"--tail={LOG_LINES}", f"--limit-bytes={LOG_BYTES}"]
-        answer = self.kubectl.run([*call, "--previous"] if previous else call)[0]
+        if place not in self.read:
+            self.read_logs([place])
+        answer = self.read.pop(place)  # the next time it may be that of another run
         if answer.exit:
             raise UnreadableError(answer.stderr)
-        self.logs[name_log(pod, container, previous=previous)] = answer.stdout
+        self.logs[place.name] = answer.stdout
         return answer.stdout
 
     def namespace(self) -> str:

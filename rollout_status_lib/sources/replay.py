@@ -12,7 +12,7 @@ from rollout_status_lib.errors import RolloutError, UnreadableError, describe_er
 from rollout_status_lib.objects import find_newest_time, get_field, get_namespace, parse_objects
 from rollout_status_lib.rulefile import Document, FieldPath
 from rollout_status_lib.selection import Selection
-from rollout_status_lib.source import Answer, Hooks, Lists, Poll, Snapshot, name_log
+from rollout_status_lib.source import Answer, Hooks, Lists, LogPlace, Poll, Snapshot
 from rollout_status_lib.values import parse_timestamp
 
 
@@ -144,12 +144,14 @@ class Replay:
         """The revisions that the recorded run read at its end."""
         return [each for each in self.revisions if get_namespace(each) == namespace]
 
-    def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+    def fetch_logs(self, places: Sequence[LogPlace]) -> None:
+        """They are there, or not."""
+
+    def log(self, place: LogPlace) -> str:
         """A container's log; UnreadableError if the recording has none."""
-        name = name_log(pod, container, previous=previous)
-        if name not in self.logs:
-            raise UnreadableError(f"the recording has no log {name} of namespace {namespace}")
-        return str(self.logs[name])
+        if place.name not in self.logs:
+            raise UnreadableError(f"the recording has no log {place.name} of namespace {place.namespace}")
+        return str(self.logs[place.name])
 
     def namespace(self) -> str:
         """The namespace that is meant when none is named."""
