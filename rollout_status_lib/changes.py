@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rollout_status_lib import Json
@@ -32,9 +32,8 @@ class Change:
     after: Json
 
     @staticmethod
-    def of(workload: Workload, revisions: Revisions, kept: Iterable[Json], functions: Functions) -> Change | None:
+    def of(workload: Workload, revisions: Revisions, owned: Sequence[Json], functions: Functions) -> Change | None:
         """The step from the newest revision with another template; a revision that still serves is preferred. None without one."""
-        owned = tuple(each for each in kept if str(get_field(get_controller(each), "uid")) == get_identity(workload.value))
         after = drop_field(revisions.current.evaluate(workload.value, functions), revisions.without)
         others = []
         for each in owned:
@@ -48,7 +47,7 @@ class Change:
         if not others:
             return None
         _, number, before = max(others, key=lambda each: each[:2])
-        return Change(owned, number, before, after)
+        return Change(tuple(owned), number, before, after)
 
 
 def describe_changes(change: Change, kinds: Mapping[str, Kind], makes: str, functions: Functions) -> Iterator[str]:
@@ -112,6 +111,25 @@ def describe_change(sides: Sequence[Json]) -> str:
     return "added" if sides[0] is None else "removed" if sides[1] is None else "changed"
 
 
+@functools.lru_cache(maxsize=1)
+def index_listed(snapshot: Snapshot) -> dict[str, list[Json]]:
+    """The objects of a snapshot by the uid of what controls them; it is made once for all workloads that failed."""
+    return index_by_controller(snapshot.objects)
+
+
+@functools.lru_cache(maxsize=64)
+def index_kept(read: Callable[[Kind, str], Iterable[Json]], kind: Kind, namespace: str) -> dict[str, list[Json]]:
+    """The same for the objects of a kind that is not listed with the others."""
+    return index_by_controller(read(kind, namespace))
+
+
+def index_by_controller(objects: Iterable[Json]) -> dict[str, list[Json]]:
+    index: dict[str, list[Json]] = {}
+    for each in objects:
+        index.setdefault(str(get_field(get_controller(each), "uid")), []).append(each)
+    return index
+
+
 def find_changes(workload: Workload, rules: Rules, snapshot: Snapshot, source: Source) -> tuple[dict[str, Json], list[Json]]:
     """The fields `changes` (since an earlier revision) and `rollback` (the command that goes back to it) of a workload's entry.
 
@@ -121,8 +139,9 @@ def find_changes(workload: Workload, rules: Rules, snapshot: Snapshot, source: S
     if not revisions:
         return {}, []
     kind = rules.kinds[revisions.kept_in]
-    more = () if kind.listed else source.kept(kind, get_namespace(subject.value))
-    kept = (each for each in (*snapshot.objects, *more) if rules.find_kind(each) is kind)
+    more = {} if kind.listed else index_kept(source.kept, kind, get_namespace(subject.value))
+    owned = [each for index in (index_listed(snapshot), more) for each in index.get(get_identity(subject.value), ())]
+    kept = [each for each in owned if rules.find_kind(each) is kind]
     change = Change.of(workload, revisions, kept, functions)
     if not change:
         return {}, []
