@@ -511,6 +511,9 @@ class Run:
         if poll.snapshot:
             self.before, self.snapshot = self.memory, poll.snapshot
             self.judgement, self.memory = self.judge.judge(self.memory, poll.snapshot)
+            if self.judgement.failed:
+                INTERRUPTS.defer()  # the verdict is there
+                self.logs.prefetch([findings[0] for findings in self.judgement.failures])
             self.progress.show(self.judgement)
         troubles: list[str] = []
         for call in poll.calls:

@@ -26,13 +26,19 @@ class Logs:
         self.known: dict[tuple[str, str], str] = {}  # key of a container, and its run that has ended -> the end of that run's log
         self.moment, self.left = 0.0, 0  # the last poll in which some were read while the run goes on, and how many more may be
         self.left_out: set[tuple[str, str]] = set()  # those beyond MOST
+        self.unreadable: dict[tuple[str, str], UnreadableError] = {}  # those that could not be read once the verdict was there
         self.missing: set[tuple[str, str]] = set()  # those that could not be read while the run goes on
 
     def prefetch(self, findings: Sequence[Finding]) -> None:
-        """Reads the logs of findings side by side, MOST of them, before `read` is asked for each; a note says how many are left out."""
+        """Reads the logs of what has failed side by side, MOST of them, once the verdict is there; a note says how many are left out."""
         wanted = {self.name_run(each): find_place(each) for each in findings if each.rule.logs and each.subject.part}
         unknown = [name for name in wanted if name not in self.known]
         self.source.fetch_logs([wanted[name] for name in unknown[:MOST]])
+        for name in unknown[:MOST]:
+            try:
+                self.keep(name, wanted[name])
+            except UnreadableError as error:
+                self.unreadable[name] = error
         self.left_out = set(unknown[MOST:])
         if self.left_out:
             self.source.notes.append(f"the logs of {len(self.left_out)} more containers that failed were not read: {MOST} were")
@@ -50,7 +56,11 @@ class Logs:
 
     def tail(self, finding: Finding) -> tuple[str, ...]:
         """The last lines of the same log, if a run has ended; nothing if it cannot be read: the result says why, should it want it."""
-        if not (finding.rule.logs and finding.subject.part) or find_ended(finding) is None or self.name_run(finding) in self.missing:
+        if (
+            not (finding.rule.logs and finding.subject.part)
+            or find_ended(finding) is None
+            or self.name_run(finding) in self.missing | self.left_out
+        ):
             return ()
         if self.name_run(finding) not in self.known:
             now = finding.scope.functions.now
@@ -66,10 +76,15 @@ class Logs:
     def fetch(self, finding: Finding) -> str:
         """At most LOG_LINES and LOG_BYTES; UnreadableError if they cannot be read."""
         name = self.name_run(finding)
+        if name in self.unreadable:
+            raise self.unreadable[name]
         if name not in self.known:
-            log = hide(self.source.log(find_place(finding)))  # before a secret is cut through
-            self.known[name] = "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")
+            self.keep(name, find_place(finding))
         return self.known[name]
+
+    def keep(self, name: tuple[str, str], place: LogPlace) -> None:
+        log = hide(self.source.log(place))  # before a secret is cut through
+        self.known[name] = "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")
 
     def name_run(self, finding: Finding) -> tuple[str, str]:
         return finding.subject.key, json.dumps(find_ended(finding), sort_keys=True, default=str)

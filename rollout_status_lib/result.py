@@ -61,7 +61,6 @@ def make_error_entries(
         found = logs.read(first[0]) if logs and first else None
         entries[0] |= {"log": found} if found else {}
     elif judgement and logs:
-        logs.prefetch([findings[0] for findings in judgement.failures])
         owners = {get_identity(each.value): each for each in judgement.workloads}
         entries = [
             make_error_entry(findings, owners[get_identity(findings[0].subject.workload)], codes, logs) for findings in judgement.failures
