@@ -649,6 +649,9 @@ def run_to_verdict(run: Run, argv: Sequence[str]) -> None:
         except RolloutError as end:
             run.judgement = None if end.code == "invalid-rules" else run.judgement  # it could not be told without that rule
             run.conclude(end)
+        except RecursionError:
+            run.judgement = run.timeline = run.recorder = None
+            run.conclude(RolloutError("usage" if hasattr(run.source, "recorded") else "internal", "An object is nested too deeply to be judged"))
         finally:
             INTERRUPTS.defer()
     except Interrupted as stopped:

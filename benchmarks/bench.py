@@ -124,22 +124,62 @@ def offline() -> Iterator[tuple[str, str]]:
         )
     yield "growth from 500 to 5,000 pods", f"exponent {math.log10(costs[5000] / costs[500]):.2f}"
     yield "500 polls of a changing namespace of 500 pods", memory_use()
+    yield from load()
+
+
+CRASHED = {"terminated": {"exitCode": 1, "reason": "Error", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z"}}
+CRASHES = {"ready": False, "restartCount": 9, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": CRASHED}
+
+
+def fail(objects: list[Json]) -> list[Json]:
+    """The same objects, the containers of all pods in a crash loop."""
+    for each in objects:
+        for status in each["status"].get("containerStatuses", ()):
+            status.update(CRASHES)
+    return objects
+
+
+def load() -> Iterator[tuple[str, str]]:
+    """Whole runs, offline, of very many objects: time, memory, and how the time grows from a tenth of them."""
+    yield "20,000 pods of 40 finished Deployments", weigh(namespace(4, 500), namespace(40, 500))
+    yield "2,000 finished Deployments, 2,000 pods", weigh(namespace(200, 1), namespace(2_000, 1))
+    yield "2,000 Deployments that failed", weigh(fail(namespace(200, 1)), fail(namespace(2_000, 1)))
+
+
+def weigh(few: list[Json], many: list[Json]) -> str:
+    (tenth, _), (seconds, memory) = replay(few), replay(many)
+    return f"{seconds:.1f} s of CPU, {memory} MB; exponent {math.log10(seconds / tenth):.2f}"
+
+
+def replay(objects: list[Json]) -> tuple[float, int]:
+    """The CPU time of a process that judges these objects, and the most memory that it took, in MB."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"kind": "List", "items": objects}, file)
+        file.flush()
+        process = subprocess.Popen([*TOOL, "--replay", file.name, "--set", "settle=0", "--retry-limit=1"], stdout=subprocess.DEVNULL)
+        _, _, used = os.wait4(process.pid, 0)
+    return used.ru_utime + used.ru_stime, used.ru_maxrss // 1024
 
 
 def memory_use() -> str:
-    """The memory and the file descriptors after the first and after the last of many judgements, each of other objects."""
+    """The memory, the file descriptors and the time after the first and after the last of many judgements, each of other objects."""
     objects = namespace(10, 50)
     known, snapshot = judge(objects)
-    figures, memory = [], Memory()
+    figures, memory, spent = [], Memory(), [time.process_time()]
     for number in range(500):
         pod = objects[2 + number % 50]
         changed = {**pod, "metadata": {**pod["metadata"], "resourceVersion": str(number), "uid": f"new-{number}"}}
         others = tuple(changed if each is pod else each for each in objects)
         _, memory = known.judge(memory, replace(snapshot, at=snapshot.at + number, objects=others))
+        spent.append(time.process_time())
         if number in (50, 499):
             figures.append((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, len(list(Path("/proc/self/fd").iterdir()))))
     (before, files), (after, files_after) = figures
-    return f"{before} MB at the 50th, {after} MB at the 500th; {files} and {files_after} file descriptors"
+    (early, late) = (spent[100] - spent[50], spent[500] - spent[450])
+    return (
+        f"{before} MB at the 50th, {after} MB at the 500th; {files} and {files_after} file descriptors; "
+        f"50 of them {early:.2f} s of CPU after the 50th, {late:.2f} s at the end"
+    )
 
 
 SPACE = f"bench-{os.getpid()}"

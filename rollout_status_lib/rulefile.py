@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,6 +43,23 @@ YAML_SLIPS = (
 )
 
 
+DEEPEST = 100  # levels; libyaml has no bound of its own, and would end the process
+
+
+def may_be_deep(text: str) -> bool:
+    """True if it is worth a look: many brackets, many dashes in a row, or an indent that no screen shows."""
+    return text.count("[") + text.count("{") > 1_000 or bool(re.search(r"(?:[-?:] +){20}| {200}", text))
+
+
+def refuse_depth(events: Iterable[yaml.Event]) -> None:
+    """RecursionError if what is written is nested more deeply than anybody writes."""
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise RecursionError
+
+
 class Document:
     """A YAML file, read strictly: each key once, no tags, no aliases. Only true, false, null and numbers are no texts.
 
@@ -65,6 +82,8 @@ class Document:
     def compose(self, text: str) -> yaml.Node | None:
         """The root node of the file; None if the file is empty."""
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        if may_be_deep(text):
+            refuse_depth(yaml.parse(text, loader))
         events: Any = yaml.parse(text, loader) if re.search(r"\*[\w-]", text) else ()
         aliases: list[Any] = [event.start_mark for event in events if isinstance(event, yaml.AliasEvent)]
         if aliases:

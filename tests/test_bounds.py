@@ -229,3 +229,37 @@ def test_a_namespace_that_cannot_be_is_wrong_input(kubectl: Program, name: str) 
     outcome = run("--kubectl", program, f"--namespace={name}")
     assert (outcome.exit, outcome.error["code"]) == (2, "usage")
     assert not Path(program).with_name("calls").exists()
+
+
+LEVELS = (150, 800, 5_000, 40_000)
+
+
+@pytest.mark.parametrize("levels", [800, 40_000])
+@pytest.mark.parametrize("written", ["params: {0}{1}", "params: {2}1", "params:\n{3}"])
+def test_a_rule_file_that_is_nested_too_deeply_is_wrong_input(tmp_path: Path, levels: int, written: str) -> None:
+    """Not even libyaml, which has no bound, ends the process."""
+    steps = "".join(f"{' ' * number}a:\n" for number in range(1, min(levels, 800)))
+    path = tmp_path / "rules.yaml"
+    path.write_text("version: 1\n" + written.format("[" * levels, "]" * levels, "- " * levels, steps))
+    for arguments, code in ((("demo", "--quiet", "--rules", str(path)), 2), (("lint", str(path)), 1)):
+        done = subprocess.run([sys.executable, str(ROOT / "rollout_status.py"), *arguments], capture_output=True, text=True, check=False)
+        assert (done.returncode, "rules.yaml:" in done.stdout + done.stderr) == (code, True)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_an_object_that_is_nested_too_deeply_is_a_sentence(kubectl: Program, tmp_path: Path, levels: int) -> None:
+    content = json.loads(snapshot("deployment/crash-loop").read_text())
+    content["items"].append(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "deep", "namespace": "n", "uid": "u"},
+            "spec": {"template": "DEEP"},
+        }
+    )
+    path = tmp_path / "deep.json"
+    path.write_text(json.dumps(content).replace('"DEEP"', '{"a": ' * levels + "{}" + "}" * levels))
+    replayed = run("--replay", str(path), "--once", "--retry-limit", "1")
+    live = run("--kubectl", kubectl(f"cat {path}"), "--once", "--retry-limit", "1", "--set", "api-grace=0", "--timeout", "30s")
+    assert (replayed.exit, live.exit) in ((1, 1), (2, 70), (2, 4))
+    assert "This is a bug" not in replayed.stdout + live.stdout

@@ -54,6 +54,8 @@ def run_verb(verb: str, do: Callable[[], tuple[str, int]]) -> tuple[str, int]:
         sentence, code = error.line, error.exit or (FIRST_CODES[error.code].exit if error.code in FIRST_CODES else 4)
     except Interrupted as stopped:
         sentence, code = f"Interrupted by {stopped}", 128 + stopped.signum
+    except RecursionError:
+        sentence, code = "what it was given is nested too deeply", FIRST_CODES["usage"].exit
     except Exception as bug:  # noqa: BLE001, the one place that ends a verb
         place = [each for each in traceback.extract_tb(bug.__traceback__) if "rollout_status" in each.filename][-1]
         sentence = f"This is a bug of rollout-status, {Path(place.filename).name} line {place.lineno}: {type(bug).__name__}: {bug}"
