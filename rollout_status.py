@@ -651,7 +651,8 @@ def run_to_verdict(run: Run, argv: Sequence[str]) -> None:
             run.conclude(end)
         except RecursionError:
             run.judgement = run.timeline = run.recorder = None
-            run.conclude(RolloutError("usage" if hasattr(run.source, "recorded") else "internal", "An object is nested too deeply to be judged"))
+            code = "usage" if hasattr(run.source, "recorded") else "internal"
+            run.conclude(RolloutError(code, "An object is nested too deeply to be judged"))
         finally:
             INTERRUPTS.defer()
     except Interrupted as stopped:
