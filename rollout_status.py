@@ -172,6 +172,7 @@ class Moment:
         self.present: dict[tuple[str, str], float] = {}  # rule and subject -> when its state began
         self.still: dict[str, tuple[Json, Reads]] = {}  # subject without findings -> what that depends on
         self.applied: dict[str, Json] = {}  # workload -> what kubectl printed when it was applied
+        self.first = dict(memory.first)  # kind, namespace and name of a workload -> the first object that was seen there
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
         self.doubts: dict[str, str] = {}  # place of an expression that has no value -> the note about it
@@ -201,6 +202,7 @@ class Moment:
             paces=self.paces,
             seen={**self.memory.seen, **{workload.key: workload for workload in workloads}},
             grown=tree.grown,
+            first=self.first,
             settled=self.still,
         )
 
@@ -219,6 +221,7 @@ class Moment:
         self.paces[root.key] = before.move(values, self.now, self.snapshot.at) if before else Pace.begin(values, self.now)
         target = self.selection.target(root.kind, root.value)
         self.applied[root.key] = target and target.applied
+        self.first.setdefault(tuple(make_reference(root.value).values()), root.value)
         self.params_of[root.key] = {**self.judge.params, **dict(self.rules.read_annotations(root.value, self.judge.fixed, self.notes))}
         return list(self.find(root))
 
@@ -286,6 +289,7 @@ class Moment:
                 "params": self.params_of.get(workload, self.judge.params),
                 "applied": self.applied.get(workload),
                 "unasked": self.selection.unasked,
+                "first": self.first.get(tuple(make_reference(subject.workload).values())),
                 "time": {"now": format_timestamp(self.snapshot.at), "watched": watched, "idle": idle},
             }
         controllers = [way.child for way in subject.kind.current if self.rules.kinds[way.child].owns]
@@ -361,8 +365,9 @@ class Moment:
         keys |= (told := {workload.key for workload in known})
         lost = [make_reference(workload.value) for workload in gone if workload.key not in told]
         missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
-        unseen = [target.not_found for target in self.selection.targets or () if not any(map(target.is_key, keys))]
-        if self.selection.targets is None and len(self.selection.namespaces) > 1:
+        absent = [target for target in self.selection.targets or () if not any(map(target.is_key, keys))]
+        unseen = [target.describe_absence(self.rules, self.snapshot.objects) for target in absent]
+        if self.selection.targets is None and len(self.selection.namespaces) > 1 and not self.selection.may_be_empty:
             empty = [name for name in self.selection.namespaces if all(name != key[1] for key in keys)]
             unseen += [self.selection.nothing_in(name) for name in empty] if keys else []
         if self.snapshot.at - self.started >= self.judge.patience:
@@ -412,6 +417,7 @@ class Run:
         self.before = self.memory = Memory()  # what was remembered before the last judgement, and after it
         self.snapshot: Any = None  # Snapshot that was judged last, and its Judgement
         self.judgement: Any = None
+        self.waits_for_all = False
         self.ready_since = -1.0  # by the clock that stands still while polls fail; -1: it is not ready
         self.notes: list[str] = []
         self.revisions: list[Json] = []  # that were read once the rollout had failed
@@ -424,9 +430,10 @@ class Run:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
         options = build_parser().parse(["--replay", str(DEMO), *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         set_deadline(options.timeout)
-        self.output = options.output
+        self.output, self.waits_for_all = options.output, options.wait_for_all
         SECRETS.begin(options.redact)
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
+        self.progress.shows_all = options.wait_for_all
         self.progress.is_told = self.output == "text" and sys.stdout.isatty()
         self.rules = read_rules(options, self.base)
         selection = make_selection(options, self.rules)
@@ -483,7 +490,7 @@ class Run:
         """True if there would be a verdict when nothing but the time had changed."""
         judgement, memory = self.judge.judge(self.memory, snapshot)
         if not judgement.ready or judgement.nothing:
-            return bool(judgement.failed or judgement.nothing)
+            return bool(judgement.has_failed(for_all=self.waits_for_all) or judgement.nothing)
         return bool(self.ready_since < 0 or snapshot.at - memory.outage - self.ready_since >= stable_for)
 
     def watch_polls(self, polls: Iterator[Poll], options: argparse.Namespace) -> None:
@@ -495,13 +502,21 @@ class Run:
                 self.take(poll, once=options.once)
             finally:
                 self.record(poll)
-            if poll.snapshot and (self.judgement.failed or self.has_lasted(options.stable_for)):
+            if poll.snapshot and (self.judgement.has_failed(for_all=self.waits_for_all) or self.has_lasted(options.stable_for)):
                 return
             if options.once and poll.snapshot:
-                raise self.out_of_time("--once")
+                self.end("--once")
+                return
             if 0 < options.timeout <= self.elapsed:
-                raise self.out_of_time(f"Timed out after {options.timeout:g}s")
-        raise self.out_of_time("The recording ends without a verdict")
+                self.end(f"Timed out after {options.timeout:g}s")
+                return
+        self.end("The recording ends without a verdict")
+
+    def end(self, why: str) -> None:
+        """Ends what still waits; RolloutError unless something has failed already."""
+        if not (self.judgement and self.judgement.failed):
+            raise self.out_of_time(why)
+        self.notes.append(f"{why}: {self.describe_waits()}")
 
     def take(self, poll: Poll, *, once: bool) -> None:
         """Judges a poll; RolloutError when a call failed that the run cannot do without, or not any longer."""
@@ -510,8 +525,9 @@ class Run:
             self.progress.say_new(poll.at, warning, f"kubectl: {warning}")
         if poll.snapshot:
             self.before, self.snapshot = self.memory, poll.snapshot
-            self.judgement, self.memory = self.judge.judge(self.memory, poll.snapshot)
-            if self.judgement.failed:
+            judgement, self.memory = self.judge.judge(self.memory, poll.snapshot)
+            self.judgement = judgement.keep_failures(self.judgement, self.rules.codes) if self.waits_for_all else judgement
+            if self.judgement.has_failed(for_all=self.waits_for_all):
                 INTERRUPTS.defer()  # the verdict is there
                 self.logs.prefetch([findings[0] for findings in self.judgement.failures])
             self.progress.show(self.judgement)
@@ -572,9 +588,12 @@ class Run:
         INTERRUPTS.defer()
         judgement = self.judgement
         if not end and judgement and judgement.nothing:
-            end = RolloutError("not-found", self.judge.selection.nothing_found(self.source.namespace()))
+            message, is_fine = self.judge.selection.explain_nothing(self.source), self.judge.selection.may_be_empty
+            self.notes += [message] if is_fine else []
+            end = None if is_fine else RolloutError("not-found", message)
         codes = self.rules.codes if self.rules else {}
-        entries = make_error_entries(end, judgement, codes, self.logs)
+        absence = self.judge.selection.explain_absence(self.source) if not end and judgement and judgement.missing else ""
+        entries = make_error_entries(end, judgement, codes, self.logs, absence)
         workloads = [self.make_workload(each, failed=not end) for each in judgement.workloads] if judgement else None
         self.exit_code = end.exit if end and end.exit else get_code(codes, entries[0]["code"]).exit if entries else 0
         self.fault = end.line if end and end.code == "internal" else ""
@@ -664,6 +683,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(100_000)  # large lists are no garbage: with Python's 700 a fifth of the time went into looking for some
     INTERRUPTS.forget()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [*arguments[1:2], "--help"] if arguments[:1] == ["help"] else arguments
     try:
         if not start.is_run(arguments):
             verb: Any = importlib.import_module(f"rollout_status_lib.verbs.{arguments[0].replace('-', '_')}")

@@ -12,9 +12,9 @@ from rollout_status_lib import __version__
 from rollout_status_lib.compat import VARIABLE, apply_mode, find_mode, parse_mode
 from rollout_status_lib.errors import RolloutError, UnreadableError, suggest
 from rollout_status_lib.values import (
+    pair_names,
     parse_boolean,
     parse_duration,
-    parse_kind_and_name,
     parse_pattern,
     parse_setting,
     parse_timestamp,
@@ -23,6 +23,19 @@ from rollout_status_lib.values import (
 
 # A module of verbs/ each; all else is a run
 VERBS = ("completion", "explain", "fixtures", "lint", "new-rule", "query", "report", "rules", "test")
+
+
+WATCHING = ("watch", "w", "wait")  # kubectl's and Helm's words for what is done anyway; without it, it is --once
+# Flags of kubectl and Helm that are about what this does not do
+INSTEAD = {
+    "atomic": "it changes nothing; to go back: rollout-status ... || kubectl rollout undo deployment/web",
+    "cleanup-on-fail": "it changes nothing",
+    "dry-run": "it changes nothing; what a dry run prints is never rolled out",
+    "for": "write --expect EXPR for a condition of your own",
+    "install": "it changes nothing: helm upgrade --install ..., and then rollout-status (docs/from-helm.md)",
+    "to-revision": "it changes nothing: kubectl rollout undo ... --to-revision=N, and then rollout-status --revision",
+    "wait-for-jobs": "leave it out: Jobs are waited for",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,7 +57,11 @@ class Parser(argparse.ArgumentParser):
         tokens = iter(argv)
         for token in tokens:
             name, equals, value = token.lstrip("-").partition("=")
-            if not token.startswith("-") or name not in flags:
+            if token.startswith("-") and name in WATCHING and "once" in flags:
+                yield from ["--once"] if equals and not parse_boolean(value) else []
+            elif token.startswith("-") and name in INSTEAD and "once" in flags:
+                self.error(f"{token}: {INSTEAD[name]}")
+            elif not token.startswith("-") or name not in flags:
                 if token.startswith("-") and (token[:2] == "--" or token[1:2] not in flags):
                     self.error(f"unknown flag {token}{suggest(f'--{name}', (f'--{flag}' for flag in flags if flag[1:]))}")
                 yield token
@@ -67,6 +84,7 @@ class Parser(argparse.ArgumentParser):
         mode = find_mode(words)
         try:
             options = self.parse_intermixed_args(list(self.go_style(words, skips_empty=bool(mode))))
+            options.names = pair_names(getattr(options, "names", ()))
         except UnreadableError as error:
             self.error(str(error))
         if mode:
@@ -97,19 +115,17 @@ def build_parser() -> Parser:
     seconds, some_seconds = functools.partial(parse_duration, least=0), functools.partial(parse_duration, least=0.001)
     flags = Parser(
         prog="rollout-status",
-        usage="rollout-status [KIND/NAME ...] [flags]\n"
-        "       rollout-status explain [KIND/NAME ...] [flags]     why each subject is what it is\n"
-        "       rollout-status query EXPR --subject KIND [flags]   what an expression gives\n"
-        "       rollout-status new-rule|lint|test|fixtures|rules|report|completion   each has --help; or demo",
+        usage="rollout-status [explain] [KIND/NAME ... | KIND NAME ...] [flags]\n"
+        "       rollout-status query|new-rule|lint|test|fixtures|rules|report|completion  each has --help; or demo",
         description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
-        epilog="Flags take one dash or two, `-flag value` or `-flag=value`, and times like 90s or 1m30s. Exit codes: 0 success, "
-        "1 failed, 2 wrong input, 3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",
+        epilog="Flags take one dash or two; times are like 90s or 1m30s. Exit codes: 0 success, 1 failed, 2 wrong input, "
+        "3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",
         allow_abbrev=False,
         add_help=False,
         formatter_class=Screen,
     )
     add = flags.add_argument_group("what to judge").add_argument
-    add("names", nargs="*", type=parse_kind_and_name, metavar="KIND/NAME", help="these workloads; default: all of the namespace")
+    add("names", nargs="*", metavar="KIND/NAME", help="these workloads; default: all of the namespace")
     add("-n", "--namespace", **several, type=parse_word, metavar="NAME", help="repeatable; default: the context's")
     add("-A", "--all-namespaces", action="store_true", help="all namespaces")
     add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
@@ -123,6 +139,7 @@ def build_parser() -> Parser:
     add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1: for ever (180s)")
     add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
     add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")
+    add("--revision", metavar="N", help="fail if the workloads named have another revision")
     add("--expect-image", **several, metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
     add("--expect", **several, metavar="EXPR", help="wait until this is true of each workload; repeatable")
     add("--rules", **several, type=parse_word, metavar="PATH", help="a team's rules, a file or a folder; repeatable")
@@ -132,6 +149,8 @@ def build_parser() -> Parser:
     add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0: none (0)")
     add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
     add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
+    add("--wait-for-all", action="store_true", help="do not end at the first failure: wait for all verdicts")
+    add("--allow-empty", action="store_true", help="nothing to judge is success")
     add("--once", action="store_true", help="judge what is there now and do not wait")
     add("--check-access", action="store_true", help="only say which rights are there, with a Role that has the missing ones")
     add = flags.add_argument_group("where from").add_argument
@@ -191,6 +210,6 @@ def collect_settings(options: argparse.Namespace) -> list[tuple[str, str]]:
     """The parameters that the arguments set, in the order in which they win: --set first, then the flags of their own."""
     own = {"retry_limit": options.retry_limit, "pending_deadline": options.pending_deadline}
     own["ignore_secret_not_found"] = "true" if options.ignore_secret_not_found else None
-    own["on_superseded"] = options.on_superseded
+    own["on_superseded"], own["revision"] = options.on_superseded, options.revision
     images = [("expect_image", image) for image in options.expect_image]
     return [*options.set, *images, *((name, value) for name, value in own.items() if value is not None)]

@@ -60,6 +60,13 @@ def suggest(word: Json, words: Iterable[str]) -> str:
     return f"; did you mean {closest}?" if closest else f"; there is {', '.join(choices)}"
 
 
+def suggest_name(name: str, names: Iterable[str], but: str = "") -> str:
+    """The end of a sentence about a name that is not there: "; did you mean X?", or else what is there instead, if it is not too much."""
+    there = sorted(set(names))
+    closest = find_closest(name, there)
+    return f"; did you mean {closest}?" if closest else f"; {but}there is {', '.join(there)}" if 0 < len(there) <= 5 else ""
+
+
 def find_closest(word: str, words: Sequence[str]) -> str:
     """The one of the words whose spelling is closest; empty if none is close."""
     import difflib  # noqa: PLC0415, only for errors: it takes 3 ms

@@ -203,6 +203,17 @@ class Judgement:
     def ready(self) -> bool:
         return not (self.failed or self.awaited) and all(workload.status in ("ready", "ignored") for workload in self.workloads)
 
+    def has_failed(self, *, for_all: bool) -> bool:
+        """True if the rollout has failed; if it is to be known for all workloads, once none of them waits any more."""
+        waits = self.awaited or any(workload.status == "waiting" for workload in self.workloads)
+        return self.failed and not (for_all and waits)
+
+    def keep_failures(self, before: Judgement | None, codes: Mapping[str, Code]) -> Judgement:
+        """The judgement in which what had failed before still has, as it was judged then."""
+        failed = {each.key: each for each in before.workloads if each.status == "failed"} if before else {}
+        workloads = tuple(failed.get(each.key, each) for each in self.workloads)
+        return replace(self, workloads=workloads, failures=group_failures(workloads, codes))
+
     def get_waiting(self, codes: Mapping[str, Code]) -> list[Workload]:
         """The workloads that wait; those in a state that may become a failure come first."""
         waiting = [each for each in self.workloads if each.status == "waiting"]

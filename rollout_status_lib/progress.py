@@ -21,6 +21,7 @@ class Progress:
     """Prints a line on stderr when something changes, and every 30 s what has been waited for longest."""
 
     HEARTBEAT = 30.0  # seconds
+    shows_all = False  # True if the others are waited for once one has failed
     is_told = False  # True if people read the result on stdout, at the same place
     tail: Callable[[Finding], Sequence[str]] = staticmethod(lambda _: ())  # the last lines of the log of a container that has crashed
 
@@ -35,7 +36,8 @@ class Progress:
         several = len({workload.key[1] for workload in judgement.workloads}) > 1
         waiting = []
         # once one has failed, nobody waits for the others any more
-        for workload in [each for each in judgement.workloads if not (judgement.failed and each.status == "waiting")]:
+        is_over = judgement.has_failed(for_all=self.shows_all)
+        for workload in [each for each in judgement.workloads if not (is_over and each.status == "waiting")]:
             title = f"{workload.key[1]}: {workload.title}" if several and workload.key[1] else workload.title
             failed = "failed: " if workload.status == "failed" else ""
             if self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.line}") and workload.findings:

@@ -47,9 +47,12 @@ def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[s
 
 
 def make_error_entries(
-    end: RolloutError | None, judgement: Judgement | None, codes: Mapping[str, Code], logs: Logs | None
+    end: RolloutError | None, judgement: Judgement | None, codes: Mapping[str, Code], logs: Logs | None, absence: str = ""
 ) -> list[dict[str, Json]]:
-    """The errors of the result: what ended the run, or else the failures of the last judgement. Each has a hint if its code has one."""
+    """The errors of the result: what ended the run, or else the failures of the last judgement. Each has a hint if its code has one.
+
+    `absence` ends what is said of workloads that are not there.
+    """
     entries: list[dict[str, Json]] = []
     source = logs.source if logs else None
     if end:
@@ -65,7 +68,7 @@ def make_error_entries(
         entries = [
             make_error_entry(findings, owners[get_identity(findings[0].subject.workload)], codes, logs) for findings in judgement.failures
         ]
-        entries += [{"code": "not-found", "type": "rollout", "message": message} for message in judgement.missing]
+        entries += [{"code": "not-found", "type": "rollout", "message": f"{message}{absence}"} for message in judgement.missing]
     for entry in entries:
         if "hint" not in entry and (hint := get_code(codes, entry["code"]).hint):
             entry["hint"] = add_kubectl_flags(hint, source.flags if source else "")

@@ -135,6 +135,14 @@ class Rules:
         names = [name for kind in declared for name in (kind.name, kind.plural)]
         return suggest(word, names) if find_closest(word.lower(), names) else ""
 
+    def list_revisions(self, kinds: Iterable[Kind]) -> None:
+        """Lists the objects in which these kinds keep their revisions with the others. RolloutError `usage` if one has no revisions."""
+        for kind in kinds:
+            if not kind.revisions:
+                raise RolloutError("usage", f"--revision: the kind {kind.name} has no revisions")
+            kept_in = kind.revisions.kept_in
+            self.kinds[kept_in] = replace(self.kinds[kept_in], listed=True)
+
     def find_kind(self, resource: Json) -> Kind | None:
         """The kind of an object or of an owner reference; None if no file declares it and nobody asked for it."""
         key = name, group = get_kind_key(resource)

@@ -19,7 +19,7 @@ from rollout_status_lib.subjects import Lineage
 class Reads:
     """Which values expressions have read outside of a subject itself: as long as they are the same, so is the judgement."""
 
-    ROOTS = ("workload", "params", "applied", "time")
+    ROOTS = ("workload", "params", "applied", "first", "time")
     __slots__ = ("names", "values")
 
     def __init__(self, owners: Lineage) -> None:

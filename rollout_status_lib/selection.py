@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Kind
-from rollout_status_lib.errors import RolloutError, UnreadableError, describe_error
+from rollout_status_lib.errors import RolloutError, UnreadableError, describe_error, suggest_name
 from rollout_status_lib.findings import get_key
 from rollout_status_lib.objects import get_field, get_kind_key, get_name, parse_objects
 from rollout_status_lib.rules import Rules, split_kinds
@@ -42,9 +42,12 @@ class Target:
         """True if it is the workload with this key: resource, namespace, name."""
         return (self.kind.resource, self.name) == (key[0], key[2]) and self.namespace in ("", key[1])
 
-    @property
-    def not_found(self) -> str:
-        return f'{self.kind.resource} "{self.name}" not found' + (f' in namespace "{self.namespace}"' if self.namespace else "")
+    def describe_absence(self, rules: Rules, objects: Iterable[Json]) -> str:
+        """That it is not there, and which of the objects may have been meant."""
+        where = f' in namespace "{self.namespace}"' if self.namespace else ""
+        there = [each for each in objects if rules.find_kind(each) is self.kind]
+        names = [get_name(each) for each in there if self.namespace in ("", get_field(each, "metadata", "namespace"))]
+        return f'{self.kind.resource} "{self.name}" not found{where}{"" if self.manifest else suggest_name(self.name, names)}'
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +63,7 @@ class Selection:
     by_default: bool  # True if nobody asked for these kinds
     unasked: bool = False  # True if all that is in the manifests is meant, whatever its kind
     skipped: tuple[str, ...] = ()  # the kinds of objects that have nothing to wait for
+    may_be_empty: bool = False  # True if it is a success when there is nothing to judge
     nothing: str = ""  # what to say if there is nothing to judge; empty: nothing_found says it
 
     def take(self, rules: Rules, objects: Collection[Json], *, printed: bool) -> list[str]:
@@ -133,15 +137,23 @@ class Selection:
         key = get_key(kind, resource)
         return next((target for target in self.targets or () if target.is_key(key)), None)
 
-    def nothing_found(self, namespace: str) -> str:
-        """What to say if there is nothing to judge. `namespace` is the context's."""
+    def explain_nothing(self, source: Source) -> str:
+        """What to say if there is nothing to judge."""
         if self.nothing:
             return self.nothing
         if self.manifests:
             return "Nothing of what the manifests hold is a workload to judge"
         if self.targets is not None:
             return "What was named says, or the rules say of it, that it is not to be judged"
-        return self.nothing_in(*(self.namespaces or (namespace,)))
+        return self.nothing_in(*(self.namespaces or (source.namespace(),))) + self.explain_absence(source)
+
+    def explain_absence(self, source: Source) -> str:
+        """The end of a sentence about what is not there: the namespaces in which it was looked for and that are not there either."""
+        if self.everywhere or not (there := source.namespaces()):
+            return ""
+        named = [target.namespace for target in self.targets or () if target.namespace]
+        names = dict.fromkeys(named or self.namespaces or (source.namespace(),))
+        return "".join(f'; there is no namespace "{name}"{suggest_name(name, there, "but ")}' for name in names if name not in there)
 
     def nothing_in(self, *namespaces: str) -> str:
         *most, last = [kind.plural for kind in self.kinds]
@@ -160,6 +172,8 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
         raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector, --kinds and -f")
     if manifests and (options.selector or options.all_namespaces):
         raise RolloutError("usage", "-f and -k say which workloads: leave out --selector and --all-namespaces")
+    if options.revision and not options.names:
+        raise RolloutError("usage", "--revision goes with KIND/NAME: each workload counts its own revisions")
     if options.kustomize and options.filename:
         raise RolloutError("usage", "-k stands alone")
     if "-" in options.filename and len(options.filename) > 1:
@@ -175,6 +189,8 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
         raise RolloutError("usage", f"--kinds {','.join(options.kinds)}: there is a comma too much")
     spaces = options.namespace if len(options.namespace) > 1 else [""]
     targets = tuple(Target(rules.find_kind_by_word(kind), space, name) for kind, name in options.names for space in spaces)
+    if options.revision:
+        rules.list_revisions(target.kind for target in targets)
     kinds = [target.kind for target in targets] or [rules.find_kind_by_word(word) for word in words]
     by_default = not kinds and not manifests
     if not kinds:
@@ -189,6 +205,7 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
         selector=options.selector,
         by_default=by_default,
         unasked=bool(manifests) and not words and not options.compat,
+        may_be_empty=options.allow_empty,
         nothing=options.nothing_found,
     )
 

@@ -129,5 +129,8 @@ class Source(Protocol):
     def namespace(self) -> str:
         """The namespace that is meant when none is named."""
 
+    def namespaces(self) -> Sequence[str]:
+        """The names of all namespaces; none if that is not known."""
+
 
 LOG_LINES, LOG_BYTES = 20, 100_000

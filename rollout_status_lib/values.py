@@ -100,8 +100,24 @@ def parse_kind_and_name(text: str) -> tuple[str, str]:
     """The kind and the name in `KIND/NAME`; UnreadableError otherwise."""
     kind, _, name = text.partition("/")
     if not (kind and name) or "/" in name:
-        raise UnreadableError(f"{text!r} is not KIND/NAME: write for example deployment/web")
+        raise UnreadableError(f"{text!r} is not KIND/NAME: write for example deployment/web, or --kinds for all of a kind")
     return kind, name
+
+
+CHANGING = ("undo", "restart", "pause", "resume")  # subcommands of kubectl rollout
+
+
+def pair_names(words: Sequence[str]) -> list[tuple[str, str]]:
+    """The kind and the name of each workload in `KIND/NAME ...`, or in `KIND[,KIND] NAME ...`, as kubectl takes it too."""
+    verb = "rollout status" if words[:2] == ["rollout", "status"] else "".join(words[:1])
+    if verb in ("status", "rollout status"):
+        rest = " ".join(words[verb.count(" ") + 1 :])
+        raise UnreadableError(f"leave out {verb}: rollout-status {rest or 'deployment/web'}")
+    if verb in CHANGING:
+        raise UnreadableError(f"this changes nothing: kubectl rollout {verb} deployment/web -o json | rollout-status -f -")
+    if len(words) < 2 or any("/" in word for word in words):
+        return [parse_kind_and_name(word) for word in words]
+    return [(kind, name) for kind in words[0].split(",") for name in words[1:]]
 
 
 def format_value(value: Json) -> str:

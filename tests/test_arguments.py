@@ -167,7 +167,7 @@ def test_name_chooses() -> None:
     assert [entry["name"] for entry in run(*case, "deploy/front").result["workloads"]] == ["front"]
     missing = run(*case, "deploy/front", "deployment/nope")
     assert (missing.exit, missing.error["code"]) == (1, "not-found")
-    assert missing.error["message"] == 'deployments.apps "nope" not found'
+    assert missing.error["message"] == 'deployments.apps "nope" not found; there is api, front, worker'
 
 
 def test_namespace_chooses() -> None:

@@ -342,6 +342,11 @@ class Live:
         self.logs[place.name] = answer.stdout
         return answer.stdout
 
+    def namespaces(self) -> Sequence[str]:
+        """The names of all namespaces; none if they cannot be listed."""
+        answer = self.kubectl.run(("get", "namespaces", "-o", "name"))[0]
+        return [line.removeprefix("namespace/") for line in answer.stdout.splitlines() if line.startswith("namespace/")]
+
     def namespace(self) -> str:
         """The namespace that is used if none is named: the context's."""
         answer = self.kubectl.run(("config", "view", "--minify", "-o", "jsonpath={..namespace}"))[0]

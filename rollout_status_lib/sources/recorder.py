@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ from rollout_status_lib.source import Poll, Snapshot
 from rollout_status_lib.sources.manifests import is_manifest
 from rollout_status_lib.values import format_timestamp
 
+RECORDED = re.compile(r"recording\.yaml|applied\.json|revisions\.json|\d{3,}\.json")  # the files of a recording
+
 
 class Recorder:
     """Writes the polls of a run to a new folder, so that they can be replayed.
@@ -40,8 +43,12 @@ class Recorder:
                 path for path in (folder, *folder.parents) if not path.exists()
             ]  # folders that this run makes, the innermost first
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if only_failed and is_recording(folder):
+                for path in folder.iterdir():
+                    path.unlink()
             if any(folder.iterdir()):
-                raise RolloutError("usage", f"{flag}: {folder} is not empty: name a new folder")
+                kept = ", and holds more than a recording that --dump wrote" if only_failed else ""
+                raise RolloutError("usage", f"{flag}: {folder} is not empty{kept}: name a new folder")
             # --dump writes into a hidden folder inside until the run has failed, so that moving it out stays on one disk
             self.hidden = Path(tempfile.mkdtemp(prefix=".", dir=folder)) if only_failed else None
         except OSError as error:
@@ -171,3 +178,13 @@ class Recorder:
             whole.replace(self.folder / name)
         except OSError as error:
             self.notes = [f"the recording is not complete: {error}"]
+
+
+def is_recording(folder: Path) -> bool:
+    """True if the folder holds a recording that this program has written, and nothing else."""
+    names = {path.name for path in folder.iterdir() if path.is_file() and not path.is_symlink()}
+    if len(names) != len(list(folder.iterdir())) or not all(RECORDED.fullmatch(name) for name in names):
+        return False
+    return "recording.yaml" in names and (folder / "recording.yaml").read_text(encoding="utf-8", errors="replace").startswith(
+        "exact: true\n"
+    )

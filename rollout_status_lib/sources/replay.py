@@ -156,3 +156,7 @@ class Replay:
     def namespace(self) -> str:
         """The namespace that is meant when none is named."""
         return "default"
+
+    def namespaces(self) -> Sequence[str]:
+        """A recording does not tell."""
+        return ()

@@ -27,7 +27,7 @@ WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "f
 AT_ROOT: Json = {"": {}}  # the fields of the value that an expression begins at: there, names are roots
 
 # Roots that are no kinds. Inside [?...] and other projections they are null: names are those of the entry there.
-ROOTS = ("applied", "each", "events", "exists", "history", "old", "owned", "params", "self", "time", "unasked", "used", "workload")
+ROOTS = ("applied", "each", "events", "exists", "first", "history", "old", "owned", "params", "self", "time", "unasked", "used", "workload")
 TIME_FIELDS = ("now", "watched", "idle", "in_state")
 USED_FIELDS = ("kind", "exists", "object")
 EVENT_FIELDS = ("type", "reason", "message", "part", "count", "firstSeen", "lastSeen")
@@ -196,7 +196,7 @@ class Walker:
             self.report(f"there is no {spot}{remedy}")
 
     def is_root(self, name: str) -> bool:
-        return name in ("params", "self", "time", "workload", "applied") or name in self.lineage
+        return name in ("params", "self", "time", "workload", "applied", "first") or name in self.lineage
 
     def walk_maybe_root(self, root: str, name: str) -> Fields:
         """None: nobody knows the fields. Reports a field that a root has: then the root was meant, and it is null inside a filter."""
@@ -227,7 +227,7 @@ class Walker:
             if rule.each is None and not self.is_unused:
                 self.report("each is null: write `each: EXPR`, the list whose entries the rule is about")
             return self.walk_expression(rule.each) if rule.each and rule.each not in self.path and not self.is_unused else None
-        if name in ("self", "workload", "applied"):
+        if name in ("self", "workload", "applied", "first"):
             return self.merge_kinds(rule.subjects if name == "self" and "workload" not in rule.subjects else [*sorted(self.lineage), "?"])
         if name in ("exists", "unasked", "params", "old", "owned", "null"):
             return None

@@ -1,0 +1,177 @@
+"""As people write it who come from kubectl and Helm, and what is said of names that are not there."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES, Program, run, snapshot
+
+import rollout_status
+from rollout_status_lib.arguments import build_parser
+
+SUCCESS = ("--replay", str(FIXTURES / "deployment/success"), "--quiet")
+WAITS = ("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"), "--quiet")
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["deployment/web"], [("deployment", "web")]),
+        (["deployment", "web"], [("deployment", "web")]),
+        (["deployment", "web", "api"], [("deployment", "web"), ("deployment", "api")]),
+        (["deploy,sts", "web"], [("deploy", "web"), ("sts", "web")]),
+        (["rollout", "web"], [("rollout", "web")]),  # Argo's kind
+        (["-w", "deployment/web", "--watch", "--wait=true"], [("deployment", "web")]),
+        ([], []),
+    ],
+)
+def test_names_are_written_as_for_kubectl(words: list[str], names: list[tuple[str, str]]) -> None:
+    options = build_parser().parse(words)
+    assert (options.names, options.once) == (names, False)
+
+
+@pytest.mark.parametrize("flag", ["--watch=false", "-w=false", "--wait=0", "-watch=f"])
+def test_without_watching_it_is_once(flag: str) -> None:
+    assert build_parser().parse([flag]).once
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["status", "deployment/web"], "leave out status: rollout-status deployment/web"),
+        (["rollout", "status", "deployment", "web"], "leave out rollout status: rollout-status deployment web"),
+        (["status"], "leave out status: rollout-status deployment/web"),
+        (["undo", "deployment/web"], "this changes nothing: kubectl rollout undo"),
+        (["deployment"], "'deployment' is not KIND/NAME"),
+        (["deployment/web", "api"], "'api' is not KIND/NAME"),
+        (["--atomic"], "--atomic: it changes nothing; to go back: rollout-status"),
+        (["--install"], "helm upgrade --install"),
+        (["--for=condition=Ready"], "--expect EXPR"),
+        (["--to-revision=3"], "kubectl rollout undo"),
+        (["--revision", "3"], "--revision goes with KIND/NAME"),
+        (["--revision", "3", "job/web"], "--revision: the kind job has no revisions"),
+        (["--revision", "three", "deployment/web"], "revision: 'three'"),
+        (["--watch=maybe"], "'maybe'"),
+    ],
+)
+def test_what_to_write_instead(words: list[str], said: str) -> None:
+    outcome = run(*SUCCESS, *words)
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    assert said in outcome.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"), [(["help"], "usage: rollout-status [explain]"), (["help", "lint"], "usage: rollout-status lint")]
+)
+def test_help_is_a_word_too(words: list[str], usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        rollout_status.main(words)
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(usage)
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("wep", "; did you mean web?"), ("database", "; there is web"), ("web", "")], ids=["close", "another", "elsewhere"]
+)
+def test_a_name_that_is_not_there_may_be_a_slip(name: str, end: str) -> None:
+    outcome = run(*SUCCESS, "deployment", name, *(["-n", "x", "-n", "r-deployment-success"] if not end else []))
+    where = ' in namespace "x"' if not end else ""
+    assert outcome.error["message"] == f'deployments.apps "{name}" not found{where}{end}'
+
+
+def test_many_names_are_not_listed(tmp_path: Path) -> None:
+    items = json.loads(snapshot("deployment/success").read_text())["items"]
+    (web,) = [each for each in items if each["kind"] == "Deployment"]
+    many = [{**web, "metadata": {**web["metadata"], "name": f"app-{n}", "uid": str(n)}} for n in range(6)]
+    (tmp_path / "many.json").write_text(json.dumps({"kind": "List", "items": many}))
+    outcome = run("--replay", str(tmp_path / "many.json"), "deployment/database", "--quiet")
+    assert outcome.error["message"] == 'deployments.apps "database" not found'
+
+
+NAMESPACES = 'case "$*" in *"get namespaces"*) printf "namespace/%s\\n" default shop; exit ;; esac\n'
+NOTHING = 'echo \'{"kind": "List", "apiVersion": "v1", "items": []}\''
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-n", "shpo"], 'judge in namespace "shpo"; there is no namespace "shpo"; did you mean shop?'),
+        (["-n", "shpo", "deployment/web"], 'deployments.apps "web" not found; there is no namespace "shpo"; did you mean shop?'),
+        (["-n", "prod"], 'judge in namespace "prod"; there is no namespace "prod"; but there is default, shop'),
+        (["-n", "shop"], 'judge in namespace "shop"'),
+        (["-A"], "judge in any namespace"),
+        (
+            ["-n", "shop", "-n", "x", "deployment/web"],
+            'not found in namespace "shop"; there is no namespace "x"; but there is default, shop',
+        ),
+    ],
+)
+def test_a_namespace_that_is_not_there_is_named(kubectl: Program, arguments: list[str], said: str) -> None:
+    outcome = run("--kubectl", kubectl(NAMESPACES + NOTHING), "--quiet", *arguments)
+    assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
+    assert outcome.error["message"].endswith(said)
+
+
+def test_namespaces_that_may_not_be_listed_are_not_spoken_of(kubectl: Program) -> None:
+    forbidden = NAMESPACES.replace('printf "namespace/%s\\n" default shop; exit', "exit 1")
+    outcome = run("--kubectl", kubectl(forbidden + NOTHING), "-n", "shpo", "--quiet")
+    assert outcome.error["message"].endswith('judge in namespace "shpo"')
+
+
+def test_nothing_to_judge_is_a_success_where_that_is_allowed() -> None:
+    outcome = run(*SUCCESS, "--kinds", "job", "--allow-empty")
+    assert (outcome.exit, outcome.result["success"]) == (0, True)
+    assert outcome.result["notes"] == ['There are no jobs to judge in namespace "default"']
+    assert run(*SUCCESS, "-n", "r-deployment-success", "-n", "x", "--allow-empty").exit == 0
+    assert run(*SUCCESS, "-n", "r-deployment-success", "-n", "x").exit == 1
+    assert run(*SUCCESS, "deployment/none", "--allow-empty").exit == 1
+
+
+def test_all_verdicts_are_waited_for_where_that_is_asked(tmp_path: Path) -> None:
+    """The one that has failed still has at the end, though it would be ready by then; the other one may take its time."""
+    ready, broken = (json.loads(snapshot(case).read_text())["items"] for case in ("deployment/success", "deployment/crash-loop"))
+    for each in ready:
+        each["metadata"]["namespace"] = "late"
+    (late,) = [each for each in ready if each["kind"] == "Deployment"]
+    early = {**late, "status": {**late["status"], "availableReplicas": 0, "readyReplicas": 0}}
+    uids = {each["metadata"]["uid"] for each in broken if each["kind"] == "Deployment"}
+    mended = [each for each in broken if each["metadata"]["uid"] in uids]
+    mended = [{**each, "metadata": {**each["metadata"], "annotations": {"rollout-status/ignore": "true"}}} for each in mended]
+    for number, items in ((1, [early, *broken]), (2, [*ready, *mended])):
+        (tmp_path / f"00{number}.json").write_text(json.dumps({"kind": "List", "items": items}))
+    polls = "".join(f"- {{at: 2026-11-29T23:00:0{number}Z, objects: 00{number}.json}}\n" for number in (1, 2))
+    (tmp_path / "recording.yaml").write_text(f"polls:\n{polls}until: 2026-11-29T23:01:00Z\n")
+    replay = ("--replay", str(tmp_path), "--retry-limit=0")
+    assert [each["status"] for each in run(*replay).result["workloads"]] == ["waiting", "failed"]
+    outcome = run(*replay, "--wait-for-all")
+    assert [each["status"] for each in outcome.result["workloads"]] == ["ready", "failed"]
+    assert (outcome.exit, outcome.error["code"]) == (1, "process-crashing")
+    assert "front" in run(*WAITS, "--wait-for-all").result["notes"][0]
+
+
+@pytest.mark.parametrize("flag", ["--once", "--timeout=1"])
+def test_the_time_ends_the_wait_for_the_others(kubectl: Program, flag: str) -> None:
+    both = snapshot("selection/release-one-fails-one-waits")
+    outcome = run("--kubectl", kubectl(f"cat {both}"), "--wait-for-all", flag)
+    assert (outcome.exit, outcome.error["code"]) == (1, "invalid-config")
+    assert "deployment/front: " in outcome.result["notes"][-1]
+    assert "deployment/front: " in outcome.stderr
+
+
+def test_dump_replaces_a_recording_of_its_own_and_nothing_else(kubectl: Program, tmp_path: Path) -> None:
+    program, folder = kubectl(f"cat {snapshot('seed/config-error')}"), tmp_path / "failed"
+    arguments = ("--kubectl", program, "--once", "--quiet", "--dump", str(folder))
+    assert run(*arguments).exit == 1
+    (folder / "002.json").write_text("{}")  # of a longer run
+    assert run(*arguments).exit == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["001.json", "recording.yaml"]
+    for name in ("notes.txt", "003.json"):
+        other = folder / name
+        other.mkdir() if name == "003.json" else other.write_text("mine")
+        outcome = run(*arguments)
+        assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+        assert "holds more than a recording" in outcome.error["message"]
+        other.rmdir() if name == "003.json" else other.unlink()
+    assert (folder / "recording.yaml").is_file()
+    (folder / "recording.yaml").write_text("polls: []\n")  # somebody else's
+    assert run(*arguments).exit == 2
