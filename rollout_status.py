@@ -424,6 +424,7 @@ class Run:
         self.polls, self.elapsed = 0, 0.0
         self.result: dict[str, Json] = {}
         self.exit_code = 0
+        self.trouble = ""  # why the last poll failed, if it did
         self.fault = ""  # what is wrong with the program itself, in a sentence; the exit code is 70 then
 
     def watch(self, argv: Sequence[str]) -> None:
@@ -543,8 +544,9 @@ class Run:
                 hint = add_kubectl_flags(finding.hint, self.source.flags)
                 message = finding.message if code else f"Nothing is left that could be judged: {finding.message}"
                 raise RolloutError(code.name if code else "forbidden", message, hint=hint, rule=finding.rule.id)
+        self.trouble = next(iter(troubles), "")
         if troubles:  # the first will do: calls of one poll mostly fail for the same cause
-            self.progress.trouble(poll.at, troubles[0])
+            self.progress.trouble(poll.at, self.trouble)
 
     def record(self, poll: Poll) -> None:
         """Adds a poll to the recording and to the timeline of the reports, if there is one."""
@@ -566,11 +568,14 @@ class Run:
         return True
 
     def out_of_time(self, why: str) -> RolloutError:
-        """The end without a verdict: what is waited for, and the command that shows more of the first of it."""
+        """The end without a verdict: why nothing was seen, or what is waited for, and the command that shows more of the first of it."""
+        if self.trouble and not self.judgement:
+            return RolloutError("unreachable", f"{why}: {self.trouble}")
         waiting = self.judgement.get_waiting(self.rules.codes) if self.judgement else []
         findings = [finding for workload in waiting for finding in workload.findings if finding.rule.hint]
         hint = findings[0].hint if findings else ""
-        return RolloutError("timeout", f"{why}: {self.describe_waits()}", hint=add_kubectl_flags(hint, self.source.flags))
+        last = f"; {self.trouble}" if self.trouble else ""
+        return RolloutError("timeout", f"{why}: {self.describe_waits()}{last}", hint=add_kubectl_flags(hint, self.source.flags))
 
     def describe_waits(self) -> str:
         """What has not come yet, in a sentence."""

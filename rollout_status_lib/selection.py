@@ -7,12 +7,13 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import RolloutError, UnreadableError, describe_error, suggest_name
 from rollout_status_lib.findings import get_key
-from rollout_status_lib.objects import get_field, get_kind_key, get_name, parse_objects
+from rollout_status_lib.objects import get_controller, get_field, get_kind_key, get_name, parse_objects
 from rollout_status_lib.rules import Rules, split_kinds
 from rollout_status_lib.source import Source
 from rollout_status_lib.streams import read_in
@@ -70,16 +71,20 @@ class Selection:
         """Chooses the workloads among the objects of manifests, or of what `kubectl apply` printed. Others are left out, with a note."""
         targets: dict[tuple[str, str, str], Target] = {}
         passed = []
+        uids = {get_field(each, "metadata", "uid") for each in objects}
         for each in objects:
             kind = rules.find_kind(each)
             namespace = str(get_field(each, "metadata", "namespace") or "")
+            owner = self.find_owner(rules, kind, each) if printed else None
+            if owner and get_field(owner, "uid") not in uids:
+                refuse_owned(each, owner)
             if kind in self.kinds and not get_name(each):
                 hint = "kubectl create -f ... -o json | rollout-status -f -"
                 raise RolloutError("usage", f"{each['kind']} with generateName: only what creates it knows its name", hint=hint)
             if kind is None and self.unasked:
                 kind = rules.find_kind_by_word(".".join(filter(None, get_kind_key(each))))
                 self.kinds = tuple(dict.fromkeys((*self.kinds, kind)))
-            if kind not in self.kinds:
+            if owner or kind not in self.kinds:
                 passed.append(each)
             elif self.namespaces and namespace not in ("", *self.namespaces):
                 raise RolloutError("usage", f"{each['kind']} {get_name(each)} is in namespace {namespace}, not in {self.namespaces[0]}")
@@ -112,6 +117,12 @@ class Selection:
     def drop(self, resource: str) -> None:
         """Takes back what was chosen of a resource: it may not be listed."""
         self.targets = self.targets and tuple(target for target in self.targets if target.kind.resource != resource)
+
+    def find_owner(self, rules: Rules, kind: Kind | None, resource: Json) -> Json:
+        """The owner reference of an object that is judged as a part of its owner, and not by itself; null if it is none."""
+        owner = get_controller(resource)
+        keeper = rules.find_kind(owner) if owner else None
+        return owner if keeper in self.kinds and keeper and kind in self.kinds and kind and kind.name in keeper.owns else None
 
     def take_recorded(self, rules: Rules, objects: Collection[Json], skipped: Sequence[str] | None) -> list[str]:
         """Chooses what the recorded run chose by its manifests. Returns its note about what it left out.
@@ -215,6 +226,35 @@ def is_judged_when_applied(rules: Rules, kind: Kind, options: argparse.Namespace
     return kind.waits and kind.listed and kind.resource != "*" and not (options.compat and kind.name in rules.files.pack_kinds)
 
 
+def refuse_owned(resource: Json, owner: Json) -> NoReturn:
+    """RolloutError `usage`: what rolls out is the owner, which nobody has printed."""
+    meant = f"{get_field(owner, 'kind')}/{get_field(owner, 'name')}"
+    why = f"{resource['kind']} {get_name(resource)} belongs to {meant}, which is what rolls out (`kubectl rollout history` prints such)"
+    raise RolloutError("usage", why, hint=f"kubectl get {meant.lower()} -o json | rollout-status -f -")
+
+
+# What kubectl prints that is no JSON, and what to write instead; docs/pipelines.md has the verbs
+TEXTS = (
+    (
+        r"[a-z.]+/[^\s/]+\s*$|(customresourcedefinition|[a-z.]+)/\S+ [a-z -]+(\(.*\))?$",
+        "these are lines for people: add -o json to that kubectl",
+    ),
+    (r'[a-z.]+ "[^"]+" .*deleted', "what was deleted does not roll out: pipe what is applied"),
+    (r"NAME +[A-Z]", "this is a table: add -o json to that kubectl"),
+    (r"---|apiVersion:|items:|kind:", "this is YAML: write -o json instead of -o yaml, or give a file of manifests: -f FILE"),
+    (
+        r"diff |Waiting for |deployment \"|daemon set \"|statefulset ",
+        "these are lines for people: pipe the kubectl that makes the change, with -o json",
+    ),
+)
+
+
+def describe_text(text: str) -> str:
+    """What is wrong with the text of a pipe that is no JSON; empty if nobody can tell."""
+    first = text.strip().partition("\n")[0]
+    return next((f"{problem}; it begins with {first[:60]!r}" for pattern, problem in TEXTS if re.match(pattern, first)), "")
+
+
 def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection, source: Source) -> list[str]:
     """Chooses what the pipe (`-f -`) says was applied. In a replay there is no kubectl, so other files are read here too. Returns notes."""
     if options.replay:
@@ -230,6 +270,8 @@ def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection
             text = read_in(options.timeout) if name == "-" else Path(name).read_text(encoding="utf-8")
             if not text.strip():
                 raise UnreadableError("it is empty: did `kubectl apply` fail? Let the pipeline end then: set -o pipefail")
+            if problem := describe_text(text):
+                raise UnreadableError(problem)
             objects = parse_objects(text, "it")
         except TimeoutError as error:
             raise RolloutError("timeout", f"Timed out after {options.timeout:g}s: -f {name}: {error}") from None

@@ -363,7 +363,7 @@ def test_what_comes_through_the_pipe_is_asked_for_in_its_own_namespace(kubectl: 
     [
         ("", ["-f -", "empty", "kubectl apply", "pipefail"]),
         ('{"kind": "List", "items": [', ["-f -", "no complete JSON"]),
-        ("deployment.apps/web configured\n", ["-f -", "no complete JSON", "deployment.apps/web"]),
+        ("deployment.apps/web configured\n", ["-f -", "add -o json", "deployment.apps/web"]),
         ('{"kind": "Deployment"}', ["-f -", "lacks apiVersion, kind or metadata"]),
         ('{"kind": "PodList", "apiVersion": "v1", "items": [null]}', ["-f -", "item 0 lacks apiVersion, kind or metadata"]),
         (
@@ -469,7 +469,7 @@ def test_what_is_meant_of_the_manifests_must_be_clear(kubectl: Program, kinds: s
 
 def test_no_call_outlasts_the_timeout(kubectl: Program) -> None:
     outcome = run("--kubectl", kubectl("sleep 100"), "--timeout", "2s", "-n", "shop")
-    assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
+    assert (outcome.exit, outcome.error["code"]) == (4, "unreachable")
     assert outcome.result["elapsedSeconds"] < 30
 
 

@@ -175,3 +175,86 @@ def test_dump_replaces_a_recording_of_its_own_and_nothing_else(kubectl: Program,
     assert (folder / "recording.yaml").is_file()
     (folder / "recording.yaml").write_text("polls: []\n")  # somebody else's
     assert run(*arguments).exit == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("deployment.apps/web configured\nstatefulset.apps/db unchanged\n", "these are lines for people: add -o json"),
+        ("deployment.apps/web image updated\n", "these are lines for people: add -o json"),
+        ("deployment.apps/web configured (server dry run)\n", "these are lines for people: add -o json"),
+        ("deployment.apps/web\n", "these are lines for people: add -o json"),
+        ("namespace/shop created\n", "these are lines for people: add -o json"),
+        ('deployment.apps "web" deleted\n', "what was deleted does not roll out"),
+        ("NAME   READY   UP-TO-DATE\nweb    1/1     1\n", "this is a table: add -o json"),
+        ("apiVersion: apps/v1\nkind: Deployment\n", "this is YAML: write -o json"),
+        ("---\napiVersion: apps/v1\n", "this is YAML: write -o json"),
+        ("diff -u -N /tmp/LIVE/a /tmp/MERGED/a\n", "pipe the kubectl that makes the change"),
+        ('deployment "web" successfully rolled out\n', "pipe the kubectl that makes the change"),
+        ("something else\n", "it is no complete JSON"),
+    ],
+)
+def test_what_kubectl_prints_for_people_is_named(kubectl: Program, text: str, said: str) -> None:
+    outcome = run("--kubectl", kubectl("exit 1"), "-f", "-", stdin=text)
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    assert said in outcome.error["message"]
+
+
+def test_what_belongs_to_a_workload_is_not_what_rolls_out(kubectl: Program) -> None:
+    """`kubectl rollout history -o json` prints ReplicaSets, and `kubectl get all -o json` all there is."""
+    items = json.loads(snapshot("deployment/success").read_text())["items"]
+    program = kubectl(f"cat {snapshot('deployment/success')}")
+    everything = run("--kubectl", program, "-f", "-", stdin=json.dumps({"kind": "List", "items": items}))
+    assert (everything.exit, [each["kind"] for each in everything.result["workloads"]]) == (0, ["Deployment"])
+    assert "Pod, ReplicaSet" in everything.result["notes"][0]
+    for kind, owner in (("ReplicaSet", "Deployment/web"), ("Pod", "ReplicaSet/")):
+        only = [each for each in items if each["kind"] == kind]
+        outcome = run("--kubectl", program, "-f", "-", stdin=json.dumps({"kind": "List", "items": only}))
+        assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+        assert f" belongs to {owner}" in outcome.error["message"]
+    assert run("--kubectl", program, "-f", "-", "--kinds", "pod", stdin=json.dumps({"kind": "List", "items": only})).exit == 0
+
+
+REFUSED = "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
+
+
+def test_without_a_kubeconfig_the_run_ends_at_once(kubectl: Program) -> None:
+    program = kubectl(f'echo "{REFUSED}" >&2; exit 1')
+    outcome = run("--kubectl", program, "deployment/web")
+    assert (outcome.exit, outcome.error["code"], outcome.error["rule"]) == (4, "unreachable", "kubectl-unconfigured")
+    assert "there is no kubeconfig with a current context" in outcome.error["message"]
+
+
+def test_this_machine_may_be_the_cluster_that_a_kubeconfig_names(kubectl: Program) -> None:
+    """Then what is refused may pass, until the time is up; kubectl's last words say why, and it is no timeout of the rollout."""
+    program = kubectl(f'case "$*" in *"config view"*) exit ;; esac; echo "{REFUSED}" >&2; exit 1')
+    outcome = run("--kubectl", program, "deployment/web", "--timeout", "1s")
+    assert (outcome.exit, outcome.error["code"]) == (4, "unreachable")
+    assert outcome.error["message"].startswith("Timed out after 1s: kubectl cannot list deployments.apps")
+    assert outcome.error["message"].endswith(REFUSED)
+
+
+def test_what_was_waited_for_comes_before_kubectls_last_words(kubectl: Program) -> None:
+    waiting = snapshot("seed/container-creating")
+    lists = f'[ -e $DIR/once ] && {{ echo "{REFUSED}" >&2; exit 1; }}; case "$*" in *" -o json"*) touch $DIR/once ;; esac; cat {waiting}'
+    program = kubectl(f'case "$*" in *"config view"*) exit ;; *"--raw"*) cat {waiting}; exit ;; esac; {lists}', watch="exit 1")
+    outcome = run("--kubectl", program, "-n", "default", "deployment/container-creating", "--timeout", "3s")
+    assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
+    assert 'Container "main" is in "ContainerCreating"; ' in outcome.error["message"]
+    assert outcome.error["message"].endswith(REFUSED)
+
+
+@pytest.mark.parametrize(
+    "said", ["error reading [k8s]: recognized file extensions are [.json .yaml .yml]", "error: no objects passed to create"]
+)
+def test_manifests_that_are_none_are_a_wrong_input(kubectl: Program, said: str) -> None:
+    outcome = run("--kubectl", kubectl(f'echo "{said}" >&2; exit 1'), "-f", "k8s")
+    assert (outcome.exit, outcome.error["code"]) == (2, "usage")
+    assert said in outcome.error["message"]
+
+
+def test_the_sentence_about_a_right_has_no_remains_of_a_log(kubectl: Program) -> None:
+    log = 'I1129 22:56:37.215032   16659 helpers.go:246] server response object: %s[{\n  "kind": "Status",\n  "code": 403\n}]\n'
+    said = 'Error from server (Forbidden): deployments.apps is forbidden: User "x" cannot list it'
+    outcome = run("--kubectl", kubectl(f"cat >&2 <<'END'\n{log}{said}\nEND\nexit 1"), "-n", "shop", "deployment/web")
+    assert outcome.error["message"] == f'The right to list deployments.apps in namespace "shop" is missing: {said}'

@@ -270,7 +270,13 @@ class Live:
         of_pipe = self.selection.unasked and resource in (*others, *self.rules.undeclared)
         optional = bool(request.workloads) and (self.selection.by_default or of_pipe)
         call = {"verb": "list", "resource": resource, "namespace": namespace, "exit": exit, "stderr": stderr}
-        return {**call, "optional": optional, "applied": bool(self.selection.manifests)}
+        is_configured = exit < 0 or self.is_configured  # a call that was killed has nothing to say about it
+        return {**call, "optional": optional, "applied": bool(self.selection.manifests), "configured": is_configured}
+
+    @functools.cached_property
+    def is_configured(self) -> bool:
+        """True if kubectl has a context to use."""
+        return not self.kubectl.run(("config", "view", "--minify"))[0].exit
 
     def drop(self, call: Json) -> bool:
         """Stops asking for the resource of a failed call; False if nothing is left to ask for."""

@@ -85,7 +85,7 @@ class Replay:
 
     def load_call(self, document: Document, at: FieldPath) -> Json:
         """A call that failed. Fields that a person leaves out are those of a list call."""
-        call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False, "applied": False}
+        call = {"verb": "list", "resource": "objects", "namespace": None, "optional": False, "applied": False, "configured": True}
         call |= document.get_mapping(at, (*call, "exit", "stderr"), ("exit", "stderr"))
         if not (isinstance(call["exit"], int) and isinstance(call["stderr"], str)):
             document.refuse(at, "exit must be a number and stderr a text")
