@@ -16,6 +16,7 @@ from conftest import CASES, FIXTURES, ROOT, Program, environment
 import rollout_status
 from rollout_status_lib.compat import render_mode
 from rollout_status_lib.declarations import Code
+from rollout_status_lib.rules import Rules
 
 SCHEMA = json.loads((ROOT / "tests" / "seed.schema.json").read_text())
 MODE = "--compat=socialgouv"
@@ -161,6 +162,12 @@ def test_the_environment_sets_it_where_the_command_line_does_not(arguments: tupl
     assert (set(json.loads(done.stdout)["error"]) == {"code", "message", "type"}) == is_on
     assert (done.stderr == "") == is_on
     assert done.returncode == 1
+
+
+def test_each_code_is_one_of_its_schema() -> None:
+    rules = Rules(ROOT / "rules", packs=None, mode="socialgouv")
+    known = SCHEMA["oneOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
+    assert {code.written or code.name for code in rules.codes.values() if code.type == "rollout"} <= set(known)
 
 
 def test_an_unknown_mode_is_refused() -> None:
