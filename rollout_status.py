@@ -51,11 +51,11 @@ try:
     from rollout_status_lib import DEMO, Json, find_data
     from rollout_status_lib.arguments import build_parser, collect_settings, refuse_contradictions
     from rollout_status_lib.changes import find_changes
-    from rollout_status_lib.clean import to_json, to_line
+    from rollout_status_lib.clean import to_line
     from rollout_status_lib.commands import add_kubectl_flags
     from rollout_status_lib.contract import enforce, load_schema
     from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
-    from rollout_status_lib.errors import MISHAPS, EvaluationError, RolloutError, UnreadableError
+    from rollout_status_lib.errors import MISHAPS, EvaluationError, RolloutError
     from rollout_status_lib.events import Events
     from rollout_status_lib.findings import (
         DOUBT,
@@ -65,9 +65,9 @@ try:
         end_waits,
         find_missing_containers,
         group_failures,
+        is_late,
         make_doubt,
         promote_causes,
-        read_limit,
     )
     from rollout_status_lib.functions import Functions, is_true
     from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
@@ -90,7 +90,7 @@ try:
     from rollout_status_lib.streams import set_deadline, write_out
     from rollout_status_lib.subjects import Subject, Tree
     from rollout_status_lib.uses import Uses
-    from rollout_status_lib.values import format_timestamp, parse_timestamp
+    from rollout_status_lib.values import format_timestamp
 except Exception as error:  # noqa: BLE001, a part that is missing or was copied by half
     raise SystemExit(start.refuse(sys.argv[1:], *start.describe_fault(error, __file__))) from None
 
@@ -339,20 +339,11 @@ class Moment:
         began = self.present[rule.id, subject.key] = self.memory.since.get((rule.id, subject.key), self.now)
         in_state = round(self.now - began, 3)
         scope.roots = {**scope.roots, "time": {**scope.view.roots["time"], "in_state": in_state}}
-        is_over = scope.holds(rule.fail_when) or self.is_late(rule, scope, in_state)
+        is_over = scope.holds(rule.fail_when) or is_late(rule, scope, in_state, self.snapshot.at)
         finding = Finding(rule, subject, "fail" if is_over else rule.verdict, scope)
         if rule.teams and (error := finding.find_fault(self.rules.codes)):
             self.forgive(rule, error)
         yield finding
-
-    def is_late(self, rule: Rule, scope: Scope, in_state: float) -> bool:
-        """True if the time that `fail_after` gives is over. A negative one never is."""
-        limit = read_limit(rule, scope)
-        since = scope.evaluate(rule.since) if rule.since else None
-        try:
-            return limit is not None and 0 <= limit <= (in_state if since is None else self.snapshot.at - parse_timestamp(str(since)))
-        except UnreadableError as error:
-            raise EvaluationError(rule.where, f"since: {error}") from None
 
     def find_missing(self, present: Collection[tuple[str, str, str]]) -> tuple[list[Workload], list[str], list[str]]:
         """For absent workloads: those with a verdict or a last word, messages about lost ones, messages about ones that may yet appear."""
@@ -365,11 +356,7 @@ class Moment:
         keys |= (told := {workload.key for workload in known})
         lost = [make_reference(workload.value) for workload in gone if workload.key not in told]
         missing = [f'{each["kind"]} "{each["name"]}" was deleted while it was watched' for each in lost]
-        absent = [target for target in self.selection.targets or () if not any(map(target.is_key, keys))]
-        unseen = [target.describe_absence(self.rules, self.snapshot.objects) for target in absent]
-        if self.selection.targets is None and len(self.selection.namespaces) > 1 and not self.selection.may_be_empty:
-            empty = [name for name in self.selection.namespaces if all(name != key[1] for key in keys)]
-            unseen += [self.selection.nothing_in(name) for name in empty] if keys else []
+        unseen = self.selection.list_unseen(self.rules, self.snapshot.objects, keys)
         if self.snapshot.at - self.started >= self.judge.patience:
             return known, missing + unseen, []
         return known, missing, unseen or ([] if self.selection.targets is not None or keys else ["Waiting for something to judge"])
@@ -406,7 +393,7 @@ class Run:
     def __init__(self, base: Path | None = None, *, choose: Callable[[argparse.Namespace], Progress] | None = None) -> None:
         self.base = base or find_data("rules")  # the built-in rules
         self.choose, self.progress = choose, Progress(sys.stderr, quiet=False)
-        self.output = "json"
+        self.output, self.waits_for_all = "json", False
         self.rules: Any = None  # Rules
         self.source: Source | Any = None
         self.logs: Any = None  # Logs, of that source
@@ -417,7 +404,6 @@ class Run:
         self.before = self.memory = Memory()  # what was remembered before the last judgement, and after it
         self.snapshot: Any = None  # Snapshot that was judged last, and its Judgement
         self.judgement: Any = None
-        self.waits_for_all = False
         self.ready_since = -1.0  # by the clock that stands still while polls fail; -1: it is not ready
         self.notes: list[str] = []
         self.revisions: list[Json] = []  # that were read once the rollout had failed
@@ -434,13 +420,10 @@ class Run:
         self.output, self.waits_for_all = options.output, options.wait_for_all
         SECRETS.begin(options.redact)
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
-        self.progress.shows_all = options.wait_for_all
-        self.progress.is_told = self.output == "text" and sys.stdout.isatty()
+        self.progress.shows_all, self.progress.is_told = options.wait_for_all, self.output == "text" and sys.stdout.isatty()
         self.rules = read_rules(options, self.base)
         selection = make_selection(options, self.rules)
-        self.notes += [
-            f"no rule file declares {word}, so generic rules judge it{self.rules.suggest_kind(word)}" for word in self.rules.undeclared
-        ]
+        self.notes += self.rules.note_undeclared()
         expected = [make_expectation(text, self.rules) for text in options.expect]
         self.judge = Judge(self.rules, selection, collect_settings(options), options.wait_for_create, expected, timeout=options.timeout)
         SECRETS.shapes = SECRETS.shapes if self.judge.params.get("redact_known", True) else ()
@@ -504,14 +487,12 @@ class Run:
             finally:
                 self.record(poll)
             if poll.snapshot and (self.judgement.has_failed(for_all=self.waits_for_all) or self.has_lasted(options.stable_for)):
-                return
+                return None
             if options.once and poll.snapshot:
-                self.end("--once")
-                return
+                return self.end("--once")
             if 0 < options.timeout <= self.elapsed:
-                self.end(f"Timed out after {options.timeout:g}s")
-                return
-        self.end("The recording ends without a verdict")
+                return self.end(f"Timed out after {options.timeout:g}s")
+        return self.end("The recording ends without a verdict")
 
     def end(self, why: str) -> None:
         """Ends what still waits; RolloutError unless something has failed already."""
@@ -574,14 +555,14 @@ class Run:
         waiting = self.judgement.get_waiting(self.rules.codes) if self.judgement else []
         findings = [finding for workload in waiting for finding in workload.findings if finding.rule.hint]
         hint = findings[0].hint if findings else ""
-        last = f"; {self.trouble}" if self.trouble else ""
-        return RolloutError("timeout", f"{why}: {self.describe_waits()}{last}", hint=add_kubectl_flags(hint, self.source.flags))
+        return RolloutError("timeout", f"{why}: {self.describe_waits()}", hint=add_kubectl_flags(hint, self.source.flags))
 
     def describe_waits(self) -> str:
         """What has not come yet, in a sentence."""
         if self.ready_since >= 0:
             return f"everything is ready, for {self.snapshot.at - self.memory.outage - self.ready_since:.0f}s now"
-        return (self.judgement and self.judgement.describe_waits(self.rules.codes)) or "nothing was seen of the cluster"
+        waits = (self.judgement and self.judgement.describe_waits(self.rules.codes)) or "nothing was seen of the cluster"
+        return f"{waits}; {self.trouble}" if self.trouble else waits
 
     # ------------------------------------------------------------------------------------------------------- its result
 
@@ -593,9 +574,7 @@ class Run:
         INTERRUPTS.defer()
         judgement = self.judgement
         if not end and judgement and judgement.nothing:
-            message, is_fine = self.judge.selection.explain_nothing(self.source), self.judge.selection.may_be_empty
-            self.notes += [message] if is_fine else []
-            end = None if is_fine else RolloutError("not-found", message)
+            end = self.judge.selection.end_empty(self.source, self.notes)
         codes = self.rules.codes if self.rules else {}
         absence = self.judge.selection.explain_absence(self.source) if not end and judgement and judgement.missing else ""
         entries = make_error_entries(end, judgement, codes, self.logs, absence)
@@ -705,9 +684,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def watch(arguments: Sequence[str]) -> tuple[str, int]:
     """What goes to stdout when no verb is named, and the exit code."""
     # Verbs do without; what is missing must be known before anything is waited for
-    from rollout_status_lib.compat import find_mode, render_mode  # noqa: PLC0415
-    from rollout_status_lib.views import choose_progress  # noqa: PLC0415
-    from rollout_status_lib.views.text import render_text  # noqa: PLC0415
+    from rollout_status_lib.views import choose_progress, finish  # noqa: PLC0415
 
     run = run_to_end(arguments, choose=choose_progress)
     try:
@@ -716,9 +693,7 @@ def watch(arguments: Sequence[str]) -> tuple[str, int]:
         run.add_notes([f"the result could not be shown on stderr: {error}"])
     if run.fault:
         complain(f"rollout-status: {run.fault}")
-    mode = find_mode(arguments)
-    text = render_mode(run.result, run.rules.codes if run.rules else {}) if mode else to_json(run.result)
-    return text if run.output == "json" else render_text(run.result), min(run.exit_code, 1) if mode else run.exit_code
+    return finish(run, arguments)
 
 
 if __name__ == "__main__":

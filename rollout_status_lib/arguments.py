@@ -116,7 +116,7 @@ def build_parser() -> Parser:
     flags = Parser(
         prog="rollout-status",
         usage="rollout-status [explain] [KIND/NAME ... | KIND NAME ...] [flags]\n"
-        "       rollout-status query|new-rule|lint|test|fixtures|rules|report|completion  each has --help; or demo",
+        "       rollout-status query|new-rule|lint|test|fixtures|rules|report|completion, with --help; demo",
         description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
         epilog="Flags take one dash or two; times are like 90s or 1m30s. Exit codes: 0 success, 1 failed, 2 wrong input, "
         "3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",

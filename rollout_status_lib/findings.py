@@ -13,7 +13,7 @@ from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
 from rollout_status_lib.scope import Scope
 from rollout_status_lib.subjects import Subject
-from rollout_status_lib.values import parse_duration, trace_causes
+from rollout_status_lib.values import parse_duration, parse_timestamp, trace_causes
 
 
 def get_key(kind: Kind, resource: Json) -> tuple[str, str, str]:
@@ -267,6 +267,16 @@ def read_limit(rule: Rule, scope: Scope) -> float | None:
         return parse_duration(str(value))
     except UnreadableError as error:
         raise EvaluationError(limit.where if isinstance(limit, Expression) else rule.where, str(error)) from None
+
+
+def is_late(rule: Rule, scope: Scope, in_state: float, at: float) -> bool:
+    """True if the time that `fail_after` gives is over: seconds in the state, or since what `since` says. A negative one never is."""
+    limit = read_limit(rule, scope)
+    since = scope.evaluate(rule.since) if rule.since else None
+    try:
+        return limit is not None and 0 <= limit <= (in_state if since is None else at - parse_timestamp(str(since)))
+    except UnreadableError as error:
+        raise EvaluationError(rule.where, f"since: {error}") from None
 
 
 def group_failures(workloads: Iterable[Workload], codes: Mapping[str, Code]) -> tuple[tuple[Finding, ...], ...]:

@@ -143,6 +143,10 @@ class Rules:
             kept_in = kind.revisions.kept_in
             self.kinds[kept_in] = replace(self.kinds[kept_in], listed=True)
 
+    def note_undeclared(self) -> list[str]:
+        """A note for each word of the command line that no file declares."""
+        return [f"no rule file declares {word}, so generic rules judge it{self.suggest_kind(word)}" for word in self.undeclared]
+
     def find_kind(self, resource: Json) -> Kind | None:
         """The kind of an object or of an owner reference; None if no file declares it and nobody asked for it."""
         key = name, group = get_kind_key(resource)

@@ -148,6 +148,22 @@ class Selection:
         key = get_key(kind, resource)
         return next((target for target in self.targets or () if target.is_key(key)), None)
 
+    def list_unseen(self, rules: Rules, objects: Iterable[Json], keys: Collection[tuple[str, str, str]]) -> list[str]:
+        """A message for each workload that is named, and each namespace, of which nothing with one of these keys is known."""
+        absent = [target for target in self.targets or () if not any(map(target.is_key, keys))]
+        unseen = [target.describe_absence(rules, objects) for target in absent]
+        if self.targets is None and len(self.namespaces) > 1 and keys and not self.may_be_empty:
+            unseen += [self.nothing_in(name) for name in self.namespaces if all(name != key[1] for key in keys)]
+        return unseen
+
+    def end_empty(self, source: Source, notes: list[str]) -> RolloutError | None:
+        """How a run ends in which there is nothing to judge: with an error, or with a note."""
+        message = self.explain_nothing(source)
+        if not self.may_be_empty:
+            return RolloutError("not-found", message)
+        notes.append(message)
+        return None
+
     def explain_nothing(self, source: Source) -> str:
         """What to say if there is nothing to judge."""
         if self.nothing:

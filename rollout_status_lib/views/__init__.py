@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TextIO
+from collections.abc import Sequence
+from typing import Any, TextIO
 
+from rollout_status_lib.clean import to_json
+from rollout_status_lib.compat import find_mode, render_mode
 from rollout_status_lib.progress import Progress
+from rollout_status_lib.views.text import render_text
 
 CI_VARIABLES = {"github": "GITHUB_ACTIONS", "gitlab": "GITLAB_CI"}  # what a CI sets to "true" in its jobs
 
@@ -40,3 +44,10 @@ def can_draw(stream: TextIO, options: argparse.Namespace) -> bool:
         and (options.ci == "none" or not os.environ.get("CI"))
         and not options.quiet
     )
+
+
+def finish(run: Any, arguments: Sequence[str]) -> tuple[str, int]:
+    """What goes to stdout at the end of a run, and the exit code: 0 or 1 with --compat."""
+    mode = find_mode(arguments)
+    text = render_mode(run.result, run.rules.codes if run.rules else {}) if mode else to_json(run.result)
+    return text if run.output == "json" else render_text(run.result), min(run.exit_code, 1) if mode else run.exit_code
