@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Code, Kind, Rule, find_code
-from rollout_status_lib.errors import EvaluationError, UnreadableError, suggest
+from rollout_status_lib.errors import EvaluationError, RolloutError, UnreadableError, suggest
 from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
@@ -295,3 +296,27 @@ def find_missing_containers(workloads: Iterable[Workload], expected: Iterable[Js
     there = f"there is {', '.join(dict.fromkeys(map(str, runs)))}" if runs else "none is there"
     missing = [pair for pair in expected if judged and pair["name"] not in runs]
     return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}; {there}' for pair in missing]
+
+
+def count_ready(workload: Workload, functions: Functions) -> tuple[float, float] | None:
+    """How many are ready and how many are wanted; None if the kind declares no counts, or if the object lacks them."""
+    with suppress(RolloutError):
+        values = [expression.evaluate(workload.value, functions) for expression in workload.kind.counts]
+        if values and all(type(value) in (int, float) for value in values):
+            return values[0], values[1]
+    return None
+
+
+def describe_place(workload: Workload, functions: Functions) -> str:
+    """Which object below a workload its first finding is about, and how many are ready: ` (pod web-1 and 2 more like it, 3 of 6 ready)`."""
+    first = workload.findings[0] if workload.findings else None
+    if not first or first.subject is workload.subject:
+        return ""
+    alike = {
+        get_identity(each.subject.holder) for each in workload.findings if each.group() == first.group() and each.verdict == first.verdict
+    }
+    name = f"{str(get_field(first.subject.holder, 'kind')).lower()} {get_name(first.subject.holder)}"
+    counts = count_ready(workload, functions)
+    more = [f"and {len(alike) - 1} more like it"] if len(alike) > 1 else []
+    ready = [f"{counts[0]:g} of {counts[1]:g} ready"] if counts else []
+    return f" ({', '.join([' '.join([name, *more]), *ready])})"

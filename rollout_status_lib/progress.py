@@ -8,7 +8,8 @@ from typing import IO
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import to_line
-from rollout_status_lib.findings import Finding, Judgement, Workload
+from rollout_status_lib.findings import Finding, Judgement, Workload, describe_place
+from rollout_status_lib.functions import Functions
 from rollout_status_lib.streams import say
 
 
@@ -28,6 +29,7 @@ class Progress:
     def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         self.stream, self.quiet = stream, quiet
         self.said: dict[Json, tuple[str, float]] = {}  # topic -> the last line about it, and since when it is true
+        self.status: dict[Json, str] = {}  # workload -> its last status
         self.logs: dict[Json, Sequence[str]] = {}  # workload -> the lines of a log that were said of it
         self.started = self.spoke = -1.0
 
@@ -40,9 +42,15 @@ class Progress:
         for workload in [each for each in judgement.workloads if not (is_over and each.status == "waiting")]:
             title = f"{workload.key[1]}: {workload.title}" if several and workload.key[1] else workload.title
             failed = "failed: " if workload.status == "failed" else ""
-            if self.say_new(judgement.at, workload.key, f"{title}: {failed}{workload.line}") and workload.findings:
+            # pods that take turns do not take turns in one line: what was said of one of them stands
+            about = (*workload.key, workload.status, workload.findings[0].subject.key if workload.findings else "")
+            if self.status.get(workload.key) != workload.status:
+                self.status[workload.key] = workload.status
+                self.said = {topic: said for topic, said in self.said.items() if topic[:3] != workload.key}
+            line = f"{title}: {failed}{workload.line}{describe_place(workload, Functions(judgement.at))}"
+            if self.say_new(judgement.at, about, line) and workload.findings:
                 self.show_log(workload)
-            waiting += [self.said[workload.key]] if workload.status == "waiting" else []
+            waiting += [self.said[about]] if workload.status == "waiting" else []
         for line in judgement.awaited:
             self.say_new(judgement.at, line, line)
             waiting.append(self.said[line])

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from rollout_status_lib import Json
+from rollout_status_lib import Json, find_data
 from rollout_status_lib.errors import RolloutError, collect_errors, describe_error, suggest
 from rollout_status_lib.expressions import Expression, Template
 
@@ -119,7 +119,9 @@ class Document:
         rule = self.names.get(at[:2]) or (str(at[1]) if at[:1] == ("override",) and len(at) > 1 else "")
         while at not in self.lines:
             at = at[:-1]
-        return f"{self.path}:{self.lines[at]}{f': {rule}' if rule else ''}"
+        # a file that comes with the program is called as in its repository, wherever that is installed
+        shown = self.path.relative_to(find_data()) if self.path.is_relative_to(find_data("rules")) else self.path
+        return f"{shown}:{self.lines[at]}{f': {rule}' if rule else ''}"
 
     def read(self, node: yaml.Node, at: FieldPath) -> Json:
         """The content of a node. Remembers the line of each field in it, and the ids of rules."""

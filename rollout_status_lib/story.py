@@ -30,6 +30,11 @@ STATUS = {
 }
 
 
+HEADLINES = {"interrupted": "The run was interrupted", "timeout": "The rollout is not done yet"}  # by the code of the first cause
+REPEATED = 40  # characters from which on a text is not told twice
+SHOWN = 5  # of the last lines of a log, those that stand outside of a fold
+
+
 class Sighting(NamedTuple):
     """The status and the sentence of a workload in the last poll that had it, and when they came: seconds after the first poll."""
 
@@ -78,6 +83,11 @@ class Cause:
         return "/".join(self.resource)
 
     @property
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of the log, for where a whole log would be too long."""
+        return self.log[-SHOWN:]
+
+    @property
     def place(self) -> str:
         """The broken object, and how many others are broken in the same way."""
         return f"{self.path} and {self.count - 1} more like it" if self.count > 1 else self.path
@@ -120,7 +130,11 @@ class Story:
 
     @property
     def headline(self) -> str:
-        return "The rollout succeeded" if self.success else "The rollout did not succeed"
+        """How it ended. A run that was stopped, ran out of time or could not ask says nothing of the rollout itself."""
+        if self.success:
+            return "The rollout succeeded"
+        first = self.causes[0]
+        return HEADLINES.get(first.code, "The rollout could not be judged" if first.type == "program" else "The rollout failed")
 
     @property
     def counts(self) -> str:
@@ -196,12 +210,16 @@ def make_cause(entry: Json) -> Cause:
         count=entry.get("count", 1),
         hint=clean_line(entry.get("hint", "")),
         log=tuple(clean_log(entry["log"]).split("\n")) if entry.get("log") else (),
-        events=tuple(map(make_event, entry.get("events", ()))),
+        events=tuple(make_event(event, entry["message"]) for event in entry.get("events", ())),
     )
 
 
-def make_event(entry: Json) -> Event:
+def make_event(entry: Json, told: str) -> Event:
+    """An event; what it repeats of a message that is told already is left out."""
     texts = {name: clean_line(entry[name] or "") for name in ("lastSeen", "reason", "message")}
+    said = clean_line(told).partition(": ")[2]
+    if len(said) > REPEATED and said in texts["message"]:
+        texts["message"] = texts["message"].replace(said, "…")
     return Event(texts["lastSeen"], entry["count"], texts["reason"], texts["message"])
 
 

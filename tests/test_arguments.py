@@ -192,7 +192,7 @@ def test_text_for_people() -> None:
     for line in (
         "process-crashing: Container",
         "  | FATAL: cannot connect to database",
-        "  see: kubectl -n",
+        "  next: kubectl -n",
         "failed: r-deployment-crash-loop/Deployment/app",
     ):
         assert f"\n{line}" in outcome.stdout

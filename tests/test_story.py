@@ -73,6 +73,33 @@ def test_a_cause_that_is_in_one_rendering_is_in_all(rendering: str) -> None:
     assert text.count("process-crashing") >= 3
 
 
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_a_change_that_is_in_one_rendering_is_in_all(rendering: str) -> None:
+    text = RENDERINGS[rendering](result_of(cause("a"))).replace("\\", "").replace("&gt;", ">")
+    for words in ("image a -> b", "kubectl rollout undo", "event a", "roll back"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("code", "type_", "words"),
+    [
+        ("process-crashing", "rollout", "The rollout failed"),
+        ("timeout", "rollout", "The rollout is not done yet"),
+        ("interrupted", "program", "The run was interrupted"),
+        ("forbidden", "program", "The rollout could not be judged"),
+    ],
+)
+def test_the_headline_says_how_it_ended(code: str, type_: str, words: str) -> None:
+    assert tell_story(result_of(cause("a", code=code, type=type_))).headline == words
+
+
+def test_a_long_text_is_told_once() -> None:
+    said = "failed to pull and unpack image localhost/app:v9: not found"
+    event = {"reason": "Failed", "message": f"Failed to pull image: {said}", "count": 1, "lastSeen": None}
+    (told,) = tell_story(result_of(cause("a", message=f"Container is in ErrImagePull: {said}", events=[event]))).causes
+    assert told.events[0].message == "Failed to pull image: …"
+
+
 @pytest.mark.parametrize("rendering", [name for name in RENDERINGS if name not in ("text", "junit")])
 def test_events_changes_and_notes(rendering: str) -> None:
     text = RENDERINGS[rendering](result_of(cause("a")))

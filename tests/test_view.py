@@ -82,13 +82,14 @@ def test_github_has_an_annotation_a_group_and_a_summary(step: Path) -> None:
     assert error[:2] == ("error", "title=process-crashing of Deployment/r-deployment-crash-loop/app")
     summary, place, *details, hint = error[2].split("\n")
     assert summary == outcome.error["summary"]
-    assert details == [f"  {detail}" for detail in (*outcome.error["details"], outcome.error["message"])]
+    told = [f"  {detail}" for detail in (*outcome.error["details"], outcome.error["message"])]
+    assert details == [*told, *(f"  | {line}" for line in outcome.error["log"].splitlines()[-5:])]
     assert place == f"  in {'/'.join(outcome.error['resource'].values())}"
-    assert hint == f"  see: {outcome.error['hint']}"
+    assert hint == f"  next: {outcome.error['hint']}"
     assert [name for name, _, _ in rest] == ["group", "endgroup"]
     assert "| FATAL: cannot connect to database db:5432\n::endgroup::" in outcome.stderr
     text = step.read_text()
-    assert text.startswith("# Before\n\n## ❌ The rollout did not succeed\n")
+    assert text.startswith("# Before\n\n## ❌ The rollout failed\n")
     for words in ("| ✖ failed | Deployment/app |", "### process-crashing", "FATAL: cannot connect to database db:5432"):
         assert words in text
 
@@ -188,9 +189,10 @@ def test_events_and_what_changed_are_folded_and_few_causes_are_told(step: Path) 
     assert Github(stream, quiet=False).conclude(result) == []
     text = stream.getvalue()
     for words in (
-        "::error title=not-progressing of Deployment/shop/web::is stuck%0A  in Deployment/shop/web and 2 more like it%0A  see: kubectl get x\n",
-        "::group::Events about Deployment/shop/web and 2 more like it\n| 4x Back: Off (last seen 2026-11-23T06:37:44Z)\n| 1x R: M\n::endgroup::\n",
-        "::group::What changed in Deployment/web\n| image a -> b\n| back to what ran before: kubectl rollout undo\n::endgroup::\n",
+        "::error title=not-progressing of Deployment/shop/web::is stuck%0A  in Deployment/shop/web and 2 more like it%0A  | ",
+        "%0A  next: kubectl get x\n",
+        "::group::events about Deployment/shop/web and 2 more like it\n| 4x Back: Off (last seen 2026-11-23T06:37:44Z)\n| 1x R: M\n::endgroup::\n",
+        "::group::changed in Deployment/web\n| image a -> b\n| roll back: kubectl rollout undo\n::endgroup::\n",
         "... and 2 more causes, which the result has\n",
         "\n| a       b\n",
     ):
@@ -219,7 +221,7 @@ def test_gitlab_has_sections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert not {"\x1b", "\r"} & {*rest}
     open_, cause, folded = re.split(r"\[   0s\]|process-crashing: ", stderr)
     assert open_.endswith("The rollout\n")
-    assert "  see: kubectl -n r-deployment-crash-loop logs" in cause + folded
+    assert "  next: kubectl -n r-deployment-crash-loop logs" in cause + folded
     assert "\n| : :error::no error of ours\n" in folded
 
 
@@ -403,13 +405,13 @@ def verdict(result: dict[str, object], *, told: bool = False) -> str:
 
 def test_the_verdict_for_people() -> None:
     text = verdict(result_of(error={"code": "timeout", "type": "rollout", "message": "was up\x1b[2J ::x"}))
-    assert text.startswith("\n✖ The rollout did not succeed, after 1m 1s\n\ntimeout: was up ::x\n")
+    assert text.startswith("\n✖ The rollout is not done yet, after 1m 1s\n\ntimeout: was up ::x\n")
     assert "\x1b" not in text
     for words in (
         "\nnot-progressing: is stuck\n  in: Deployment/shop/web and 2 more like it\n  log:\n    a       b\n",
-        "\n  events:\n    4x Back: Off (last seen 2026-11-23T06:37:44Z)\n    1x R: M\n  look: kubectl get x\n",
+        "\n  events:\n    4x Back: Off (last seen 2026-11-23T06:37:44Z)\n    1x R: M\n  next: kubectl get x\n",
         "\n… and 2 more causes, which the result has\n",
-        "\n  what changed in Deployment/web: image a -> b\n  back to what ran before: kubectl rollout undo\nnote: a note\n",
+        "\n  changed in Deployment/web: image a -> b\n  roll back: kubectl rollout undo\nnote: a note\n",
     ):
         assert words in text
     assert verdict({"success": True, "elapsedSeconds": 2, "polls": 1}) == "\n✔ The rollout succeeded, after 2s\n"
@@ -509,7 +511,7 @@ def test_before_the_cluster_has_answered(kubectl) -> None:
 def test_the_verdict_is_in_colour() -> None:
     outcome = Screen(*CRASH).end()
     assert outcome.exit == 1
-    assert "The rollout did not succeed, after 15s" in outcome.stderr
+    assert "The rollout failed, after 15s" in outcome.stderr
     assert "\x1b[1;31m" in outcome.stderr
 
 
@@ -545,7 +547,7 @@ def test_lines_where_no_picture_can_be(arguments: tuple[str, ...], variables: di
 
 
 def test_pictures_in_a_ci_that_is_none() -> None:
-    assert "The rollout did not succeed, after 15s" in Screen(*CRASH, "--ci", "none", CI="true").end().stderr
+    assert "The rollout failed, after 15s" in Screen(*CRASH, "--ci", "none", CI="true").end().stderr
 
 
 def test_no_color() -> None:

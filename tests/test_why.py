@@ -34,7 +34,7 @@ def test_the_cause_comes_before_its_symptom() -> None:
     """A missing Secret that is waited for, until the Deployment's own deadline has passed."""
     outcome = run("--replay", str(FIXTURES / "container/missing-secret-until-deadline"), "--ignore-secret-not-found")
     assert [each["code"] for each in (outcome.error, *outcome.result["errors"])] == ["invalid-config", "not-progressing"]
-    assert outcome.stderr.splitlines()[-1].endswith('deployment/api: failed: Container "main" cannot be created: secret "db" not found')
+    assert outcome.stderr.splitlines()[-1].endswith('cannot be created: secret "db" not found (pod api-857cd5f8fb-rtwqn, 0 of 1 ready)')
     lines = text_of("container/missing-secret-until-deadline", "--ignore-secret-not-found")
     assert [line.partition(": ")[0] for line in lines if ": " in line and line[0] != " "] == ["invalid-config", "not-progressing", "failed"]
 
@@ -200,7 +200,7 @@ def test_what_changed(tmp_path: Path, edit: Edit, expected: list[str]) -> None:
     assert SECRET not in outcome.stdout
     lines = changed(tmp_path, edit, "-o", "text").stdout.splitlines()
     assert [line.removeprefix("  changed: ") for line in lines if line.startswith("  changed: ")] == expected
-    assert lines[-1 - len(outcome.result.get("notes", ()))] == f"  to roll back: {workload['rollback']}"
+    assert lines[-1 - len(outcome.result.get("notes", ()))] == f"  roll back: {workload['rollback']}"
 
 
 @pytest.mark.parametrize(

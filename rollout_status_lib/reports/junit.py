@@ -32,7 +32,10 @@ def render_junit(story: Story) -> str:
 def make_outcome_case(outcome: Outcome, story: Story) -> Element:
     """The case of a workload: failed, skipped if it waits or is ignored, or else passed."""
     content = [
-        part for cause in story.causes if outcome.key in (cause.workload, *cause.others) for part in describe_cause("failure", cause)
+        part
+        for cause in story.causes
+        if outcome.key in (cause.workload, *cause.others)
+        for part in describe_cause("failure", cause, describe_changes(outcome))
     ]
     if not content and story.causes and outcome.status in ("failed", "gone"):
         content = [make("failure", outcome.message, type=story.causes[0].code, message=outcome.message)]
@@ -47,9 +50,15 @@ def make_cause_case(cause: Cause, story: Story) -> Element:
     return make("testcase", *content, name=cause.code, classname=OWN, time=format_seconds(story.elapsed))
 
 
-def describe_cause(tag: str, cause: Cause) -> Iterator[Element]:
-    """What a case says of a cause: the message, where it is and what to do, and apart from it the log."""
-    lines = [line for line in (cause.summary, cause.place, *cause.details, cause.hint) if line]
+def describe_changes(outcome: Outcome) -> list[str]:
+    """What changed in a workload, and the command that goes back."""
+    return [*(f"changed: {change}" for change in outcome.changes), *([f"roll back: {outcome.rollback}"] if outcome.rollback else [])]
+
+
+def describe_cause(tag: str, cause: Cause, more: Sequence[str] = ()) -> Iterator[Element]:
+    """What a case says of a cause: the summary, where it is, what else is known and what to do, and apart from it the log."""
+    lines = [cause.summary, cause.place, *cause.details, *(f"event: {event.sentence}" for event in cause.events), *more]
+    lines = [line for line in (*lines, cause.hint and f"next: {cause.hint}") if line]
     yield make(tag, "\n".join(lines), type=cause.code, message=cause.summary)
     if cause.log:
         yield make("system-out", "\n".join(cause.log))

@@ -39,20 +39,22 @@ def describe_cause(cause: Cause) -> Iterator[str]:
     if cause.details:
         yield make_list(cause.details)
     if cause.hint:
-        yield make_block(cause.hint)
+        yield f"next:\n\n{make_block(cause.hint)}"
     if cause.log:
-        yield make_fold("The end of the log", make_block("\n".join(cause.log)))
+        yield f"log:\n\n{make_block(chr(10).join(cause.tail))}"
+    if len(cause.log) > len(cause.tail):
+        yield make_fold(f"log ({len(cause.log)} lines)", make_block("\n".join(cause.log)))
     if cause.events:
         rows = [(each.last_seen, str(each.count or ""), each.reason, each.message) for each in cause.events]
-        yield make_fold(f"Events ({len(rows)})", make_table("| last seen | count | reason | message |", rows))
+        yield make_fold(f"events ({len(rows)})", make_table("| last seen | count | reason | message |", rows))
 
 
 def describe_changes(outcome: Outcome) -> Iterator[str]:
     """What changed in a workload, and the command that goes back; nothing where neither is known."""
     if outcome.changes:
-        yield f"### What changed in {escape_prose(outcome.title)}\n\n{make_list(outcome.changes)}"
+        yield f"### changed in {escape_prose(outcome.title)}\n\n{make_list(outcome.changes)}"
     if outcome.rollback:
-        yield f"Back to what ran before:\n\n{make_block(outcome.rollback)}"
+        yield f"roll back:\n\n{make_block(outcome.rollback)}"
 
 
 def escape_prose(text: str) -> str:

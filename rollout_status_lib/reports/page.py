@@ -59,9 +59,9 @@ def show_cause(cause: Cause) -> Element:
         make("header", code, " ", make("strong", cause.summary)),
         make("p", cause.place, class_="muted") if cause.place else None,
         make_list(cause.details) if cause.details else None,
-        make_command(cause.hint) if cause.hint else None,
-        *([make("h3", "The end of the log"), make("pre", "\n".join(cause.log), class_="log", tabindex=0)] if cause.log else ()),
-        *([make("h3", "Events"), show_events(cause.events)] if cause.events else ()),
+        *([make("h3", "next"), make_command(cause.hint)] if cause.hint else ()),
+        *([make("h3", "log"), make("pre", "\n".join(cause.log), class_="log", tabindex=0)] if cause.log else ()),
+        *([make("h3", "events"), show_events(cause.events)] if cause.events else ()),
         class_="cause",
     )
 
@@ -74,7 +74,7 @@ def show_events(events: Sequence[Event]) -> Element:
 def show_changes(outcomes: Sequence[Outcome]) -> Element | None:
     """What changed in each workload since the revision before, and the command that goes back; None where nothing of it is known."""
     parts = [part for outcome in outcomes for part in show_change(outcome)]
-    return make("section", make("h2", "What changed"), *parts) if parts else None
+    return make("section", make("h2", "Changed"), *parts) if parts else None
 
 
 def show_change(outcome: Outcome) -> Iterator[Element]:
@@ -83,7 +83,7 @@ def show_change(outcome: Outcome) -> Iterator[Element]:
     if outcome.changes:
         yield make_list(outcome.changes)
     if outcome.rollback:
-        yield make("p", "Back to what ran before:", class_="muted")
+        yield make("p", "roll back", class_="muted")
         yield make_command(outcome.rollback)
 
 

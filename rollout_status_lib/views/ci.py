@@ -66,20 +66,21 @@ def describe_place(cause: Cause) -> list[str]:
     """Where a cause is, what else is known of it, and what to do about it."""
     place = [f"  in {cause.place}"] if cause.place else []
     place += [f"  {detail}" for detail in cause.details]
-    return [*place, f"  see: {cause.hint}"] if cause.hint else place
+    place += [f"  | {line}" for line in cause.tail]
+    return [*place, f"  next: {cause.hint}"] if cause.hint else place
 
 
 def make_sections(story: Story) -> Iterator[tuple[str, Sequence[str]]]:
     """A title and lines for each section: the logs and the events of the causes, and what changed in each workload."""
     for cause in story.causes[:CAUSES]:
         if cause.log:
-            yield f"The end of the log of {cause.place}", cause.log
+            yield f"log of {cause.place}", cause.log
         if cause.events:
-            yield f"Events about {cause.place}", [event.sentence for event in cause.events]
+            yield f"events about {cause.place}", [event.sentence for event in cause.events]
     for outcome in story.outcomes:
-        back = [f"back to what ran before: {outcome.rollback}"] if outcome.rollback else []
+        back = [f"roll back: {outcome.rollback}"] if outcome.rollback else []
         if outcome.changes or back:
-            yield f"What changed in {outcome.title}", [*outcome.changes, *back]
+            yield f"changed in {outcome.title}", [*outcome.changes, *back]
 
 
 class Github(Log):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import clean_line
-from rollout_status_lib.errors import RolloutError, UnreadableError
-from rollout_status_lib.findings import Finding, Judgement, Workload
+from rollout_status_lib.errors import UnreadableError
+from rollout_status_lib.findings import Finding, Judgement, Workload, count_ready
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_creation_time, get_name
 from rollout_status_lib.story import STATUS
@@ -49,19 +49,10 @@ def make_rows(judgement: Judgement, tail: Callable[[Finding], Sequence[str]] = l
     for workload in judgement.workloads:
         title = clean_line(f"{workload.key[1]}: {workload.title}" if several and workload.key[1] else workload.title)
         text = clean_line(workload.line)
-        counts = get_counts(workload, functions)
+        counts = count_ready(workload, functions)
         log = tuple(map(clean_line, tail(workload.findings[0]))) if workload.findings else ()
         rows.append(Row(workload.status, title, counts, get_birth(workload.value), text, tuple(find_below(workload, text)), log))
     return sorted(rows, key=lambda row: STATUS[row.status].rank)
-
-
-def get_counts(workload: Workload, functions: Functions) -> tuple[float, float] | None:
-    """How many are ready and how many are wanted; None if the kind declares no counts, or if the object lacks them."""
-    with suppress(RolloutError):
-        values = [expression.evaluate(workload.value, functions) for expression in workload.kind.counts]
-        if values and all(type(value) in (int, float) for value in values):
-            return values[0], values[1]
-    return None
 
 
 def get_birth(value: Json) -> float:

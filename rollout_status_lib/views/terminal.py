@@ -197,8 +197,8 @@ def make_verdict(story: Story) -> Iterator[Text]:
     if len(story.causes) > CAUSES:
         yield Text(f"… and {len(story.causes) - CAUSES} more causes, which the result has", style="dim")
     for outcome in story.outcomes:
-        yield from make_field(f"what changed in {outcome.title}", *outcome.changes)
-        yield from make_field("back to what ran before", outcome.rollback)
+        yield from make_field(f"changed in {outcome.title}", *outcome.changes)
+        yield from make_field("roll back", outcome.rollback)
     yield from (Text(f"note: {note}", style="dim") for note in story.notes)
 
 
@@ -210,7 +210,7 @@ def describe_cause(cause: Cause) -> Iterator[Text]:
     yield from (Text(f"  {detail}") for detail in cause.details)
     yield from make_field("log", *cause.log)
     yield from make_field("events", *(event.sentence for event in cause.events))
-    yield from make_field("look", cause.hint)
+    yield from make_field("next", cause.hint)
 
 
 def make_field(name: str, *values: str) -> list[Text]:

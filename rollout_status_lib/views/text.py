@@ -31,9 +31,10 @@ def describe_cause(cause: Cause) -> Iterator[str]:
     if cause.resource != cause.workload:
         yield f"  in {cause.path}{f' and {cause.count - 1} more' if cause.count > 1 else ''}"
     yield from (f"  {detail}" for detail in cause.details)
+    yield from (f"  event: {event.sentence}" for event in cause.events)
     yield from (f"  | {line}" for line in cause.log)
     if cause.hint:
-        yield f"  see: {cause.hint}"
+        yield f"  next: {cause.hint}"
 
 
 def describe_outcome(outcome: Outcome) -> Iterator[str]:
@@ -41,7 +42,7 @@ def describe_outcome(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.status}: {name_workload(outcome)}: {outcome.message}"
     yield from (f"  changed: {change}" for change in outcome.changes)
     if outcome.rollback:
-        yield f"  to roll back: {outcome.rollback}"
+        yield f"  roll back: {outcome.rollback}"
 
 
 def rank_outcome(outcome: Outcome) -> tuple[int, bool]:

@@ -53,7 +53,7 @@ def test_a_window(page: Page, report: Path, width: int, scheme: str, request: py
     )
     assert wide == []
     assert (page.said, page.requests) == ([], [report.as_uri()])
-    assert page.value("document.title").startswith("The rollout did not succeed: ")
+    assert page.value("document.title").startswith("The rollout failed: ")
     assert page.value("document.images.length + document.scripts.length") == 0
     light = sum(map(int, page.value("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(",")))
     assert (light > 600) == (scheme == "light")

@@ -69,7 +69,7 @@ def test_the_demo_fails_as_it_should_and_writes_a_page(tool, tmp_path: Path) -> 
     done = tool("demo", "--quiet", "--report", str(tmp_path / "page.html"), exit=1)
     assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
     assert "notes" not in json.loads(done.stdout)
-    assert "<title>The rollout did not succeed" in (tmp_path / "page.html").read_text()
+    assert "<title>The rollout failed" in (tmp_path / "page.html").read_text()
 
 
 def test_the_built_in_rules_are_there_and_a_team_can_change_them(tool, tmp_path: Path) -> None:

@@ -82,10 +82,10 @@ def test_a_failure_ends_with_cause_log_and_command(window: Tmux) -> None:
     text = ended(window)
     result = json.loads(verdict.read_text())
     for words in (
-        "✖ The rollout did not succeed, after 15s\n\nprocess-crashing: " + result["error"]["message"],
+        "✖ The rollout failed, after 15s\n\nprocess-crashing: " + result["error"]["summary"],
         f"  in: {'/'.join(result['error']['resource'].values())}\n",
         "  log: FATAL: cannot connect to database db:5432\n",
-        f"  look: {result['error']['hint']}\n",
+        f"  next: {result['error']['hint']}\n",
         "\nexit:1",
     ):
         assert words in text
@@ -129,5 +129,5 @@ def test_text_on_the_same_terminal_is_told_once(window: Tmux) -> None:
     window.do("send-keys", "-l", f"clear; {' '.join(PROGRAM)} demo -o text; echo again:$?")
     window.key("Enter")
     text = window.wait_for(lambda screen: "again:1" in screen.replace("echo again", ""))
-    assert text.count("The rollout did not succeed") == 1
+    assert text.count("The rollout failed") == 1
     assert text.count("deployment/app") == 1
