@@ -93,13 +93,14 @@ lock:
 	echo hatchling | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint requirements-dev.txt --output-file requirements-build.txt -
 	rm -rf $(VENV)-lock
 
-# What is generated: docs/rules.md from the rules, the fields that `rollout-status lint` knows from the fixtures, CONTRIBUTING's table of the modules
+# What is generated: docs/rules.md from the rules, docs/rule-reference.md from their schema, the fields that `rollout-status lint` knows from the fixtures, CONTRIBUTING's table of the modules
 docs: $(VENV)/ready
 	mkdir -p docs
 	cd rules && LC_ALL=C ls *.yaml compat/*.yaml packs/*.yaml used/*.yaml >files.txt
 	$(BIN)/python rollout_status.py rules --markdown >docs/rules.md
 	$(BIN)/python -c 'from rollout_status_lib.verbs.fields import write_fields; write_fields()'
 	$(BIN)/python tests/test_layers.py
+	$(BIN)/python tests/reference.py
 
 # The wheel in dist/
 wheel: $(VENV)/build
