@@ -15,7 +15,7 @@ import jmespath.exceptions
 from rollout_status_lib import Json
 from rollout_status_lib.errors import EvaluationError, RolloutError
 from rollout_status_lib.functions import Functions, OrderError, is_true
-from rollout_status_lib.interpreter import Evaluate, Grammar, compile_node, find_roots
+from rollout_status_lib.interpreter import Evaluate, Grammar, RootError, compile_node, find_roots
 from rollout_status_lib.slips import describe_place, find_slip
 from rollout_status_lib.values import format_value
 
@@ -23,6 +23,10 @@ LONGEST_QUOTE = 300  # characters of an expression in a message
 
 # What parsing or evaluating an expression may raise, in jmespath or in Python: `foo[8:2:0]`, `merge(x, null)`, 500 parentheses
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)  # JMESPathError is a ValueError
+
+
+# What is wrong with the file and not with what is there: a root that is none, a wrong number of arguments, too many parentheses
+MISTAKES = (RootError, jmespath.exceptions.ArityError, RecursionError)
 
 
 def describe_fault(error: Exception) -> str:
@@ -105,6 +109,8 @@ class Expression:
         """Its value for a scope (JSON, or Roots). EvaluationError when it has none."""
         try:
             return self.function(scope, functions)
+        except MISTAKES as error:
+            raise RolloutError("invalid-rules", f"{self.where}: {describe_fault(error)} (in: {shorten(self.text)})") from None
         except FAULTS as error:
             raise EvaluationError(self.where, f"{describe_fault(error)} (in: {shorten(self.text)})") from None
 

@@ -23,6 +23,10 @@ class Grammar(jmespath.parser.Parser):
     _CACHE: dict[str, Any] = {}  # noqa: RUF012, the parser's own one has trees in which `!` binds otherwise
 
 
+class RootError(jmespath.exceptions.JMESPathError):
+    """An expression reads a root that is none, or not yet."""
+
+
 class Roots:
     """The value that an expression is evaluated for, if the names at its root are looked up by a method. Otherwise it is plain JSON."""
 

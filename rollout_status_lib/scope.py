@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import jmespath.exceptions
-
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Rule, describe_cycle
 from rollout_status_lib.errors import suggest
 from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.functions import Functions, is_true
-from rollout_status_lib.interpreter import Roots
+from rollout_status_lib.interpreter import RootError, Roots
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.subjects import Lineage
 
@@ -85,9 +83,9 @@ class Scope(Roots):
     def other(self, name: str) -> Json:
         if name not in ("events", "history", "used"):
             cycle = describe_cycle(name, self.rule.let) if name in self.rule.let else ""
-            raise jmespath.exceptions.JMESPathError(f"no root {name}{cycle or suggest(name, [*self.roots, *self.lets])}")
+            raise RootError(f"no root {name}{cycle or suggest(name, [*self.roots, *self.lets])}")
         if self.events_of is None:
-            raise jmespath.exceptions.JMESPathError(f"`when` cannot use {name}: it decides whether they are fetched")
+            raise RootError(f"`when` cannot use {name}: it decides whether they are fetched")
         found = self.events_of(name) if name != "used" else self.used_of and self.used_of()
         self.seen_events = found if name == "events" else self.seen_events
         self.roots = {**self.roots, name: found}

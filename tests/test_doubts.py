@@ -139,3 +139,11 @@ def test_update_does_not_expect_an_error_of_the_rules(tmp_path: Path) -> None:
     assert "not written, since the rules are wrong: " in run("test", str(tmp_path / "case"), "--update").stdout
     write(tmp_path, when="deployment.spec != null", verdict="note")
     assert run("test", str(tmp_path / "case"), "--update").stdout == "case: written\n1 cases, 0 failed\n"
+
+
+@pytest.mark.parametrize("when", ["isup", "self.spec != null && isup", "length(self.spec, self.metadata) > `1`", "events != null"])
+@pytest.mark.parametrize("verdict", ["note", "wait"])
+def test_a_file_that_is_wrong_ends_the_run(tmp_path: Path, when: str, verdict: str) -> None:
+    """A root that is none is wrong whatever is there."""
+    outcome = judged(write(tmp_path, when=when, verdict=verdict))
+    assert (outcome.exit, outcome.error["code"]) == (2, "invalid-rules")
