@@ -407,7 +407,7 @@ def explained(case: str, *arguments: str) -> str:
 def test_explain() -> None:
     text = explained("deployment/crash-loop", "--retry-limit", "1")
     assert re.search(r"^deployment app: \d+ rules, of which \d+ hold$", text, re.MULTILINE)
-    assert re.search(r"^ +fail: container-crash-loop \(\S+/rules/container.yaml:\d+\): Container \"main\"", text, re.MULTILINE)
+    assert re.search(r"^ +fail: container-crash-loop \(rules/container.yaml:\d+\): Container \"main\"", text, re.MULTILINE)
     assert "params.retry_limit = 1 (from a flag)" in text
     assert "container.restartCount = " in text
     assert "(filled in: Kubernetes leaves a 0 out)" in text
