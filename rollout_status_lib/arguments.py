@@ -15,6 +15,7 @@ from rollout_status_lib.values import (
     pair_names,
     parse_boolean,
     parse_duration,
+    parse_name,
     parse_pattern,
     parse_setting,
     parse_timestamp,
@@ -36,6 +37,14 @@ INSTEAD = {
     "to-revision": "it changes nothing: kubectl rollout undo ... --to-revision=N, and then rollout-status --revision",
     "wait-for-jobs": "leave it out: Jobs are waited for",
 }
+def parse_kubectl_word(text: str) -> str:
+    """A word that is passed on to kubectl and must not be empty."""
+    return parse_name(parse_word(text))
+
+
+def parse_manifest(text: str) -> str:
+    """A file, a folder or a URL with manifests; `-` is stdin."""
+    return text if text == "-" else parse_kubectl_word(text)
 
 
 class Parser(argparse.ArgumentParser):
@@ -126,14 +135,16 @@ def build_parser() -> Parser:
     )
     add = flags.add_argument_group("what to judge").add_argument
     add("names", nargs="*", metavar="KIND/NAME", help="these workloads; default: all of the namespace")
-    add("-n", "--namespace", **several, type=parse_word, metavar="NAME", help="repeatable; default: the context's")
+    add("-n", "--namespace", **several, type=parse_kubectl_word, metavar="NAME", help="repeatable; default: the context's")
     add("-A", "--all-namespaces", action="store_true", help="all namespaces")
-    add("-l", "--selector", default="", metavar="LABELS", help="only workloads with these labels")
+    add("-l", "--selector", default="", type=parse_name, metavar="LABELS", help="only workloads with these labels")
     kinds = "any that kubectl knows; default: deployment,statefulset,daemonset,job"
-    add("--kinds", **several, type=parse_word, metavar="KIND,...", help=kinds)
-    add("--kind-filter", **several, type=parse_word, metavar="KIND,...", dest="kinds", help=argparse.SUPPRESS)
-    add("-f", "--filename", **several, type=parse_word, metavar="FILE", help="what is in these manifests; -: what apply -o json printed")
-    add("-k", "--kustomize", default="", metavar="DIR", help="what is in this kustomization")
+    add("--kinds", **several, type=parse_kubectl_word, metavar="KIND,...", help=kinds)
+    add("--kind-filter", **several, type=parse_kubectl_word, metavar="KIND,...", dest="kinds", help=argparse.SUPPRESS)
+    add(
+        "-f", "--filename", **several, type=parse_manifest, metavar="FILE", help="what is in these manifests; -: what apply -o json printed"
+    )
+    add("-k", "--kustomize", default="", type=parse_name, metavar="DIR", help="what is in this kustomization")
     add = flags.add_argument_group("what counts as failure").add_argument
     add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1: any number (3)")
     add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1: for ever (180s)")
@@ -154,9 +165,9 @@ def build_parser() -> Parser:
     add("--once", action="store_true", help="judge what is there now and do not wait")
     add("--check-access", action="store_true", help="only say which rights are there, with a Role that has the missing ones")
     add = flags.add_argument_group("where from").add_argument
-    add("--context", default="", metavar="NAME", help="passed on to kubectl")
-    add("--kubecontext", default="", metavar="NAME", dest="context", help=argparse.SUPPRESS)
-    add("--kubeconfig", default="", metavar="FILE", help="passed on to kubectl")
+    add("--context", default="", type=parse_name, metavar="NAME", help="passed on to kubectl")
+    add("--kubecontext", default="", type=parse_name, metavar="NAME", dest="context", help=argparse.SUPPRESS)
+    add("--kubeconfig", default="", type=parse_name, metavar="FILE", help="passed on to kubectl")
     add("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl on PATH")
     add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="longest time for one kubectl call (30s)")
     add("--record", default="", metavar="DIR", help="write what is seen to this new folder, for --replay")

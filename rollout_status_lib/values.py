@@ -67,6 +67,14 @@ def parse_word(text: str) -> str:
     return text.strip()
 
 
+def parse_name(text: str) -> str:
+    """The same of what is passed on to kubectl; UnreadableError for a word that kubectl would take for a flag."""
+    for word in text.split(","):
+        if word.strip().startswith("-"):
+            raise UnreadableError(f"{word.strip()!r} begins with a dash, as a flag does")
+    return text.strip()
+
+
 def parse_setting(text: str) -> tuple[str, str]:
     """The name and the value in `NAME=VALUE`, with each `-` of the name as `_`; UnreadableError otherwise."""
     name, equals, value = text.partition("=")
@@ -99,7 +107,7 @@ def parse_pattern(text: str) -> re.Pattern[str]:
 def parse_kind_and_name(text: str) -> tuple[str, str]:
     """The kind and the name in `KIND/NAME`; UnreadableError otherwise."""
     kind, _, name = text.partition("/")
-    if not (kind and name) or "/" in name:
+    if not (kind and name) or "/" in name or name.startswith("-"):
         raise UnreadableError(f"{text!r} is not KIND/NAME: write for example deployment/web, or --kinds for all of a kind")
     return kind, name
 

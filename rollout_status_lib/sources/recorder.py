@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +28,31 @@ from rollout_status_lib.values import format_timestamp
 RECORDED = re.compile(r"recording\.yaml|applied\.json|revisions\.json|\d{3,}\.json")  # the files of a recording
 
 
+def refuse_shared(folder: Path, flag: str) -> None:
+    """RolloutError `usage` if somebody else could read or change what is written to a folder: if it is a link, or is or lies in a folder
+    in which others may replace files. A link further up counts where others may have made it.
+    """
+    try:
+        for path in (folder, *folder.parents):
+            if path.is_symlink() and (path == folder or not is_own(path, folder_of_link=True)):
+                raise RolloutError("usage", f"{flag} {folder}: {path} is a link: name the folder itself")
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not is_own(there):
+            remedy = "name another one, or take the right away (chmod go-w)"
+            raise RolloutError("usage", f"{flag} {folder}: others may write to {there.absolute()}, and so change the recording: {remedy}")
+    except OSError as error:
+        raise RolloutError("usage", f"{flag} {folder}: {describe_error(error)}") from None
+
+
+def is_own(path: Path, *, folder_of_link: bool = False) -> bool:
+    """True if nobody else may replace files in a folder; of a link, if nobody else may have made it."""
+    if folder_of_link:
+        return path.lstat().st_uid in (0, os.geteuid()) and not path.parent.stat().st_mode & stat.S_IWOTH
+    status = path.stat()
+    by_others = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()))
+    return not by_others or bool(status.st_mode & stat.S_ISVTX)
+
+
 class Recorder:
     """Writes the polls of a run to a new folder, so that they can be replayed.
 
@@ -38,6 +64,7 @@ class Recorder:
 
     def __init__(self, folder: Path, selection: Selection, rules: Rules, *, only_failed: bool = False) -> None:
         flag = "--dump" if only_failed else "--record"
+        refuse_shared(folder, flag)
         try:
             self.made = [
                 path for path in (folder, *folder.parents) if not path.exists()

@@ -13,7 +13,27 @@ from rollout_status_lib.objects import find_newest_time, get_field, get_namespac
 from rollout_status_lib.rulefile import Document, FieldPath
 from rollout_status_lib.selection import Selection
 from rollout_status_lib.source import Answer, Hooks, Lists, LogPlace, Poll, Snapshot
-from rollout_status_lib.values import parse_timestamp
+from rollout_status_lib.sources.untrusted import check_values, is_name, read_text
+from rollout_status_lib.values import format_timestamp, parse_timestamp
+
+
+def read_document(path: Path) -> Document:
+    """A file of a recording that is YAML; RolloutError `usage` when it is none, or no file at all."""
+    try:
+        read_text(path)
+    except UnicodeDecodeError:
+        pass  # of which the document tells the line
+    except UnreadableError as error:
+        raise RolloutError("usage", f"{path}:1: cannot be read: {error}") from None
+    return Document(path, "usage")
+
+
+def is_moment(moment: float) -> bool:
+    """True if it can be written as a timestamp: some that can be read are before the year 1, or after 9999."""
+    try:
+        return bool(format_timestamp(moment))
+    except (OverflowError, ValueError):
+        return False
 
 
 class Replay:
@@ -37,25 +57,31 @@ class Replay:
         self.revisions: tuple[Json, ...] = ()  # read by the recorded run once the rollout had failed
         self.words: Mapping[str, Json] = {}
         self.exact = False
-        if path.is_dir() and now is not None:
+        self.is_folder = path.is_dir()
+        if self.is_folder and now is not None:
             raise RolloutError("usage", "--now goes with a single file: a recording has its own times")
-        if path.is_dir():
-            self.load(Document(path / "recording.yaml", "usage"))
+        if self.is_folder:
+            self.load(read_document(path / "recording.yaml"))
         else:
             objects = self.objects(path)
             self.until = find_newest_time(objects) if now is None else now
+            if not is_moment(self.until):
+                raise RolloutError("usage", f"{path}: its newest time is no moment that can be written: name another one with --now")
             self.recorded = [Poll(self.until, self.snapshot(self.until, objects, {}))]
 
     def load(self, document: Document) -> None:
         """Reads a recording's polls and logs, and when it ends."""
         document.get_mapping((), ("polls", "until", "logs", "applied", "skipped", "words", "exact", "revisions"), ("polls",))
         self.logs, self.words = document.get_mapping(("logs",)), document.get_mapping(("words",))
+        for word, key in self.words.items():
+            if not (isinstance(key, list) and len(key) == 2 and all(isinstance(text, str) for text in key)):
+                document.refuse(("words", word), "a word has a kind and an API group: [widget, example.com]")
         self.exact = document.get(("exact",), False) is True
         if document.get(("applied",)):
-            self.applied = self.objects(document.path.parent / self.file(document, ("applied",)))
+            self.applied = self.objects(self.file(document, ("applied",)))
         self.skipped = document.get_texts(("skipped",)) if document.get(("skipped",)) is not None else None
         if document.get(("revisions",)):
-            self.revisions = self.objects(document.path.parent / self.file(document, ("revisions",)))
+            self.revisions = self.objects(self.file(document, ("revisions",)))
         self.recorded = [self.load_poll(document, at) for at in document.list_entries(("polls",))]
         moments = [poll.at for poll in self.recorded]
         if not moments or moments != sorted(moments):
@@ -71,7 +97,7 @@ class Replay:
         moment = self.moment(document, (*at, "at"))
         if "objects" in entry:
             asked = {name: document.get_texts((*at, "used", name)) for name in document.get_mapping((*at, "used"))}
-            return Poll(moment, self.snapshot(moment, self.objects(document.path.parent / self.file(document, (*at, "objects"))), asked))
+            return Poll(moment, self.snapshot(moment, self.objects(self.file(document, (*at, "objects"))), asked))
         several = isinstance(entry["error"], list)
         return Poll(
             moment,
@@ -79,9 +105,11 @@ class Replay:
             tuple(self.load_call(document, each) for each in (document.list_entries((*at, "error")) if several else [(*at, "error")])),
         )
 
-    def file(self, document: Document, at: FieldPath) -> str:
+    def file(self, document: Document, at: FieldPath) -> Path:
         name = document.get(at)
-        return name if isinstance(name, str) else document.refuse(at, f"{at[-1]} must be the name of a file")
+        if not is_name(name):
+            document.refuse(at, f"{at[-1]} must be the name of a file beside it")
+        return document.path.parent / str(name)
 
     def load_call(self, document: Document, at: FieldPath) -> Json:
         """A call that failed. Fields that a person leaves out are those of a list call."""
@@ -93,14 +121,16 @@ class Replay:
 
     def moment(self, document: Document, at: FieldPath) -> float:
         try:
-            return parse_timestamp(str(document.get(at)))
+            moment = parse_timestamp(str(document.get(at)))
         except UnreadableError as error:
             document.refuse(at, str(error))
+        return moment if is_moment(moment) else document.refuse(at, f"{document.get(at)!r} is no moment that can be written")
 
     def objects(self, path: Path) -> tuple[Json, ...]:
         """The objects in a file that are in the requested namespaces, or in none."""
         try:
-            objects = parse_objects(path.read_text(encoding="utf-8"), "it")
+            objects = parse_objects(read_text(path, may_be_link=not self.is_folder), "it")
+            check_values(objects)
         except (OSError, ValueError) as error:
             raise RolloutError(
                 "usage", f"{path}: {describe_error(error)}", hint="kubectl get deployments,replicasets,pods,events -o json > 001.json"

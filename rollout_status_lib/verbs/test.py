@@ -23,10 +23,13 @@ from rollout_status_lib.objects import get_field
 from rollout_status_lib.rule_merge import list_rule_files
 from rollout_status_lib.rulefile import Document
 from rollout_status_lib.rules import Rules
+from rollout_status_lib.sources.replay import read_document
+from rollout_status_lib.sources.untrusted import is_name
 from rollout_status_lib.subjects import walk_subjects
 from rollout_status_lib.values import parse_timestamp
 from rollout_status_lib.verbs import Engine, Run, run_engine, run_verb
 
+FORBIDDEN = ("dump", "kubectl", "record", "replay", "report")  # flags that a case from anywhere must not have
 CASE_KEYS = ("about", "args", "stdin", "not_before", "expect")
 
 
@@ -86,7 +89,7 @@ class Outcome:
 
 def read_case(folder: Path) -> Document:
     """The case.yaml of a folder. RolloutError `usage`, with file and line, when it is wrong."""
-    document = Document(folder / "case.yaml", "usage")
+    document = read_document(folder / "case.yaml")
     case = document.get_mapping((), CASE_KEYS, ("args",))
     document.get_mapping(("expect",), ("exit", "code", "rules", "message", "result"))
     if isinstance(document.get(("expect", "message")), dict):
@@ -96,8 +99,11 @@ def read_case(folder: Path) -> Document:
         if not isinstance(document.get(at, []), list):
             document.refuse(at, f"{at[-1]} must be a list")
     for name in ("recording.yaml", *([case["stdin"]] if "stdin" in case else ())):
-        if not isinstance(name, str) or not (folder / name).is_file():
+        if not is_name(name) or not (folder / name).is_file() or (folder / name).is_symlink():
             document.refuse(("stdin",), f"there is no file {name} beside it")
+    for word in map(str, case["args"]):
+        if word.lstrip("-").partition("=")[0] in FORBIDDEN and word.startswith("-"):
+            document.refuse(("args",), f"a case cannot have {word.partition('=')[0]}: it is replayed, runs no program and writes no file")
     try:
         parse_timestamp(str(case.get("not_before", "1970-01-01T00:00:00Z")))
     except UnreadableError as error:
