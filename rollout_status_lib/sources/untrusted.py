@@ -25,7 +25,7 @@ def read_text(path: Path, *, may_be_link: bool = False) -> str:
     """The text of a file. UnreadableError if it is none: a device, a pipe or a folder, or a link unless that was named by the user."""
     flags = os.O_NONBLOCK | (0 if may_be_link else os.O_NOFOLLOW)
     try:
-        with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:  # noqa: PTH123, pathlib has no opener
+        with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
             status = os.fstat(file.fileno())
             if may_be_link and str(path).startswith(PIPES):
                 os.set_blocking(file.fileno(), True)
