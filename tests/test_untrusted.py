@@ -178,7 +178,7 @@ def test_a_case_runs_and_writes_nothing(folder: Path, args: str) -> None:
 def test_the_demo_is_a_case_too() -> None:
     """A recording has no links, so the two are copies."""
     for path in DEMO.iterdir():
-        assert path.read_bytes() == (FIXTURES / "deployment/crash-loop" / path.name).read_bytes()
+        assert path.read_bytes() == (FIXTURES / "deployment/demo" / path.name).read_bytes()
 
 
 # ------------------------------------------------------------------------------------------ the folder of a recording
