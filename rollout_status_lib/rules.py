@@ -18,6 +18,7 @@ from rollout_status_lib.expressions import Expectation, Expression, Template
 from rollout_status_lib.objects import get_field, get_kind_key, get_name
 from rollout_status_lib.rule_load import RuleLoader
 from rollout_status_lib.rule_merge import RuleFiles
+from rollout_status_lib.untrusted import read_text
 
 
 class Rules:
@@ -195,9 +196,7 @@ def read_rules(options: argparse.Namespace, base: Path) -> Rules:
 def has_manifests(replay: str | None) -> bool:
     """True if a recording is one of a run that was told by manifests what to judge."""
     with suppress(OSError, ValueError):
-        return bool(
-            replay and re.search(r"^(applied|skipped):", (Path(replay) / "recording.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-        )
+        return bool(replay and re.search(r"^(applied|skipped):", read_text(Path(replay) / "recording.yaml"), re.MULTILINE))
     return False
 
 

@@ -11,7 +11,7 @@ PACKAGE = "rollout_status_lib"
 # From the ground up: a module imports only from layers above its own line, and from modules before it in its layer
 LAYERS = """
     # The ground: no knowledge of rules
-    errors values objects secrets clean interrupts streams
+    errors values untrusted objects secrets clean interrupts streams
     # The expressions of rules: JMESPath, and what we add
     functions interpreter slips expressions commands
     # From rule files to the effective rules
@@ -21,7 +21,7 @@ LAYERS = """
     # What goes out, what comes in
     changes logs result contract progress compat arguments story
     # Where polls come from: one of them for each run
-    sources.untrusted sources.replay sources.processes sources.kubectl sources.watches sources.live sources.manifests sources.recorder sources.access sources
+    sources.replay sources.processes sources.kubectl sources.watches sources.live sources.manifests sources.recorder sources.access sources
     # What --report writes
     reports.timeline reports.markup reports.chart reports.markdown reports.junit reports.page reports.files
     # What people see of a run

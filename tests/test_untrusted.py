@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from conftest import FIXTURES, Outcome, run, snapshot
 
-from rollout_status_lib import DEMO
+from rollout_status_lib import DEMO, untrusted
 from rollout_status_lib.rulefile import DEEPEST as DEEPEST_FILE
-from rollout_status_lib.sources import recorder, untrusted
-from rollout_status_lib.sources.untrusted import DEEPEST, read_text
+from rollout_status_lib.sources import recorder
+from rollout_status_lib.untrusted import DEEPEST, read_text
 
 Program = Callable[..., str]
 OBJECTS = snapshot("deployment/success").read_text()

@@ -13,7 +13,8 @@ from rollout_status_lib.objects import find_newest_time, get_field, get_namespac
 from rollout_status_lib.rulefile import Document, FieldPath
 from rollout_status_lib.selection import Selection
 from rollout_status_lib.source import Answer, Hooks, Lists, LogPlace, Poll, Snapshot
-from rollout_status_lib.sources.untrusted import check_values, is_name, read_text
+from rollout_status_lib.untrusted import check_values, is_name, read_text
+from rollout_status_lib.values import format_timestamp, parse_timestamp
 from rollout_status_lib.values import format_timestamp, parse_timestamp
 
 

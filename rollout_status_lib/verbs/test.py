@@ -24,8 +24,8 @@ from rollout_status_lib.rule_merge import list_rule_files
 from rollout_status_lib.rulefile import Document
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.sources.replay import read_document
-from rollout_status_lib.sources.untrusted import is_name
 from rollout_status_lib.subjects import walk_subjects
+from rollout_status_lib.untrusted import is_name
 from rollout_status_lib.values import parse_timestamp
 from rollout_status_lib.verbs import Engine, Run, run_engine, run_verb
 
