@@ -15,7 +15,6 @@ from rollout_status_lib.selection import Selection
 from rollout_status_lib.source import Answer, Hooks, Lists, LogPlace, Poll, Snapshot
 from rollout_status_lib.untrusted import check_values, is_name, read_text
 from rollout_status_lib.values import format_timestamp, parse_timestamp
-from rollout_status_lib.values import format_timestamp, parse_timestamp
 
 
 def read_document(path: Path) -> Document:
