@@ -37,6 +37,8 @@ INSTEAD = {
     "to-revision": "it changes nothing: kubectl rollout undo ... --to-revision=N, and then rollout-status --revision",
     "wait-for-jobs": "leave it out: Jobs are waited for",
 }
+
+
 def parse_kubectl_word(text: str) -> str:
     """A word that is passed on to kubectl and must not be empty."""
     return parse_name(parse_word(text))
