@@ -131,6 +131,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Serving:
+    """How an object serves users by itself: expressions of the object."""
+
+    when: Expression  # true if it serves
+    images: Expression  # what it runs
+    revision: Expression  # of its workload, if no other object keeps that
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Use:
     """Objects that those of a kind refer to. They are looked at only while something about the one that refers to them waits."""
 
@@ -176,6 +185,8 @@ class Kind:
     revisions: Revisions | None
     shown: Expression | None  # the values that may be printed when they have changed, at their places in the object
     uses: tuple[Use, ...]
+    desired: Expression | None  # how many of its pods should serve; None: it serves nobody, or what it selects does
+    serving: Serving | None  # if its objects serve by themselves
 
     def is_called(self, word: str) -> bool:
         """True if a word of the command line means it: deployment, deployments, deploy, deployment.apps, deployment.v1.apps."""

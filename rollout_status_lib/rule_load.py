@@ -22,6 +22,7 @@ from rollout_status_lib.declarations import (
     Part,
     Revisions,
     Rule,
+    Serving,
     Stage,
     Step,
     Use,
@@ -135,7 +136,15 @@ class RuleLoader:
             revisions=self.load_revisions(*entry.find_place("revisions")),
             shown=entry.get_expression("shown"),
             uses=tuple(self.load_uses(*entry.find_place("uses"))),
+            desired=entry.get_expression("desired"),
+            serving=self.load_serving(*entry.find_place("serving")),
         )
+
+    def load_serving(self, document: Document, at: FieldPath) -> Serving | None:
+        if document.get(at) is None:
+            return None
+        document.get_mapping(at, get_keys("kind", "serving"))
+        return Serving(*(document.require_expression((*at, field)) for field in ("when", "images", "revision")))
 
     def load_uses(self, document: Document, at: FieldPath) -> Iterator[Use]:
         for each in document.list_entries(at):

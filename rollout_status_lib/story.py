@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from rollout_status_lib import Json
 from rollout_status_lib.clean import clean_line, clean_log, clean_name
 from rollout_status_lib.values import format_span, format_timestamp, trace_causes
 
+SERVING = 5  # workloads whose pods are told of in a cause that is about none of them
 Key = tuple[str, ...]  # of a workload: kind, namespace, name
 
 
@@ -105,6 +106,7 @@ class Outcome:
     waiting_for: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()  # what differs from the revision before
     rollback: str = ""  # the command that goes back to it
+    serving: str = ""  # what serves now, in a sentence
 
     @property
     def namespace(self) -> str:
@@ -163,7 +165,7 @@ def tell_story(result: Mapping[str, Json], sightings: Mapping[Key, Sighting] | N
         )
     return Story(
         success=result["success"],
-        causes=tuple(share_causes(entries)),
+        causes=tuple(add_serving(cause, outcomes.values()) for cause in share_causes(entries)),
         outcomes=tuple(sorted(outcomes.values(), key=lambda outcome: STATUS[outcome.status].rank)),
         notes=tuple(map(clean_line, result.get("notes", ()))),
         elapsed=result.get("elapsedSeconds"),
@@ -183,6 +185,15 @@ def share_causes(entries: Sequence[Json]) -> list[Cause]:
             others = first.others if cause.workload in (first.workload, *first.others) else (*first.others, cause.workload)
             causes[key] = replace(first, count=first.count + cause.count, others=others)
     return [replace(each, details=(*each.details, name_others(each))) if each.others else each for each in causes.values()]
+
+
+def add_serving(cause: Cause, outcomes: Iterable[Outcome]) -> Cause:
+    """A cause with what serves now of its workload; with that of what waits, if it is about none."""
+    if cause.workload:
+        told = [outcome.serving for outcome in outcomes if outcome.key == cause.workload]
+    else:
+        told = [f"{outcome.title}: {outcome.serving}" for outcome in outcomes if outcome.serving][:SERVING]
+    return replace(cause, details=(*cause.details, *filter(None, told)))
 
 
 def name_others(cause: Cause) -> str:
@@ -234,7 +245,19 @@ def make_outcome(entry: Json, result: Mapping[str, Json]) -> Outcome:
         waiting_for=tuple(map(clean_line, entry.get("waitingFor", ()))),
         changes=tuple(map(clean_line, entry.get("changes", ()))),
         rollback=clean_line(entry.get("rollback", "")),
+        serving=clean_line(describe_serving(entry.get("serving"))),
     )
+
+
+def describe_serving(serving: Json) -> str:
+    """`still serving: 3 of 3 pods of revision 41 (app:v1)`; empty where that is not known."""
+    if not serving:
+        return ""
+    if not serving["ready"]:
+        return "nothing serves"
+    revision = f" of revision {serving['revision']}" if "revision" in serving else ""
+    images = f" ({', '.join(serving['images'])})" if "images" in serving else ""
+    return f"still serving: {serving['ready']} of {serving['desired']} pods{revision}{images}"
 
 
 def find_behind(entry: Json, result: Mapping[str, Json]) -> str:

@@ -17,7 +17,7 @@ LAYERS = """
     # From rule files to the effective rules
     rulefile rule_schema declarations rule_merge rule_load rules
     # What is seen, and what is said of it
-    source subjects events scope findings labels uses memory selection
+    source subjects events scope findings labels uses memory selection serving
     # What goes out, what comes in
     changes logs result contract progress compat arguments story
     # Where polls come from: one of them for each run

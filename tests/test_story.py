@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import FIXTURES, run
 
 from rollout_status_lib.reports.junit import render_junit
 from rollout_status_lib.reports.markdown import render_markdown
@@ -156,3 +157,21 @@ def test_an_event_in_one_line() -> None:
     )
     assert whole.sentence == "4x Killing: event a (last seen 2026-11-23T06:37:44Z)"
     assert bare.sentence == "1x Killing"
+
+
+@pytest.mark.parametrize(
+    ("case", "arguments", "sentence"),
+    [
+        ("deployment/surge-crash-old-serving", ("--retry-limit", "1"), "still serving: 3 of 3 pods of revision 1 (localhost:5000/web:v1)"),
+        ("statefulset/image-not-found-on-update", (), "still serving: 1 of 2 pods of revision db-6d5fdbc5 (localhost:5000/app:v1)"),
+        ("daemonset/image-not-found", (), "nothing serves"),
+        ("packs/network/piped-not-serving", (), "Service/web: nothing serves"),
+    ],
+)
+def test_what_serves_now_is_told(case: str, arguments: tuple[str, ...], sentence: str) -> None:
+    assert sentence in tell_story(run("--replay", str(FIXTURES / case), *arguments).result).causes[0].details
+
+
+def test_nobody_asks_what_serves_of_a_job_or_of_what_is_ready() -> None:
+    for case in ("job/backoff-limit", "deployment/success"):
+        assert not [each for each in run("--replay", str(FIXTURES / case)).result["workloads"] if "serving" in each]
