@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from rollout_status_lib.memory import Memory  # noqa: E402
 from rollout_status_lib.objects import find_newest_time  # noqa: E402
 from rollout_status_lib.rules import Rules  # noqa: E402
 from rollout_status_lib.selection import make_selection  # noqa: E402
-from rollout_status_lib.source import Snapshot  # noqa: E402
+from rollout_status_lib.source import Answer, Lists, Snapshot  # noqa: E402
 
 Json = Any
 RECORDED = ROOT / "fixtures" / "deployment" / "success"
@@ -123,6 +123,7 @@ def offline() -> Iterator[tuple[str, str]]:
             f"{first:.2f} s, {again:.2f} s of CPU",
         )
     yield "growth from 500 to 5,000 pods", f"exponent {math.log10(costs[5000] / costs[500]):.2f}"
+    yield "5,000 pods of which 500 wait, each for a claim of its own: a judgement", waits_for_claims()
     yield "500 polls of a changing namespace of 500 pods", memory_use()
     yield from load()
 
@@ -159,6 +160,26 @@ def replay(objects: list[Json]) -> tuple[float, int]:
         process = subprocess.Popen([*TOOL, "--replay", file.name, "--set", "settle=0", "--retry-limit=1"], stdout=subprocess.DEVNULL)
         _, _, used = os.wait4(process.pid, 0)
     return used.ru_utime + used.ru_stime, used.ru_maxrss // 1024
+
+
+def waits_for_claims() -> str:
+    """The CPU time of a judgement in which one pod of ten waits for a claim, and how often something was read for it."""
+    objects, claims, asked = namespace(10, 500), [], []
+    known, snapshot = judge(objects)
+    for number, pod in enumerate([each for each in objects if each["kind"] == "Pod"][::10]):
+        unbound = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "pod has unbound immediate claims"}
+        pod["spec"] |= {"nodeName": None, "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": f"data-{number}"}}]}
+        pod["status"] = {"phase": "Pending", "conditions": [unbound]}
+        metadata = {"name": f"data-{number}", "namespace": pod["metadata"]["namespace"], "uid": f"Claim-{number}"}
+        claims.append({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": {"storageClassName": "nope"}})
+        claims[-1]["status"] = {"phase": "Pending"}
+
+    def read(kind: Json, _namespace: str, names: Collection[str]) -> Answer:
+        asked.append((kind.resource, *names))
+        return Answer(() if kind.cluster else claims, whole=True)
+
+    cpu, _ = judge_in(known, Memory(), replace(snapshot, used=Lists(read)))
+    return f"{cpu:.2f} s of CPU, {len(asked)} lists more"
 
 
 def memory_use() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -179,7 +179,8 @@ def share_causes(entries: Sequence[Json]) -> list[Cause]:
     causes: dict[Json, Cause] = {}
     for number, entry in enumerate(entries):
         cause, last = make_cause(entry), [entry.get("resource"), *entry.get("causes", ())][-1]
-        key = (last["kind"], last["name"], cause.summary) if last else number
+        key: Json = (last["kind"], last["name"], cause.summary) if last else number
+        key = (key, number) if key in causes and "causes" not in entry else key  # one that is told for itself
         first = causes.setdefault(key, cause)
         if first is not cause:
             others = first.others if cause.workload in (first.workload, *first.others) else (*first.others, cause.workload)
@@ -187,12 +188,13 @@ def share_causes(entries: Sequence[Json]) -> list[Cause]:
     return [replace(each, details=(*each.details, name_others(each))) if each.others else each for each in causes.values()]
 
 
-def add_serving(cause: Cause, outcomes: Iterable[Outcome]) -> Cause:
-    """A cause with what serves now of its workload; with that of what waits, if it is about none."""
-    if cause.workload:
+def add_serving(cause: Cause, outcomes: Collection[Outcome]) -> Cause:
+    """A cause with what serves now of its workload or workloads; with that of all, if it is about none."""
+    if cause.workload and not cause.others:
         told = [outcome.serving for outcome in outcomes if outcome.key == cause.workload]
     else:
-        told = [f"{outcome.title}: {outcome.serving}" for outcome in outcomes if outcome.serving][:SERVING]
+        keys = (cause.workload, *cause.others) if cause.workload else tuple(outcome.key for outcome in outcomes)
+        told = [f"{outcome.title}: {outcome.serving}" for outcome in outcomes if outcome.serving and outcome.key in keys][:SERVING]
     return replace(cause, details=(*cause.details, *filter(None, told)))
 
 

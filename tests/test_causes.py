@@ -45,6 +45,17 @@ def test_one_list_a_kind_and_objects_in_no_namespace_by_name(kubectl: Program) -
     assert [each["name"] for each in outcome.error["causes"]] == ["data", "nope"]
 
 
+def test_many_claims_are_one_list_and_their_class_one_call(kubectl: Program) -> None:
+    """Three pods with a claim each, of two workloads."""
+    program = kubectl(f"FORBIDDEN=nothing\n{CLUSTER % snapshot('used/storage/statefulset-class-missing')}")
+    outcome = run("--kubectl", program, "-n", "i16-sts", "--once", "--pending-deadline=-1", "--set", "provision-grace=-1")
+    assert outcome.exit == 3
+    assert calls(program) == [
+        "--raw /api/v1/namespaces/i16-sts/persistentvolumeclaims",
+        "storageclasses.storage.k8s.io nope --ignore-not-found -o json",
+    ]
+
+
 def test_while_all_is_well_nothing_more_is_asked(kubectl: Program) -> None:
     program = kubectl(f"cat {snapshot('deployment/success')}")
     assert run("--kubectl", program, "-n", "r-deployment-success").exit == 0
@@ -107,7 +118,11 @@ def test_what_stops_several_workloads_is_told_once(tmp_path: Path) -> None:
     result = run("--replay", str(FIXTURES / "used/storage/statefulset-class-missing"), "--set", "missing-grace=5s").result
     (cause,) = tell_story(result).causes
     assert (cause.count, cause.others) == (3, (("StatefulSet", "i16-sts", "db"),))
-    assert cause.details[-1] == "the same stops StatefulSet/i16-sts/db"
+    assert cause.details[-3:] == (
+        "the same stops StatefulSet/i16-sts/db",
+        "Deployment/scratch: nothing serves",
+        "StatefulSet/db: nothing serves",
+    )
     twice = {**result, "errors": [*result["errors"], result["error"]]}
     assert [each.others for each in tell_story(twice).causes] == [(("StatefulSet", "i16-sts", "db"),)]
 

@@ -82,7 +82,7 @@ def test_github_has_an_annotation_a_group_and_a_summary(step: Path) -> None:
     assert error[:2] == ("error", "title=process-crashing of Deployment/r-deployment-crash-loop/app")
     summary, place, *details, hint = error[2].split("\n")
     assert summary == outcome.error["summary"]
-    told = [f"  {detail}" for detail in (*outcome.error["details"], outcome.error["message"])]
+    told = [f"  {detail}" for detail in (*outcome.error["details"], outcome.error["message"], "nothing serves")]
     assert details == [*told, *(f"  | {line}" for line in outcome.error["log"].splitlines()[-5:])]
     assert place == f"  in {'/'.join(outcome.error['resource'].values())}"
     assert hint == f"  next: {outcome.error['hint']}"
