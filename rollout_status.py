@@ -85,7 +85,6 @@ try:
     from rollout_status_lib.scope import Reads, Scope, View
     from rollout_status_lib.secrets import SECRETS
     from rollout_status_lib.selection import Selection, make_selection, read_applied
-    from rollout_status_lib.serving import find_serving
     from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
     from rollout_status_lib.sources import open_source
     from rollout_status_lib.streams import set_deadline, write_out
@@ -595,7 +594,7 @@ class Run:
 
     def make_workload(self, workload: Workload, *, failed: bool) -> dict[str, Json]:
         """A workload's entry in the result. What has changed is looked up if the rollout has failed, and this workload too."""
-        entry = make_workload_entry(workload, self.rules.codes) | find_serving(workload, self.rules, self.snapshot)
+        entry = make_workload_entry(workload, self.rules, self.snapshot)
         if not failed or workload.status != "failed":
             return entry
         try:

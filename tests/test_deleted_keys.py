@@ -34,7 +34,7 @@ from rollout_status_lib.findings import Judgement
 from rollout_status_lib.memory import Memory
 from rollout_status_lib.objects import drop_field, get_identity, get_namespace, parse_objects
 from rollout_status_lib.rules import Rules, make_expectation
-from rollout_status_lib.selection import make_selection
+from rollout_status_lib.selection import make_selection, read_applied
 from rollout_status_lib.source import Hooks, Snapshot
 from rollout_status_lib.sources.replay import Replay
 
@@ -238,9 +238,11 @@ class Case:
         selection = make_selection(options, self.rules)
         if "stdin" in case:
             selection.take(self.rules, parse_objects((FIXTURES / name / case["stdin"]).read_text(), "it"), printed=True)
+        self.source = Replay(FIXTURES / name, None, selection)
+        if "stdin" not in case:
+            read_applied(options, self.rules, selection, self.source)
         expected = [make_expectation(text, self.rules) for text in options.expect]
         self.judge = Judge(self.rules, selection, collect_settings(options), options.wait_for_create, expected)
-        self.source = Replay(FIXTURES / name, None, selection)
         self.moments = list(self.distinct())
 
     def distinct(self) -> Iterator[Moment]:
