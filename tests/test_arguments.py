@@ -216,7 +216,9 @@ def test_a_crash_loop_is_told_from_its_first_crash_on() -> None:
     """With all flags at their defaults, it ends after 3 restarts."""
     outcome = run("demo")
     told = [line.partition("] ")[2] for line in outcome.stderr.splitlines() if line.startswith("[")]
-    assert told[0].startswith('deployment/web: Container "main" has ended once, with exit code 3 after 2s; fails after 3 restarts (pod web-')
+    assert told[0].startswith(
+        'deployment/web: Container "main" has ended once, with exit code 3 after 2s; fails after 3 restarts (pod web-'
+    )
     assert told[1].startswith('deployment/web: Container "main" has ended 2 times, last with exit code 3 after 2s; fails after 3 restarts')
     error = outcome.error
     assert (error["summary"], error["exitCode"], error["restarts"]) == ('Container "main" exits with code 3 after 2s', 3, 4)
