@@ -31,6 +31,7 @@ from rollout_status import Judge
 from rollout_status_lib.arguments import build_parser, collect_settings
 from rollout_status_lib.errors import UnreadableError
 from rollout_status_lib.findings import Judgement
+from rollout_status_lib.logs import Logs
 from rollout_status_lib.memory import Memory
 from rollout_status_lib.objects import drop_field, get_identity, get_namespace, parse_objects
 from rollout_status_lib.rules import Rules, make_expectation
@@ -75,6 +76,13 @@ EXCEPTIONS: dict[tuple[str, Path_], tuple[set[str], str]] = {
     **{
         ("Deployment", ("metadata", "annotations", *path)): ({"selection/expect-image-ignored"}, "absent: it is judged, and ready")
         for path in ((), ("rollout-status/ignore",))
+    },
+    **{
+        ("Service", ("spec", "selector", *path)): (
+            {"packs/network/piped-crash", "packs/network/piped-not-serving", "packs/network/piped-with-a-deployment"},
+            "absent: it selects nothing, and somebody else writes what is behind it",
+        )
+        for path in ((), ("app",))
     },
     ("Widget", ("status", "observedGeneration")): ({"generic/not-observed"}, "absent: its controller does not tell, as many do not"),
     ("Widget", ("status", "conditions", EACH)): ({"generic/moving"}, "absent: nothing says that its controller is at work"),
@@ -312,6 +320,7 @@ class Case:
         self.source.notes.clear()
         run = rollout_status.Run()
         run.rules, run.source, run.judge, run.snapshot = self.rules, self.source, self.judge, snapshot
+        run.logs = Logs(self.source)
         run.judgement, run.memory = self.judge.judge(memory, snapshot)
         run.conclude(None)
         return run.judgement, (run.result, run.exit_code)
