@@ -15,7 +15,7 @@ import jmespath.exceptions
 from rollout_status_lib import Json
 from rollout_status_lib.errors import EvaluationError, RolloutError
 from rollout_status_lib.functions import Functions, OrderError, is_true
-from rollout_status_lib.interpreter import Evaluate, Grammar, RootError, compile_node, find_roots
+from rollout_status_lib.interpreter import Evaluate, Grammar, RootError, compile_node, find_roots, measure_growth
 from rollout_status_lib.slips import describe_place, find_slip
 from rollout_status_lib.values import format_value
 
@@ -72,6 +72,10 @@ class MeaninglessError(jmespath.exceptions.JMESPathError):
     """An expression that can be parsed, and means nothing."""
 
 
+MOST_COPIES = 1_000  # of a value, in what an expression makes of it; those of our rules make 25
+GROWS = f"it can make more than {MOST_COPIES:,} copies of a value, as [a, a] | [@, @] | [@, @] doubles them: write fewer of those"
+
+
 @functools.lru_cache(4096)  # many rules have the same ones
 def compile_expression(text: str) -> tuple[Json, Evaluate, frozenset[str]]:
     """The tree of an expression, its function, and the roots that it reads. JMESPathError when it is wrong."""
@@ -79,6 +83,8 @@ def compile_expression(text: str) -> tuple[Json, Evaluate, frozenset[str]]:
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # of a text in backticks: lint says it
         tree = Grammar().parse(text).parsed
     refuse_meaningless(tree)
+    if measure_growth(tree) > MOST_COPIES:
+        raise MeaninglessError(GROWS)
     return tree, compile_node(tree), frozenset(find_roots(tree))
 
 

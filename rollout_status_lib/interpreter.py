@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jmespath.exceptions
@@ -243,6 +245,19 @@ def reads_whole(node: Json) -> bool:
     children = [child for child in node["children"] if isinstance(child, dict) and child["type"] != "expref"]
     only_first = node["type"] in ("subexpression", "index_expression", "pipe", "flatten") or "projection" in node["type"]
     return any(map(reads_whole, children[:1] if only_first else children))
+
+
+def measure_growth(node: Json, lets: Mapping[str, int] = MappingProxyType({})) -> int:
+    """How many times the value that it is evaluated for can be in what it gives. `lets` has that of names: `[a, b] | [@, @]` doubles it."""
+    kind, children = node["type"], [child for child in node["children"] if isinstance(child, dict)]
+    if kind == "field":
+        return lets.get(node["value"], 1)
+    sizes = [measure_growth(child, lets) for child in children]
+    if kind in ("and_expression", "or_expression"):
+        return max(sizes)
+    if kind in ("multi_select_list", "multi_select_dict") or (kind == "function_expression" and node["value"] != "map"):
+        return sum(sizes)
+    return 0 if kind == "literal" else 1 if kind in ("comparator", "not_expression") else math.prod(max(1, size) for size in sizes)
 
 
 def find_roots(node: Json) -> set[str]:

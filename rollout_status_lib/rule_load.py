@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,8 +30,8 @@ from rollout_status_lib.declarations import (
     find_common,
 )
 from rollout_status_lib.errors import RolloutError, UnreadableError, collect_errors, find_closest, suggest
-from rollout_status_lib.expressions import Expression, shorten
-from rollout_status_lib.interpreter import reads_whole, walk_nodes
+from rollout_status_lib.expressions import GROWS, MOST_COPIES, Expression, shorten
+from rollout_status_lib.interpreter import measure_growth, reads_whole, walk_nodes
 from rollout_status_lib.objects import split_path
 from rollout_status_lib.rule_merge import RuleFiles
 from rollout_status_lib.rule_schema import get_choices, get_keys, get_required
@@ -236,6 +236,7 @@ class RuleLoader:
         self.check_code(entry)
         entry.get_text("docs")
         lets, varying = self.load_lets(entry)
+        self.check_growth(lets)
         when = entry.get_expression("when")
         if entry.get("when") is None:
             entry.report_missing("when", "write the expression that is true in the state that the rule is about")
@@ -297,6 +298,23 @@ class RuleLoader:
         own = {name: (document, (*at, name)) for name in document.get_mapping(at)}
         lets = {name: document.require_expression(at) for name, (document, at) in (entry.lets | own).items()}
         return lets, {*VARYING, *own}
+
+    def check_growth(self, lets: Mapping[str, Expression]) -> None:
+        """Refuses a `let` that doubles another one, which doubles another one, and so on."""
+        growths: dict[str, int] = {}
+
+        def measure(name: str) -> int:
+            if name not in growths:
+                growths[name] = 1  # for one that names itself
+                roots = {root: measure(root) for root in lets[name].roots & lets.keys()}
+                growths[name] = measure_growth(lets[name].tree, roots)
+                if growths[name] > MOST_COPIES:
+                    raise RolloutError("invalid-rules", f"{lets[name].where}: {GROWS} (in: {lets[name].text})")
+            return growths[name]
+
+        if any("[" in each.text or "{" in each.text for each in lets.values()):
+            for name in lets:
+                measure(name)
 
     def load_limit(self, entry: Entry) -> Expression | float | None:
         """The seconds in fail_after, or the expression that gives them: one that names a parameter, or does more than that."""

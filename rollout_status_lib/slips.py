@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+LONGEST = 2_000  # characters of an expression in which slips are looked for: to find some takes the square of the time
 # A quoted text in an expression
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`""", re.DOTALL)
 
@@ -38,6 +39,8 @@ SLIPS = (
 
 def find_slip(text: str) -> str:
     """What seems to be wrong with an expression that cannot be parsed; empty if nothing stands out."""
+    if len(text) > LONGEST:
+        return ""
     bare = QUOTED.sub("_", text)
     for opened, closed in ("()", "[]"):
         if bare.count(opened) != bare.count(closed):

@@ -96,12 +96,37 @@ def parse_words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+LONGEST_PATTERN = 1_000
+PART = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\??|[)|*+?]|\{\d*,\d*\}|\{\d+\}|.", re.DOTALL)  # of a regular expression
+
+
+def repeats_repetitions(pattern: str) -> bool:
+    """True if a group that has a choice or a repetition in it is repeated itself: `(a+)+`, `(a|aa)*`. Such a pattern may never end."""
+    varies, ended = [False], False  # of each open group; of the one that has just ended
+    for part in (match[0] for match in PART.finditer(pattern)):
+        is_repetition = part in ("*", "+") or (part[0] == "{" and len(part) > 2)
+        if is_repetition and ended:
+            return True
+        ended = part == ")" and len(varies) > 1 and varies.pop()
+        if part[0] == "(":
+            varies.append(False)
+        varies[-1] = varies[-1] or ended or part in ("|", "?") or (is_repetition and not part[1:-1].isdigit())
+    return False
+
+
 def parse_pattern(text: str) -> re.Pattern[str]:
     """The regular expression, in Python's syntax; UnreadableError otherwise."""
     try:
-        return re.compile(text)
-    except re.error as error:
+        pattern = re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
         raise UnreadableError(f"{text!r} is no regular expression: {error}") from None
+    if len(text) > LONGEST_PATTERN:
+        raise UnreadableError(f"a regular expression of more than {LONGEST_PATTERN:,} characters: write several")
+    if repeats_repetitions(text):
+        raise UnreadableError(
+            f"{text!r} has a repetition of what repeats or varies, like (a+)+, and might never end: leave one of them out"
+        )
+    return pattern
 
 
 def parse_kind_and_name(text: str) -> tuple[str, str]:

@@ -147,7 +147,7 @@ def find_problems(folder: Path, case: Json, run: Run) -> Iterator[str]:
         if run.rules and name not in (*run.rules.files.entries["rules"], *(rule.id for rule in run.judge.expected)):
             yield f"no rule {name}{suggest(name, run.rules.files.entries['rules'])}"
     recording = (folder / "recording.yaml").read_text(encoding="utf-8", errors="replace")
-    used = {case.get("stdin"), *re.findall(r"[\w.-]+\.json", recording)}
+    used = {case.get("stdin"), *re.findall(r"(?<![\w.-])[\w.-]+\.json", recording)}
     yield from (f"{path.name} is not used" for path in sorted(folder.glob("*.json")) if path.name not in used)
     if "not_before" in case and run.memory.started + run.result["elapsedSeconds"] < parse_timestamp(str(case["not_before"])):
         yield f"the verdict came before {case['not_before']}"
