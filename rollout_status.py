@@ -79,7 +79,7 @@ try:
         get_identity,
         make_reference,
     )
-    from rollout_status_lib.progress import Progress, complain
+    from rollout_status_lib.progress import Progress
     from rollout_status_lib.result import make_document, make_error_entries, make_workload_entry
     from rollout_status_lib.rules import Rules, make_expectation, read_rules
     from rollout_status_lib.scope import Reads, Scope, View
@@ -393,7 +393,7 @@ class Run:
     def __init__(self, base: Path | None = None, *, choose: Callable[[argparse.Namespace], Progress] | None = None) -> None:
         self.base = base or find_data("rules")  # the built-in rules
         self.choose, self.progress = choose, Progress(sys.stderr, quiet=False)
-        self.output, self.waits_for_all = "json", False
+        self.output, self.waits_for_all = "text" if sys.stdout.isatty() else "json", False
         self.rules: Any = None  # Rules
         self.source: Source | Any = None
         self.logs: Any = None  # Logs, of that source
@@ -417,7 +417,7 @@ class Run:
         """Polls until there is a verdict; RolloutError when the run ends without one."""
         options = build_parser().parse(["--replay", str(DEMO), *argv[1:]] if list(argv[:1]) == ["demo"] else argv)
         set_deadline(options.timeout)
-        self.output, self.waits_for_all = options.output, options.wait_for_all
+        self.output, self.waits_for_all = options.output or self.output, options.wait_for_all
         SECRETS.begin(options.redact)
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
         self.progress.shows_all, self.progress.is_told = options.wait_for_all, self.output == "text" and sys.stdout.isatty()
@@ -691,8 +691,6 @@ def watch(arguments: Sequence[str]) -> tuple[str, int]:
         run.add_notes(run.progress.conclude(run.result))
     except MISHAPS as error:
         run.add_notes([f"the result could not be shown on stderr: {error}"])
-    if run.fault:
-        complain(f"rollout-status: {run.fault}")
     return finish(run, arguments)
 
 

@@ -185,8 +185,8 @@ def add_output_flags(flags: Parser) -> None:
     """Adds the flags about what is printed and written."""
     several: Any = {"action": "append", "default": []}
     add = flags.add_argument_group("output").add_argument
-    add("-o", "--output", default="json", choices=["json", "text"], metavar="json|text", help="what goes to stdout (json)")
-    add("--report", **several, type=parse_word, metavar="FILE", help="write a report: .html, .md or .xml (JUnit); repeatable")
+    add("-o", "--output", choices=["json", "text"], metavar="json|text", help="what goes to stdout (json; to a terminal text)")
+    add("--report", **several, type=parse_word, metavar="FILE", help="write a report: .html, .md, .xml (JUnit), .json; repeatable")
     add("--redact", **several, type=parse_pattern, metavar="REGEX", help="replace what matches, line by line; repeatable")
     add("--ci", choices=["none", "github", "gitlab"], metavar="none|github|gitlab", help="whose log stderr is; default: by the environment")
     add("--quiet", action="store_true", help="no progress on stderr")

@@ -38,7 +38,7 @@ def find_mode(argv: Iterable[str]) -> str:
 
 def apply_mode(options: argparse.Namespace) -> None:
     """Sets what the mode says where the arguments say nothing."""
-    options.quiet, options.ci = True, options.ci or "none"
+    options.quiet, options.ci, options.output = True, options.ci or "none", options.output or "json"
     if not (options.names or options.filename or options.kustomize):
         options.all_namespaces = options.all_namespaces or not options.namespace
         options.kinds = options.kinds or [KINDS]

@@ -89,6 +89,10 @@ class Progress:
         if not self.quiet and lines:
             say(self.stream, "\n".join(lines))
 
+    def name_slip(self, result: Mapping[str, Json], exit_code: int) -> str:
+        """What is wrong with the input, if that has ended the run; empty where a view has shown it, or where nobody wants to see it."""
+        return str(result["error"]["message"]) if exit_code == 2 and not self.quiet and type(self) is Progress else ""
+
     def start(self) -> None:
         """Called when polling begins."""
 

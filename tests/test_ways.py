@@ -1,10 +1,15 @@
 """As people write it who come from kubectl and Helm, and what is said of names that are not there."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import FIXTURES, Program, run, snapshot
+from conftest import FIXTURES, ROOT, Program, environment, run, snapshot
 
 import rollout_status
 from rollout_status_lib.arguments import build_parser
@@ -258,3 +263,47 @@ def test_the_sentence_about_a_right_has_no_remains_of_a_log(kubectl: Program) ->
     said = 'Error from server (Forbidden): deployments.apps is forbidden: User "x" cannot list it'
     outcome = run("--kubectl", kubectl(f"cat >&2 <<'END'\n{log}{said}\nEND\nexit 1"), "-n", "shop", "deployment/web")
     assert outcome.error["message"] == f'The right to list deployments.apps in namespace "shop" is missing: {said}'
+
+
+FAILS = ("--replay", str(FIXTURES / "seed/config-error"))
+
+
+def on_terminal(*arguments: str, **variables: str) -> tuple[str, int]:
+    """What the program shows on a terminal that is its stdin, stdout and stderr, and its exit code."""
+    ours, theirs = pty.openpty()
+    words = [sys.executable, str(ROOT / "rollout_status.py"), *arguments]
+    tool = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="dumb", **variables))
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the end of a terminal is an error on Linux
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n"), tool.wait()
+
+
+def test_a_terminal_gets_the_text() -> None:
+    shown, code = on_terminal(*FAILS, "--quiet")
+    assert (shown.startswith("The rollout did not succeed.\n"), code) == (True, 1)
+    assert json.loads(on_terminal(*FAILS, "--quiet", "-o", "json")[0])["success"] is False
+    assert "success" in json.loads(on_terminal(*FAILS, "--compat=socialgouv")[0])
+
+
+def test_a_slip_is_said_once_on_a_terminal() -> None:
+    shown, code = on_terminal("--slector", "a=b")
+    assert (shown.count("--slector"), code) == (1, 2)
+    assert "usage: unknown flag --slector" in shown
+
+
+def test_a_slip_is_a_line_on_stderr_too() -> None:
+    outcome = run("--slector", "a=b")
+    assert outcome.stderr == f"rollout-status: {outcome.error['message']}\n"
+    assert run(*FAILS, "--quiet", "--expect", "a ==").stderr == ""
+    assert run(*FAILS, "--ci", "github", "--expect", "a ==").stderr.count("a ==") == 1
+    assert "rollout-status: " not in run(*FAILS).stderr
+
+
+def test_the_document_is_a_report_too(tmp_path: Path) -> None:
+    outcome = run(*FAILS, "--report", str(tmp_path / "verdict.json"), "-o", "text")
+    assert outcome.exit == 1
+    assert json.loads((tmp_path / "verdict.json").read_text()) == run(*FAILS).result

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rollout_status_lib import Json
+from rollout_status_lib.clean import to_json
 from rollout_status_lib.errors import MISHAPS, RolloutError, describe_error
 from rollout_status_lib.progress import complain
 from rollout_status_lib.reports.junit import render_junit
@@ -18,10 +19,11 @@ from rollout_status_lib.story import Story, tell_story
 from rollout_status_lib.streams import PATIENCE, open_to_write, write_all
 
 # The ending of a file -> what renders it
-RENDERERS: dict[str, Callable[[Story, Timeline], str]] = {
-    ".html": render_page,
-    ".md": lambda story, _: render_markdown(story),
-    ".xml": lambda story, _: render_junit(story),
+RENDERERS: dict[str, Callable[[Story, Timeline, Mapping[str, Json]], str]] = {
+    ".html": lambda story, timeline, _: render_page(story, timeline),
+    ".json": lambda _, __, result: to_json(result),
+    ".md": lambda story, _, __: render_markdown(story),
+    ".xml": lambda story, _, __: render_junit(story),
 }
 
 
@@ -40,7 +42,7 @@ class Reports:
         for path in self.paths:
             try:
                 story = tell_story(result, self.timeline.list_sightings(), self.timeline.last)
-                write_whole(path, RENDERERS[path.suffix.lower()](story, self.timeline))
+                write_whole(path, RENDERERS[path.suffix.lower()](story, self.timeline, result))
             except MISHAPS as error:
                 self.problems.append(f"the report {path} could not be written: {error}")
         for problem in self.problems:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from rollout_status_lib.clean import to_json
 from rollout_status_lib.compat import find_mode, render_mode
-from rollout_status_lib.progress import Progress
+from rollout_status_lib.progress import Progress, complain
 from rollout_status_lib.views.text import render_text
 
 CI_VARIABLES = {"github": "GITHUB_ACTIONS", "gitlab": "GITLAB_CI"}  # what a CI sets to "true" in its jobs
@@ -47,7 +47,10 @@ def can_draw(stream: TextIO, options: argparse.Namespace) -> bool:
 
 
 def finish(run: Any, arguments: Sequence[str]) -> tuple[str, int]:
-    """What goes to stdout at the end of a run, and the exit code: 0 or 1 with --compat."""
+    """What goes to stdout at the end of a run, and the exit code: 0 or 1 with --compat. stderr tells of a bug or a slip, too."""
     mode = find_mode(arguments)
+    is_json = run.output == "json" or (mode and run.rules is None)
+    if sentence := run.fault or (run.progress.name_slip(run.result, run.exit_code) if is_json and not mode else ""):
+        complain(f"rollout-status: {sentence}")
     text = render_mode(run.result, run.rules.codes if run.rules else {}) if mode else to_json(run.result)
-    return text if run.output == "json" else render_text(run.result), min(run.exit_code, 1) if mode else run.exit_code
+    return text if is_json else render_text(run.result), min(run.exit_code, 1) if mode else run.exit_code

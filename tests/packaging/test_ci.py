@@ -25,6 +25,12 @@ HOSTILE = [
 ]
 
 
+def describe(result: dict[str, Any]) -> dict[str, str]:
+    """What later steps and jobs are told."""
+    error = result.get("error", {"code": "", "message": ""})
+    return {"success": str(result["success"]).lower(), "code": error["code"], "message": " ".join(error["message"].split())}
+
+
 class GitHub:
     """The composite action, as a runner does it."""
 
@@ -53,7 +59,11 @@ class GitHub:
         assert self.action["outputs"]["verdict"]["value"] == "${{ steps.%s.outputs.verdict }}" % last["id"]
         (verdict,) = re.findall("^verdict=(.*)$", (self.folder / "output").read_text(), re.MULTILINE)
         assert Path(verdict).read_text() == done.stdout
-        return json.loads(done.stdout)
+        result = json.loads(done.stdout)
+        for name, text in describe(result).items():
+            assert self.action["outputs"][name]["value"] == "${{ steps.%s.outputs.%s }}" % (last["id"], name)
+            assert f"{name}={text}\n" in (self.folder / "output").read_text()
+        return result
 
 
 class GitLab:
@@ -72,7 +82,10 @@ class GitLab:
         (verdict, _), junit = self.job["artifacts"]["paths"], self.job["artifacts"]["reports"]["junit"]
         assert (self.folder / verdict).read_text() == done.stdout
         assert (self.folder / junit).exists() == (exit != 2)
-        return json.loads(done.stdout)
+        result = json.loads(done.stdout)
+        told = (self.folder / self.job["artifacts"]["reports"]["dotenv"]).read_text()
+        assert told == "".join(f"ROLLOUT_STATUS_{name.upper()}={text}\n" for name, text in describe(result).items())
+        return result
 
 
 @pytest.fixture(scope="module", params=[GitHub, GitLab], ids=["github", "gitlab"])
