@@ -85,6 +85,7 @@ try:
     from rollout_status_lib.scope import Reads, Scope, View
     from rollout_status_lib.secrets import SECRETS
     from rollout_status_lib.selection import Selection, make_selection, read_applied
+    from rollout_status_lib.serving import find_serving
     from rollout_status_lib.source import Hooks, Poll, Snapshot, Source
     from rollout_status_lib.sources import open_source
     from rollout_status_lib.streams import set_deadline, write_out
@@ -594,16 +595,16 @@ class Run:
 
     def make_workload(self, workload: Workload, *, failed: bool) -> dict[str, Json]:
         """A workload's entry in the result. What has changed is looked up if the rollout has failed, and this workload too."""
-        entry = make_workload_entry(workload, self.rules, self.snapshot)
-        if not failed or workload.status != "failed":
-            return entry
+        entry = make_workload_entry(workload, self.rules.codes)
         try:
-            changes, revisions = find_changes(workload, self.rules, self.snapshot, self.source)
+            entry |= find_serving(workload, self.rules, self.snapshot)
+            if failed and workload.status == "failed":
+                changes, revisions = find_changes(workload, self.rules, self.snapshot, self.source)
+                self.revisions += revisions
+                entry |= changes
         except RolloutError as error:  # a rule file is wrong about them: the verdict stands
-            self.notes.append(f"what has changed is not known: {error.message}")
-            return entry
-        self.revisions += revisions
-        return entry | changes
+            self.notes.append(f"what serves or has changed is not known: {error.message}")
+        return entry
 
     def accept(self, document: dict[str, Json]) -> None:
         """Takes a document for the result if it satisfies schema.json; if not, its verdict alone, and exit code 70."""

@@ -11,9 +11,7 @@ from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.findings import Finding, Judgement, Workload
 from rollout_status_lib.logs import Logs
 from rollout_status_lib.objects import get_field, get_identity, get_name, make_reference
-from rollout_status_lib.rules import Rules
-from rollout_status_lib.serving import find_serving
-from rollout_status_lib.source import Snapshot, Source
+from rollout_status_lib.source import Source
 
 BELOW = 3  # sentences about objects below a workload in its own error
 
@@ -30,9 +28,9 @@ def make_document(
     return result | {"elapsedSeconds": round(elapsed, 3), "polls": polls}
 
 
-def make_workload_entry(workload: Workload, rules: Rules, snapshot: Snapshot) -> dict[str, Json]:
-    """A workload's entry: its status, what it waits for, and what serves meanwhile. What several pods wait for is one sentence."""
-    code = workload.findings[0].code(rules.codes) if workload.status == "waiting" else None
+def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[str, Json]:
+    """A workload's entry: its status, and what it waits for. What several pods wait for is one sentence."""
+    code = workload.findings[0].code(codes) if workload.status == "waiting" else None
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in workload.findings:
         groups.setdefault((finding.message,) if finding.rule.each else finding.group(), []).append(finding)
@@ -45,7 +43,6 @@ def make_workload_entry(workload: Workload, rules: Rules, snapshot: Snapshot) ->
         "message": workload.sentence,
         **({"summary": workload.summary} if workload.summary != workload.sentence else {}),
         **({"waitingFor": list(dict.fromkeys(more))} if more else {}),
-        **find_serving(workload, rules, snapshot),
     }
 
 

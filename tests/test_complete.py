@@ -31,9 +31,9 @@ def said(*words: str) -> list[str]:
     ("words", "expected"),
     [
         (["depl"], ["deployment/", ":6"]),
-        (["de"], ["demo", "deployment/", ":4"]),
-        (["job/migrate", "de"], ["deployment/", ":6"]),
-        (["--once", "-n", "shop", "de"], ["demo", "deployment/", ":4"]),
+        (["de"], ["demo", "deployment/", "deviceclass/", ":4"]),
+        (["job/migrate", "de"], ["deployment/", "deviceclass/", ":6"]),
+        (["--once", "-n", "shop", "de"], ["demo", "deployment/", "deviceclass/", ":4"]),
         (["--namespace=shop", "xyz"], [":4"]),
         (["--stable"], ["--stable-for", ":4"]),
         (["-o", ""], ["json", "text", ":4"]),

@@ -284,7 +284,7 @@ def on_terminal(*arguments: str, **variables: str) -> tuple[str, int]:
 
 def test_a_terminal_gets_the_text() -> None:
     shown, code = on_terminal(*FAILS, "--quiet")
-    assert (shown.startswith("The rollout did not succeed.\n"), code) == (True, 1)
+    assert (shown.startswith("The rollout failed.\n"), code) == (True, 1)
     assert json.loads(on_terminal(*FAILS, "--quiet", "-o", "json")[0])["success"] is False
     assert "success" in json.loads(on_terminal(*FAILS, "--compat=socialgouv")[0])
 

@@ -21,6 +21,7 @@ from rollout_status_lib.verbs import Engine, Run, run_engine, run_verb
 from rollout_status_lib.verbs.test import run_case, update_case
 
 TELLING = ("reason", "phase", "state", "health", "result")  # fields whose text says in which state an object is
+NO = str(False)  # the API writes the status of a condition as Python does
 MOST_FIELDS = 3  # in a condition
 
 RULE = """# Written by rollout-status new-rule from {recording}. Change it, and then:
@@ -112,8 +113,8 @@ def list_telling(value: Json, path: str) -> Iterator[tuple[str, Json]]:
             yield f"{path}.{name}", child
     conditions = get_field(value, "status", "conditions")
     for each in conditions if isinstance(conditions, list) and "." not in path else ():
-        if get_field(each, "status") == "False" and isinstance(get_field(each, "type"), str):
-            yield f"condition({path}, {quote(each['type'])}).status", "False"
+        if get_field(each, "status") == NO and isinstance(get_field(each, "type"), str):
+            yield f"condition({path}, {quote(each['type'])}).status", NO
 
 
 def name_subject(subject: Subject) -> tuple[str, str]:
