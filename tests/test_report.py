@@ -238,7 +238,7 @@ def test_a_hostile_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("report.pdf", "ends in .html, .md, .xml"),
+        ("report.pdf", "ends in .html, .json, .md, .xml"),
         ("-", "ends in"),
         ("folder.html", "it is a folder"),
         ("file/report.md", "Not a directory"),
