@@ -476,8 +476,10 @@ def test_a_run_that_fails_is_dumped_and_replays(kubectl: Program, tmp_path: Path
     assert sorted(path.name for path in folder.iterdir()) == ["001.json", "recording.yaml"]
     assert folder.stat().st_mode & 0o777 == 0o700
     assert run("--replay", str(folder), "--retry-limit", "1").result == live.result
+    assert run("--kubectl", program, "--retry-limit", "1", "--dump", str(folder)).exit == 1  # in the place of the one of the last run
+    (folder / "mine").write_text("")
     again = run("--kubectl", program, "--dump", str(folder))
-    assert (again.exit, again.error["message"]) == (2, f"--dump: {folder} is not empty: name a new folder")
+    assert (again.exit, again.error["code"], (folder / "mine").exists()) == (2, "usage", True)
     assert "File exists" in run("--kubectl", program, "--dump", str(tmp_path / "objects.json")).error["message"]
 
 
