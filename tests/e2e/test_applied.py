@@ -74,7 +74,7 @@ def test_the_pipe_judges_what_was_applied_in_two_namespaces_and_nothing_beside(n
     result = piped(placed(namespace, deployment("web", WEB)), placed(other, deployment("api", WEB)), placed(other, SETTINGS))
     assert result.exit == 0
     assert statuses(result) == {(namespace.name, "web"): "ready", (other.name, "api"): "ready"}
-    assert any("1 of 3 objects" in note and "ConfigMap" in note for note in notes(result))
+    assert "skipped 1 object that does not roll out: ConfigMap" in notes(result)
 
 
 def test_the_pipe_names_what_is_broken_with_its_namespace(namespace: Namespace, other: Namespace) -> None:
@@ -128,7 +128,7 @@ def test_a_file_a_folder_and_a_kustomization_give_the_same_success(namespace: Na
     for result in results:
         assert result.exit == 0
         assert result.statuses == {"web": "ready", "api": "ready"}
-        assert any("1 of 3 objects" in note for note in notes(result))
+        assert "skipped 1 object that does not roll out: ConfigMap" in notes(result)
         assert verdict(result) == verdict(results[0])
 
 
