@@ -65,7 +65,7 @@ lint: $(VENV)/ready
 
 # Against the cluster of KUBECONFIG
 e2e: $(VENV)/ready
-	$(BIN)/pytest -q tests/e2e
+	$(BIN)/pytest -q --numprocesses 3 tests/e2e
 
 # The page of --report in a real Chromium, which must be on PATH
 browser: $(VENV)/ready

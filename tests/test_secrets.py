@@ -92,6 +92,8 @@ def test_a_shape_is_known_without_being_asked(text: str, expected: str) -> None:
         "failed to sync secret cache: timed out waiting for the condition",
         "Unauthorized: authorization: the server has asked for the client to provide credentials",
         "https://registry:5000/app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        'exec: "/etc/passwd": permission denied: unknown',
+        "open /etc/passwd: permission denied",
         "docker-pullable://registry.example:5000/team/app@sha256:0123456789abcdef",
         "https://npm.example:8080/@scope/pkg",
         "https://medium.example/@user",
