@@ -33,7 +33,7 @@ VALUES = [
 ]
 TIES = {("metadata", "deletionTimestamp"), ("metadata", "uid")}
 REFUSED = re.compile("lacks apiVersion|it has a number that no field of Kubernetes can have")
-LOUD = re.compile(r"each must give a list|can be ordered, not|invalid type for value|is no moment")
+LOUD = re.compile(r"each must give a list|can be ordered, not|invalid type for value|\(\) takes |is no moment")
 
 # Those that need nothing beside their objects
 ALONE = [name for name in CASES if not (FIXTURES / name / "applied.json").exists()]

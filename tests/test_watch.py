@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -40,8 +41,16 @@ def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_is_left_behind() -> Iterator[None]:
     """After each test no process runs that it started. One that could not be started is left by sh, as a zombie."""
     yield
+    end = time.monotonic() + 10  # a process that has just been killed, or could not be started, takes a moment to end
+    while (left := find_children()) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not left
+
+
+def find_children() -> list[str]:
+    """The processes that this one has started and that have not ended."""
     children = {child for path in Path("/proc/self/task").glob("*/children") for child in path.read_text().split()}
-    assert not [child for child in children if Path(f"/proc/{child}/cmdline").read_text()]
+    return [child for child in children if (path := Path(f"/proc/{child}/cmdline")).exists() and path.read_text()]
 
 
 def watched(program: str) -> list[str]:
