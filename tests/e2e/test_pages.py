@@ -17,7 +17,13 @@ from conftest import PATIENCE, SCRIPT, Json, Namespace, cluster_wide, command, k
 from manifests import IMAGES
 
 DOCS, EXAMPLES = SCRIPT.parent / "docs", SCRIPT.parent / "examples" / "pipelines"
-ELSEWHERE = {"ci", "install", "rule-reference", "rules", "writing-rules"}  # tests/test_pipelines.py, tests/packaging, generated, tests/test_docs.py
+ELSEWHERE = {
+    "ci",
+    "install",
+    "rule-reference",
+    "rules",
+    "writing-rules",
+}  # tests/test_pipelines.py, tests/packaging, generated, tests/test_docs.py
 PAGES = sorted(path.stem for path in DOCS.glob("*.md") if path.stem not in ELSEWHERE)
 
 # On PATH beside kubectl, where a page speaks of more than this machine has
