@@ -304,12 +304,14 @@ class RuleLoader:
         growths: dict[str, int] = {}
 
         def measure(name: str) -> int:
+            let = lets[name]
             if name not in growths:
                 growths[name] = 1  # for one that names itself
-                roots = {root: measure(root) for root in lets[name].roots & lets.keys()}
-                growths[name] = measure_growth(lets[name].tree, roots)
+                roots = {root: measure(root) for root in let.roots & lets.keys()}
+                grows = "[" in let.text or "{" in let.text or any(size > 1 for size in roots.values())
+                growths[name] = measure_growth(let.tree, roots) if grows else 1
                 if growths[name] > MOST_COPIES:
-                    raise RolloutError("invalid-rules", f"{lets[name].where}: {GROWS} (in: {lets[name].text})")
+                    raise RolloutError("invalid-rules", f"{let.where}: {GROWS} (in: {let.text})")
             return growths[name]
 
         if any("[" in each.text or "{" in each.text for each in lets.values()):

@@ -69,6 +69,8 @@ class Document:
 
     def __init__(self, path: Path, code: str, problems: list[RolloutError] | None = None) -> None:
         self.path, self.code, self.problems = path, code, problems
+        # a file that comes with the program is called as in its repository, wherever that is installed
+        self.shown = path.relative_to(find_data()) if path.is_relative_to(find_data("rules")) else path
         self.lines: dict[FieldPath, int] = {(): 1}
         self.names: dict[FieldPath, str] = {}  # the ids of rules
         self.expressions: dict[FieldPath, Expression | None] = {}  # that were read: a `let` of the file is part of all its rules
@@ -119,9 +121,7 @@ class Document:
         rule = self.names.get(at[:2]) or (str(at[1]) if at[:1] == ("override",) and len(at) > 1 else "")
         while at not in self.lines:
             at = at[:-1]
-        # a file that comes with the program is called as in its repository, wherever that is installed
-        shown = self.path.relative_to(find_data()) if self.path.is_relative_to(find_data("rules")) else self.path
-        return f"{shown}:{self.lines[at]}{f': {rule}' if rule else ''}"
+        return f"{self.shown}:{self.lines[at]}{f': {rule}' if rule else ''}"
 
     def read(self, node: yaml.Node, at: FieldPath) -> Json:
         """The content of a node. Remembers the line of each field in it, and the ids of rules."""
