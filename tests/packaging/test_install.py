@@ -156,7 +156,7 @@ def test_one_file_says_which_python_it_needs(onefile: Path) -> None:
     script = f"import runpy, sys; sys.version_info = (3, 9); runpy.run_path({str(onefile)!r}, run_name='__main__')"
     done = command(sys.executable, "-c", script, exit=70)
     assert "Python 3.10 or later is needed" in json.loads(done.stdout)["error"]["message"]
-    assert done.stderr == json.loads(done.stdout)["error"]["message"] + "\n"
+    assert done.stderr == f"rollout-status: {json.loads(done.stdout)['error']['message']}\n"
 
 
 def test_one_file_works_without_the_extensions_of_the_build(onefile: Path) -> None:
