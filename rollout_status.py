@@ -232,7 +232,7 @@ class Moment:
         others = tuple(finding for finding in found if finding.verdict in ("note", "ignore"))
         if any(finding.verdict == "ignore" and finding.subject is root for finding in others):
             return Workload(root, "ignored", (), others)
-        deciding = self.uses.explain(finding for finding in found if finding.verdict in ("fail", "wait", "hold"))
+        deciding = self.uses.explain(found)
         idle = self.now - self.paces[root.key].idle_since
         if any(each.verdict == "fail" for each in deciding):
             deciding = promote_causes(deciding, self.rules.codes)

@@ -22,10 +22,6 @@ from rollout_status_lib.values import (
     parse_word,
 )
 
-# A module of verbs/ each; all else is a run
-VERBS = ("completion", "explain", "fixtures", "lint", "new-rule", "query", "report", "rules", "test")
-
-
 WATCHING = ("watch", "w", "wait")  # kubectl's and Helm's words for what is done anyway; without it, it is --once
 # Flags of kubectl and Helm that are about what this does not do
 INSTEAD = {

@@ -115,7 +115,7 @@ def make_causes(findings: Sequence[Finding], codes: Mapping[str, Code], source: 
 def make_cause_entry(finding: Finding, codes: Mapping[str, Code], flags: str) -> dict[str, Json]:
     """The entry of a cause; `flags` are those of kubectl."""
     holder, code = finding.subject.holder, finding.code(codes)
-    hint = add_kubectl_flags(finding.scope.fill(finding.rule.hint), flags)
+    hint = add_kubectl_flags(finding.hint, flags)
     return {
         "kind": str(get_field(holder, "kind")),
         "name": get_name(holder),

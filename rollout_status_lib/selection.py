@@ -149,7 +149,7 @@ class Selection:
         return next((target for target in self.targets or () if target.is_key(key)), None)
 
     def list_unseen(self, rules: Rules, objects: Iterable[Json], keys: Collection[tuple[str, str, str]]) -> list[str]:
-        """A message for each workload that is named, and each namespace, of which nothing with one of these keys is known."""
+        """A message for each named workload whose key is not among these, and for each namespace that none of them is in."""
         absent = [target for target in self.targets or () if not any(map(target.is_key, keys))]
         unseen = [target.describe_absence(rules, objects) for target in absent]
         if self.targets is None and len(self.namespaces) > 1 and keys and not self.may_be_empty:

@@ -15,7 +15,7 @@ from rollout_status_lib.uses import has_labels
 
 
 def find_serving(workload: Workload, rules: Rules, snapshot: Snapshot) -> dict[str, Json]:
-    """`serving` of a workload's entry: how many pods are ready, how many there should be, and of which revision they are.
+    """The field `serving` for a workload: how many pods are ready and wanted, and which revision they run.
 
     Of several revisions the one with the most pods that are ready counts. Nothing for a workload that is ready, or that serves nobody.
     """

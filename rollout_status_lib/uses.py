@@ -47,8 +47,8 @@ class Uses:
             users = {each.key: each for user in users.values() for each in self.read(user) if each.key not in seen}
 
     def explain(self, findings: Iterable[Finding]) -> list[Finding]:
-        """The findings of a workload with their causes. A wait whose cause has failed fails too, if it may become a failure at all."""
-        return [self.add_causes(finding) if is_stuck(finding) else finding for finding in findings]
+        """The findings that fail or wait, with their causes. A wait whose cause has failed fails too, if it may become a failure at all."""
+        return [self.add_causes(finding) for finding in findings if is_stuck(finding)]
 
     def add_causes(self, finding: Finding) -> Finding:
         causes = self.find_causes(finding.subject)

@@ -10,7 +10,8 @@ from conftest import FIXTURES, ROOT, run, snapshot
 
 import rollout_status
 from rollout_status_lib import __version__
-from rollout_status_lib.arguments import VERBS, build_parser
+from rollout_status_lib.arguments import build_parser
+from rollout_status_start import VERBS
 
 CRASH = ("--replay", str(FIXTURES / "deployment/crash-loop"), "--quiet")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from conftest import run
 
-from rollout_status_lib.arguments import VERBS
 from rollout_status_lib.verbs.completion import complete_kubectl
+from rollout_status_start import VERBS
 
 # Two Deployments of one namespace, two namespaces, and contexts, one of which no shell could read without quotes
 KUBECTL = """

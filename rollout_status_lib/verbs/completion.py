@@ -17,11 +17,12 @@ from contextlib import suppress
 from typing import Any
 
 from rollout_status_lib import find_data
-from rollout_status_lib.arguments import VERBS, build_parser, describe_exits
+from rollout_status_lib.arguments import build_parser, describe_exits
 from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.sources.kubectl import Kubectl
 from rollout_status_lib.verbs import Engine, run_verb
+from rollout_status_start import VERBS
 
 NO_SPACE, NO_FILES = 2, 4  # the shell adds no space after the word, and does not complete it as a file name
 SPECIAL = re.compile(r"[^\w@%+:,./=-]")  # a candidate with such a character would need quotes, and is left out
