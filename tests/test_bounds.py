@@ -261,5 +261,6 @@ def test_an_object_that_is_nested_too_deeply_is_a_sentence(kubectl: Program, tmp
     path.write_text(json.dumps(content).replace('"DEEP"', '{"a": ' * levels + "{}" + "}" * levels))
     replayed = run("--replay", str(path), "--once", "--retry-limit", "1")
     live = run("--kubectl", kubectl(f"cat {path}"), "--once", "--retry-limit", "1", "--set", "api-grace=0", "--timeout", "30s")
-    assert (replayed.exit, live.exit) in ((1, 1), (2, 1), (2, 70), (2, 4))
+    # a recording may come from anybody, and has a limit; what a cluster says is judged as long as Python can
+    assert (replayed.exit, live.exit) in (((2, 1),) if levels == LEVELS[0] else ((2, 70), (2, 4)))
     assert "This is a bug" not in replayed.stdout + live.stdout
