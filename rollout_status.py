@@ -595,7 +595,7 @@ class Run:
 
     def make_workload(self, workload: Workload, *, failed: bool) -> dict[str, Json]:
         """A workload's entry in the result. What has changed is looked up if the rollout has failed, and this workload too."""
-        entry = make_workload_entry(workload, self.rules.codes)
+        entry = make_workload_entry(workload, self.rules.codes, self.source.flags)
         try:
             entry |= find_serving(workload, self.rules, self.snapshot)
             if failed and workload.status == "failed":

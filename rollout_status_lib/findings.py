@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -172,11 +172,9 @@ class Workload:
         return self.findings[0].summary if self.findings else self.sentence
 
     @property
-    def line(self) -> str:
-        """The same with its details and its causes, for people who watch."""
-        causes = self.findings[0].causes if self.findings else ()
-        first = self.findings[0].sentence if self.findings else self.sentence
-        return trace_causes([first, *(cause.summary for cause in causes)])
+    def causes(self) -> tuple[Finding, ...]:
+        """What is behind its first finding, the nearest first."""
+        return self.findings[0].causes if self.findings else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +220,29 @@ class Judgement:
 
     def describe_waits(self, codes: Mapping[str, Code]) -> str:
         """What has not come yet, in a sentence; empty if nothing is waited for."""
-        return "; ".join([*(f"{each.title}: {each.findings[0].sentence}" for each in self.get_waiting(codes)), *self.awaited])
+        waiting = self.get_waiting(codes)
+        lines = [f"{each.title}: {line}" for each, line in zip(waiting, tell_lines(waiting), strict=True)]
+        return "; ".join([*lines, *self.awaited])
+
+
+def tell_lines(workloads: Sequence[Workload]) -> list[str]:
+    """What is to be said of each of these workloads, with its causes.
+
+    A last cause that several of them have is told with the one that is about it itself, or else with the first.
+    """
+    ends = [(*each.findings[:1], *each.causes)[-1:] for each in workloads]
+    keys = [(end[0].rule.id, end[0].subject.key) if end else None for end in ends]
+    own = sorted(zip(keys, workloads, strict=True), key=lambda pair: bool(pair[1].causes))
+    told = dict(reversed([pair for pair in own if pair[0]]))
+    lines = []
+    for key, workload in zip(keys, workloads, strict=True):
+        sentences = [workload.findings[0].sentence if workload.findings else workload.sentence, *(each.summary for each in workload.causes)]
+        first = told[key] if workload.causes else workload
+        if first is not workload:
+            elsewhere = "" if first.key[1] == workload.key[1] else f" in namespace {first.key[1]}"
+            sentences[-1] = f"the same cause as for {first.title}{elsewhere}"
+        lines.append(trace_causes(sentences))
+    return lines
 
 
 def promote_causes(findings: list[Finding], codes: Mapping[str, Code]) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import IO
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import to_line
-from rollout_status_lib.findings import Finding, Judgement, Workload, describe_place
+from rollout_status_lib.findings import Finding, Judgement, Workload, describe_place, tell_lines
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.streams import say
 
@@ -39,7 +39,8 @@ class Progress:
         waiting = []
         # once one has failed, nobody waits for the others any more
         is_over = judgement.has_failed(for_all=self.shows_all)
-        for workload in [each for each in judgement.workloads if not (is_over and each.status == "waiting")]:
+        shown = [each for each in judgement.workloads if not (is_over and each.status == "waiting")]
+        for workload, told in zip(shown, tell_lines(shown), strict=True):
             title = f"{workload.key[1]}: {workload.title}" if several and workload.key[1] else workload.title
             failed = "failed: " if workload.status == "failed" else ""
             # pods that take turns do not take turns in one line: what was said of one of them stands
@@ -47,7 +48,7 @@ class Progress:
             if self.status.get(workload.key) != workload.status:
                 self.status[workload.key] = workload.status
                 self.said = {topic: said for topic, said in self.said.items() if topic[:3] != workload.key}
-            line = f"{title}: {failed}{workload.line}{describe_place(workload, Functions(judgement.at))}"
+            line = f"{title}: {failed}{told}{describe_place(workload, Functions(judgement.at))}"
             if self.say_new(judgement.at, about, line) and workload.findings:
                 self.show_log(workload)
             waiting += [self.said[about]] if workload.status == "waiting" else []

@@ -11,7 +11,6 @@ from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.findings import Finding, Judgement, Workload
 from rollout_status_lib.logs import Logs
 from rollout_status_lib.objects import get_field, get_identity, get_name, make_reference
-from rollout_status_lib.source import Source
 
 BELOW = 3  # sentences about objects below a workload in its own error
 
@@ -28,8 +27,11 @@ def make_document(
     return result | {"elapsedSeconds": round(elapsed, 3), "polls": polls}
 
 
-def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[str, Json]:
-    """A workload's entry: its status, and what it waits for. What several pods wait for is one sentence."""
+def make_workload_entry(workload: Workload, codes: Mapping[str, Code], flags: str) -> dict[str, Json]:
+    """A workload's entry: its status, what it waits for, and the causes of that. What several pods wait for is one sentence.
+
+    `flags` are those of kubectl.
+    """
     code = workload.findings[0].code(codes) if workload.status == "waiting" else None
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in workload.findings:
@@ -43,6 +45,7 @@ def make_workload_entry(workload: Workload, codes: Mapping[str, Code]) -> dict[s
         "message": workload.sentence,
         **({"summary": workload.summary} if workload.summary != workload.sentence else {}),
         **({"waitingFor": list(dict.fromkeys(more))} if more else {}),
+        **(make_causes(workload.findings[:1], codes, flags) if workload.status == "waiting" else {}),
     }
 
 
@@ -60,7 +63,7 @@ def make_error_entries(
         entries[0] |= {key: text for key, text in (("rule", end.rule), ("hint", end.hint)) if text}
         waiting = judgement.get_waiting(codes)[:1] if judgement and end.code == "timeout" else []
         first = [finding for workload in waiting for finding in workload.findings[:1]]
-        entries[0] |= make_causes(first, codes, source)
+        entries[0] |= make_causes(first, codes, source.flags if source else "")
         found = logs.read(first[0]) if logs and first else None
         entries[0] |= {"log": found} if found else {}
     elif judgement and logs:
@@ -94,7 +97,7 @@ def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Map
         entry["log"] = log
     entry |= {"rule": first.rule.id, "workload": make_reference(subject.workload)}
     entry |= {"resource": {**make_reference(subject.holder), **subject.part}, "count": len(findings)}
-    entry |= make_causes(findings, codes, source)
+    entry |= make_causes(findings, codes, source.flags)
     if first.scope.seen_events:
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
     hint = first.hint
@@ -106,10 +109,10 @@ def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Map
     return entry | ({"hint": hint} if hint else {})
 
 
-def make_causes(findings: Sequence[Finding], codes: Mapping[str, Code], source: Source | None) -> dict[str, Json]:
+def make_causes(findings: Sequence[Finding], codes: Mapping[str, Code], flags: str) -> dict[str, Json]:
     """The causes of findings that are the same error, the nearest first, as a field of its entry; those of one of them stand for all."""
     causes = next((finding.causes for finding in findings if finding.causes), ())
-    return {"causes": [make_cause_entry(cause, codes, source.flags if source else "") for cause in causes]} if causes else {}
+    return {"causes": [make_cause_entry(cause, codes, flags) for cause in causes]} if causes else {}
 
 
 def make_cause_entry(finding: Finding, codes: Mapping[str, Code], flags: str) -> dict[str, Json]:

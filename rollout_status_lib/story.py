@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -156,7 +156,7 @@ class Story:
 def tell_story(result: Mapping[str, Json], sightings: Mapping[Key, Sighting] | None = None, ended: float | None = None) -> Story:
     """The story of a result. A timeline adds when the run ended, and sightings of workloads that the result may lack."""
     entries = [result["error"], *result.get("errors", ())] if "error" in result else []
-    outcomes = {outcome.key: outcome for outcome in (make_outcome(entry, result) for entry in result.get("workloads", ()))}
+    outcomes = {outcome.key: outcome for outcome in make_outcomes(result, entries)}
     for key, sighting in (sightings or {}).items():
         outcomes[key] = (
             replace(outcomes[key], seconds=sighting.after)
@@ -205,14 +205,13 @@ def name_others(cause: Cause) -> str:
 
 def make_cause(entry: Json) -> Cause:
     """The cause that an error of the result tells. Where an object behind it is the cause, what is wrong with that one is the summary."""
-    behind = [each["message"] for each in entry.get("causes", ())]
-    if behind:
+    if behind := entry.get("causes"):
         told = {key: value for key, value in entry.items() if key != "causes"}
-        trace = trace_causes([entry.get("summary", entry["message"]), *behind] if "resource" in entry else behind)
-        told |= {"message": behind[-1], "summary": behind[-1]} if "resource" in entry else {}
-        return make_cause(
-            {**told, "details": [trace, *entry.get("details", ())], "hint": entry["causes"][-1].get("hint") or entry.get("hint", "")}
-        )
+        told |= {"hint": behind[-1].get("hint") or entry.get("hint", "")}
+        if "resource" in entry:  # else the message is about all that waits, and tells the causes
+            told |= {"message": behind[-1]["message"], "summary": behind[-1]["message"]}
+            told |= {"details": [trace_entry(entry, behind), *entry.get("details", ())]}
+        return make_cause(told)
     return Cause(
         code=clean_line(entry["code"]),
         type=entry["type"],
@@ -236,12 +235,28 @@ def make_event(entry: Json, told: str) -> Event:
     return Event(texts["lastSeen"], entry["count"], texts["reason"], texts["message"])
 
 
-def make_outcome(entry: Json, result: Mapping[str, Json]) -> Outcome:
-    """The outcome of a workload of the result."""
+def trace_entry(entry: Json, behind: Sequence[Json]) -> str:
+    """What an entry says and what is behind it, in one line."""
+    return trace_causes([entry.get("summary", entry["message"]), *(each["message"] for each in behind)])
+
+
+def make_outcomes(result: Mapping[str, Json], errors: Sequence[Json]) -> Iterator[Outcome]:
+    """The outcomes of workloads. The last cause leads; the way to it is told once, by an error or by the first that waits."""
+    told = {each["causes"][-1]["message"] for each in errors if each.get("causes")}
+    for entry in result.get("workloads", ()):
+        own = {name: entry[name] for name in ("kind", "namespace", "name")}
+        behind = entry.get("causes") or next((each["causes"] for each in errors if each.get("workload") == own and each.get("causes")), ())
+        last = behind[-1]["message"] if behind else entry.get("summary", entry["message"])
+        yield make_outcome(entry, result, last if not behind or last in told else trace_entry(entry, behind))
+        told |= {last} if behind else set()
+
+
+def make_outcome(entry: Json, result: Mapping[str, Json], message: str) -> Outcome:
+    """The outcome of a workload of the result, about which there is this to say."""
     return Outcome(
         key=make_key({name: entry[name] for name in ("kind", "namespace", "name")}),
         status=entry["status"],
-        message=clean_line(find_behind(entry, result) or entry.get("summary", entry["message"])),
+        message=clean_line(message),
         seconds=result.get("elapsedSeconds", 0.0),
         code=clean_line(entry.get("code", "")),
         waiting_for=tuple(map(clean_line, entry.get("waitingFor", ()))),
@@ -260,13 +275,6 @@ def describe_serving(serving: Json) -> str:
     revision = f" of revision {serving['revision']}" if "revision" in serving else ""
     images = f" ({', '.join(serving['images'])})" if "images" in serving else ""
     return f"still serving: {serving['ready']} of {serving['desired']} pods{revision}{images}"
-
-
-def find_behind(entry: Json, result: Mapping[str, Json]) -> str:
-    """What is wrong with the object that is the cause of a workload's failure; empty if the workload itself says most."""
-    errors = [result["error"], *result.get("errors", ())] if entry["status"] == "failed" and "error" in result else []
-    own = {name: entry[name] for name in ("kind", "namespace", "name")}
-    return next((each["causes"][-1]["message"] for each in errors if each.get("workload") == own and each.get("causes")), "")
 
 
 def make_key(reference: Mapping[str, Json]) -> Key:

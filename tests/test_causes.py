@@ -127,6 +127,36 @@ def test_what_stops_several_workloads_is_told_once(tmp_path: Path) -> None:
     assert [each.others for each in tell_story(twice).causes] == [(("StatefulSet", "i16-sts", "db"),)]
 
 
+def test_what_waits_has_its_causes_and_several_share_one(kubectl: Program) -> None:
+    """Pods of two workloads, with claims of their own that name one StorageClass."""
+    program = kubectl(f"FORBIDDEN=nothing\n{CLUSTER % snapshot('used/storage/statefulset-class-missing')}")
+    patience = ("--pending-deadline=-1", "--set", "provision-grace=-1")
+    outcome = run("--kubectl", program, "-n", "i16-sts", "--context", "prod", "--once", *patience)
+    scratch, db = outcome.result["workloads"]
+    for workload, claim in ((scratch, "scratch-657b96f774-"), (db, "data-db-0")):
+        nearest, last = workload["causes"]
+        assert nearest["name"].startswith(claim)
+        assert (last["message"], last["hint"]) == (
+            'StorageClass "nope" does not exist',
+            "kubectl get storageclasses --context=prod # one of these names; or let an admin create nope",
+        )
+    line = 'statefulset/db: Pod "db-0" cannot be scheduled <- PersistentVolumeClaim "data-db-0" is not bound <- the same cause as for deployment/scratch'
+    for told in (outcome.error["message"], outcome.stderr):
+        assert told.count('<- StorageClass "nope" does not exist') == 1
+        assert line in told
+    story = tell_story(outcome.result)
+    assert [each.message.count(" <- ") for each in story.outcomes] == [0, 0]  # the error tells what leads to it
+    assert {each.message for each in story.outcomes} == {'StorageClass "nope" does not exist'}
+    beside = {**outcome.result, "error": {"code": "not-found", "type": "rollout", "message": "gone"}}
+    assert [each.message.count(" <- ") for each in tell_story(beside).outcomes] == [2, 0]
+
+
+def test_a_cause_is_told_by_the_workload_that_it_is_about() -> None:
+    """A Service waits for the pods of a Deployment."""
+    outcome = run("--replay", str(FIXTURES / "packs/network/piped-not-serving"))
+    assert 'service/web: Service "web" has no ready pod behind it, of 2 <- the same cause as for deployment/web' in outcome.error["message"]
+
+
 def test_a_slip_in_uses_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "team.yaml"
     path.write_text("version: 1\nkinds:\n- {name: pod, uses: [{kind: node}]}\n")

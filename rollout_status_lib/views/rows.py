@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rollout_status_lib import Json
 from rollout_status_lib.clean import clean_line
 from rollout_status_lib.errors import UnreadableError
-from rollout_status_lib.findings import Finding, Judgement, Workload, count_ready
+from rollout_status_lib.findings import Finding, Judgement, Workload, count_ready, tell_lines
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_creation_time, get_name
 from rollout_status_lib.story import STATUS
@@ -46,13 +46,14 @@ def make_rows(judgement: Judgement, tail: Callable[[Finding], Sequence[str]] = l
     several = len({workload.key[1] for workload in judgement.workloads}) > 1
     functions = Functions(judgement.at)
     rows = []
-    for workload in judgement.workloads:
+    workloads = sorted(judgement.workloads, key=lambda workload: STATUS[workload.status].rank)
+    for workload, told in zip(workloads, tell_lines(workloads), strict=True):
         title = clean_line(f"{workload.key[1]}: {workload.title}" if several and workload.key[1] else workload.title)
-        text = clean_line(workload.line)
+        text = clean_line(told)
         counts = count_ready(workload, functions)
         log = tuple(map(clean_line, tail(workload.findings[0]))) if workload.findings else ()
         rows.append(Row(workload.status, title, counts, get_birth(workload.value), text, tuple(find_below(workload, text)), log))
-    return sorted(rows, key=lambda row: STATUS[row.status].rank)
+    return rows
 
 
 def get_birth(value: Json) -> float:
