@@ -453,8 +453,8 @@ class Run:
             from rollout_status_lib.reports.files import Reports  # noqa: PLC0415, only when asked for
             from rollout_status_lib.reports.timeline import Timeline  # noqa: PLC0415
 
-            self.timeline = Timeline(self.rules.find_kind, live=not (options.replay or options.record or options.dump))
-            self.reports = Reports([Path(name) for name in options.report], self.timeline)
+            self.timeline = Timeline(self.rules, live=not (options.replay or options.record or options.dump))
+            self.reports = Reports([Path(name) for name in options.report], self.timeline, self.source)
         if options.record or options.dump:
             from rollout_status_lib.sources.recorder import Recorder  # noqa: PLC0415, only when asked for
 

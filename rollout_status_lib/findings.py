@@ -332,9 +332,7 @@ def describe_place(workload: Workload, functions: Functions) -> str:
     first = workload.findings[0] if workload.findings else None
     if not first or first.subject is workload.subject:
         return ""
-    alike = {
-        get_identity(each.subject.holder) for each in workload.findings if each.group() == first.group() and each.verdict == first.verdict
-    }
+    alike = {get_identity(each.subject.holder) for each in workload.findings if each.group() == first.group()}
     name = f"{str(get_field(first.subject.holder, 'kind')).lower()} {get_name(first.subject.holder)}"
     counts = count_ready(workload, functions)
     more = [f"and {len(alike) - 1} more like it"] if len(alike) > 1 else []

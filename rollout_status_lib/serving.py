@@ -63,6 +63,15 @@ def number_revisions(workload: Workload, rules: Rules, values: Mapping[str, Json
             yield identity, revisions.number.evaluate(each, functions)
 
 
+def find_images(workload: Workload, rules: Rules, functions: Functions) -> Iterator[str]:
+    """What a workload is to run: the images of its template, or else those of its pods of now."""
+    revisions = workload.kind.revisions
+    template = [(rules.kinds[revisions.makes], revisions.current.evaluate(workload.value, functions))] if revisions else []
+    for kind, value in template or [(subject.kind, subject.value) for subject in walk_subjects(workload.subject)]:
+        images = kind.serving.images.evaluate(value, functions) if kind.serving else None
+        yield from map(str, images if isinstance(images, list) else ())
+
+
 def find_selected(workload: Workload, rules: Rules, snapshot: Snapshot, functions: Functions) -> Iterator[Json]:
     """What a workload selects by labels, as far as it was read: the pods behind a Service, as `find_pods` gives them."""
     namespace = get_namespace(workload.value)

@@ -129,6 +129,9 @@ class Source(Protocol):
     def namespace(self) -> str:
         """The namespace that is meant when none is named."""
 
+    def context(self) -> str:
+        """The kubeconfig's context, for people; empty if it is not known."""
+
     def namespaces(self) -> Sequence[str]:
         """The names of all namespaces; none if that is not known."""
 

@@ -32,6 +32,7 @@ from rollout_status_lib.reports.timeline import MOST_MARKS, Lane, Mark, Timeline
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.story import Event, Story, tell_story
 from rollout_status_lib.values import format_span
+from rollout_status_lib.views.rows import make_rows
 
 Program = Callable[[str], str]
 XSD = xmlschema.XMLSchema(junit_schema.SCHEMA.read_text())  # which `make` puts there
@@ -175,26 +176,82 @@ def test_what_is_no_more_is_gone_and_what_is_of_another_revision_is_marked(tmp_p
 
 
 def test_500_pods(tmp_path: Path) -> None:
-    """Failing ones first and shown; the others folded, as are the workloads that are ready."""
+    """Failing ones first; all that tell the same are one row that opens."""
     crowds.record(tmp_path / "many", {"api": (60, 0), "cart": (15, 0), "web": (425, 7)}, FIXTURES, olds=20)
     page, markdown, _ = reports(tmp_path / "many", tmp_path, "--retry-limit", "1")
     assert (tmp_path / "r.html").stat().st_size < 3_000_000
     groups = page.all("details", "group")
-    assert ["open" in each for each in groups] == [True, False, False]
-    assert ["compact" in each["class"] for each in groups] == [True, True, True]
+    assert ["open" in each for each in groups] == [True, True, True]
+    assert ["compact" in each["class"] for each in groups] == [False, False, False]
     assert page.text.index("Deployment/web") < page.text.index("Deployment/api")
-    assert "438 more: 418 ready, 20 gone (old)" in page.text
-    assert "80 of them: 60 ready, 20 gone (old)" in page.text
+    for words in ("7 like web-", "418 like web-", "old 20 like web-", "60 like api-", "15 like cart-"):
+        assert words in page.text
+    assert ["open" in each for each in page.all("details", "alike")] == [False] * 7
     assert len(page.all("details", "lane")) == 560
-    assert len(page.all("path", "bad")) == 1
+    assert len(page.all("path", "bad")) == 2
     assert len(markdown.splitlines()) < 60
 
 
-def test_a_group_of_which_few_are_healthy_is_not_folded(tmp_path: Path) -> None:
-    crowds.record(tmp_path / "some", {"web": (35, 30)}, FIXTURES, until=30)
-    page, _, _ = reports(tmp_path / "some", tmp_path, "--retry-limit", "0")
-    assert page.all("details", "rest") == []
-    assert re.search(r"and \d\d more", page.text)  # of what it waits for
+def test_forty_pods_that_tell_the_same_are_one_row_that_opens(tmp_path: Path) -> None:
+    """On the page; in a terminal they are one line with a count."""
+    crowds.record(tmp_path / "forty", {"web": (44, 40)}, FIXTURES, until=90)
+    page, _, _ = reports(tmp_path / "forty", tmp_path, "--retry-limit", "1")
+    [row] = page.all("details", "alike")
+    assert "open" not in row
+    assert "40 like web-6d4cf56db6-00000" in page.text
+    assert len(page.all("details", "lane")) == 44
+    judgement = rollout_status.run_to_end(["--replay", str(tmp_path / "forty"), "--quiet", "--retry-limit", "1"]).judgement
+    assert [(each.status, each.more > 30) for each in make_rows(judgement)[0].below] == [("failed", True)]
+
+
+def test_each_of_many_lanes_that_differ_has_its_row(tmp_path: Path) -> None:
+    """Then they are lower, and workloads that are ready are closed."""
+    story, timeline = told(tmp_path, "deployment/crash-loop")
+    [lane] = timeline.lanes.values()
+    for number in range(40):
+        timeline.lanes[f"{number}"] = replace(lane, name=f"x-{number}", recorded={}, kind=replace(lane.kind, name=f"kind {number}"))
+    page = Page(
+        render_page(replace(story, outcomes=(*story.outcomes, replace(story.outcomes[0], key=("Job", "x", "y"), status="ready"))), timeline)
+    )
+    assert page.all("details", "alike") == []
+    assert [("compact" in each["class"], "open" in each) for each in page.all("details", "group")] == [(True, True), (False, False)]
+
+
+def test_the_headline_of_the_page_says_what_was_judged(kubectl: Program, tmp_path: Path) -> None:
+    items = snapshot("deployment/crash-loop")
+    program = kubectl(f'case "$*" in *current-context*) echo prod-eu ;; *" logs "*) echo "a log" ;; *) cat {items} ;; esac')
+    for more, context in (([], "prod-eu"), (["--context", "named"], "named")):
+        arguments = ["--kubectl", program, "--retry-limit", "1", "--quiet", *more]
+        assert run(*arguments, "--report", str(tmp_path / "r.html")).exit == 1
+        page = Page((tmp_path / "r.html").read_text())
+        assert f"Deployment appnamespace r-deployment-crash-loopcontext {context}image localhost:5000/app:v1" in page.text
+    assert "current-context" not in (tmp_path / "calls").read_text().splitlines()[-1]
+
+
+def test_the_headline_names_the_first_of_many(tmp_path: Path) -> None:
+    crowds.record(tmp_path / "six", {f"app-{number}": (1, number == 5) for number in range(6)}, FIXTURES)
+    page, _, _ = reports(tmp_path / "six", tmp_path, "--retry-limit", "1")
+    assert "Deployment app-5, app-0, app-1, app-2, 2 morenamespace shopimage" in page.text
+    page, _, _ = reports(FIXTURES / "job/backoff-limit", tmp_path)
+    assert re.search(r"Job \w+namespace [\w-]+image [\w:/.]+", page.text)
+
+
+def test_a_legend_explains_each_mark(tmp_path: Path) -> None:
+    page, _, _ = reports(FIXTURES / "kubectl/down-for-a-while", tmp_path)
+    for words in (
+        "not yet",
+        "failing",
+        "of an earlier revision",
+        "a stage",
+        "a failure",
+        "a warning",
+        "the run began",
+        "✖failed",
+        "…waiting",
+    ):
+        assert words in page.text
+    assert len(page.all("i", "outage")) == 2  # in the legend, and at the axis
+    assert "i.outage" not in page.text
 
 
 def test_nothing_of_the_cluster_breaks_out(tmp_path: Path) -> None:
@@ -346,7 +403,7 @@ def test_events_that_cannot_be_evaluated_are_a_note(kubectl: Program, tmp_path: 
 
 def test_an_outage_is_shown(tmp_path: Path) -> None:
     page, _, _ = reports(FIXTURES / "kubectl/down-for-a-while", tmp_path)
-    assert len(page.all("i", "outage")) == 1
+    assert len(page.all("i", "outage")) == 2  # at the axis, and in the legend
     assert "could not be asked" in page.text
 
 

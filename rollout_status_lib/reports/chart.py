@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from xml.etree.ElementTree import Element
 
+from rollout_status_lib import Json
 from rollout_status_lib.reports.markup import make
 from rollout_status_lib.reports.timeline import Lane, Mark, Timeline
 from rollout_status_lib.story import STATUS, Outcome, Story, format_moment
@@ -14,11 +15,13 @@ from rollout_status_lib.values import format_span, format_timestamp
 HISTORY = 3600.0  # seconds before the first poll that the axis can show
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds between two ticks of the axis
 TICKS = 8  # at most
-FEW = 30  # lanes up to which all are shown and open
-MANY = 12  # more healthy lanes than that are folded in a group that has more than FEW
+FEW = 30  # rows up to which all workloads are open
+ALIKE = 5  # lanes from which on those that tell the same share a row
 COLUMNS = 120  # of the picture of a group
 LAYERS = ("good", "old", "run", "wait", "bad")  # of that picture, from the bottom up
-LEGEND = {"wait": "not yet", "run": "running", "good": "ready", "bad": "failing", "old": "earlier revision", "end": "gone"}
+LEGEND = {"wait": "not yet", "run": "running", "good": "ready", "bad": "failing", "old": "of an earlier revision", "end": "gone"}
+MARKS = {"wait": "a stage", "bad": "a failure", "note": "a warning"}
+SIGNS = ("failed", "waiting", "ready", "ignored")  # the statuses whose signs are explained
 
 
 class Axis:
@@ -54,25 +57,40 @@ class Axis:
 
 def draw_chart(story: Story, timeline: Timeline) -> Element:
     """The section of the timeline."""
-    axis, lanes = Axis(timeline), timeline.group_lanes()
-    opened = sum(map(len, lanes.values())) <= FEW
+    axis, groups = Axis(timeline), {key: share_rows(lanes) for key, lanes in timeline.group_lanes().items()}
+    opened = sum(map(len, groups.values())) <= FEW
     outages = [draw_outage(start, end, axis) for start, end in timeline.outages]
-    trouble = "Hatched at the axis: the cluster could not be asked."
     return make(
         "section",
         make("h2", "Timeline"),
-        make("p", *(make("span", make("i", class_=means), word) for means, word in LEGEND.items()), class_="legend"),
-        make("p", trouble, class_="muted") if outages else None,
+        draw_legend(has_outages=bool(outages)),
         make("div", make("span", *outages, *axis.draw_ticks(), class_="track"), class_="axis"),
-        *(draw_group(each, lanes.get(each.key, []), timeline.history.get(each.key, []), axis, opened=opened) for each in story.outcomes),
+        *(draw_group(each, groups.get(each.key, []), timeline.history.get(each.key, []), axis, opened=opened) for each in story.outcomes),
         make(
             "p",
-            f"0s is when it began to be watched, {format_moment(axis.zero)} UTC. ",
+            f"0s is when the run began, {format_moment(axis.zero)} UTC. ",
             "Point at a bar for what was said; open a row for all of it.",
             class_="muted",
         ),
         class_="timeline",
         style=f"--step:{100 * axis.step / (axis.end - axis.start):.4f}%;--began:{axis.get_percent(axis.zero):g}%",
+    )
+
+
+def draw_legend(*, has_outages: bool) -> Element:
+    """What the colours, the marks and the signs of the timeline mean."""
+    return make(
+        "div",
+        make("p", *(make("span", make("i", class_=means), word) for means, word in LEGEND.items())),
+        make(
+            "p",
+            *(make("span", make("span", make("b", class_=means), class_="key"), word) for means, word in MARKS.items()),
+            make("span", make("span", class_="key began"), "the run began"),
+            make("span", make("i", class_="outage"), "the cluster could not be asked") if has_outages else None,
+            *(make("span", make("span", STATUS[each].sign, class_=f"sign {STATUS[each].means}"), each) for each in SIGNS),
+        ),
+        make("p", f"A high bar counts the objects below it in each state. {ALIKE} or more that tell the same are one row, which opens."),
+        class_="legend",
     )
 
 
@@ -84,9 +102,9 @@ def draw_outage(start: float, end: float, axis: Axis) -> Element:
     return make("i", class_="outage", style=f"left:{left:g}%;width:{width:.4g}%", title=title)
 
 
-def draw_group(outcome: Outcome, lanes: Sequence[Lane], history: Sequence[Mark], axis: Axis, *, opened: bool) -> Element:
-    """A workload with what was said of it, and below it its lanes. It is open if all are, or if it is not ready."""
-    status, (shown, folded) = STATUS[outcome.status], fold_lanes(lanes)
+def draw_group(outcome: Outcome, rows: Sequence[Sequence[Lane]], history: Sequence[Mark], axis: Axis, *, opened: bool) -> Element:
+    """A workload with what was said of it, and below it its rows. It is open if all are, or if it is not ready."""
+    status, lanes = STATUS[outcome.status], [lane for row in rows for lane in row]
     sign = make("span", status.sign, class_=f"sign {status.means}")
     title, space = outcome.title, outcome.namespace
     name = make("span", sign, f"{title} ", make("small", space), class_="name", title=f"{title} {space}")
@@ -100,9 +118,8 @@ def draw_group(outcome: Outcome, lanes: Sequence[Lane], history: Sequence[Mark],
             make("span", f"{outcome.status} ", make("small", count_good(lanes)), class_=f"state {status.means}"),
         ),
         list_marks(history, axis),
-        *(draw_lane(lane, axis) for lane in shown),
-        draw_folded(folded, axis, alone=not shown) if folded else None,
-        class_="group compact" if len(lanes) > FEW else "group",
+        *(draw_alike(row, axis) if row[1:] else draw_lane(row[0], axis) for row in rows),
+        class_="group compact" if len(rows) > FEW else "group",
         open="" if opened or status.rank < 3 else None,
     )
 
@@ -113,31 +130,49 @@ def count_good(lanes: Iterable[Lane]) -> str:
     return f"{sum(lane.state.means == 'good' for lane in current)}/{len(current)}" if current else ""
 
 
-def fold_lanes(lanes: Sequence[Lane]) -> tuple[Sequence[Lane], Sequence[Lane]]:
-    """The lanes that are shown, and those that are folded: the healthy ones of a large group, if they are many."""
-    unhealthy = sum(lane.rank < 3 for lane in lanes)
-    end = unhealthy if len(lanes) > FEW and len(lanes) - unhealthy > MANY else len(lanes)
-    return lanes[:end], lanes[end:]
+def share_rows(lanes: Iterable[Lane]) -> list[list[Lane]]:
+    """The lanes in rows: one for itself, or all that tell the same if they are ALIKE or more. The order is that of the first ones."""
+    alike: dict[tuple[Json, ...], list[Lane]] = {}
+    for lane in lanes:
+        alike.setdefault((lane.kind.name, lane.old, lane.rank, lane.state.name, erase_numbers(lane.state.text, lane.name)), []).append(lane)
+    return [row for each in alike.values() for row in ([each] if len(each) >= ALIKE else [[lane] for lane in each])]
 
 
-def draw_folded(lanes: Sequence[Lane], axis: Axis, *, alone: bool) -> Element:
-    """Lanes behind a line that counts their states."""
-    states = Counter(f"{lane.state.name}{' (old)' if lane.old else ''}" for lane in lanes)
-    counts = ", ".join(f"{number} {state}" for state, number in states.items())
-    summary = make("summary", f"{len(lanes)} {'of them' if alone else 'more'}: {counts}")
-    return make("details", summary, *(draw_lane(lane, axis) for lane in lanes), class_="rest")
+def erase_numbers(text: str, name: str) -> str:
+    """A text without the name of its object, numbers and uids: two pods in the same back-off tell the same."""
+    return re.sub(r"[0-9a-f-]*\d[0-9a-f-]*", "#", text.replace(name, ""))
+
+
+def draw_alike(lanes: Sequence[Lane], axis: Axis) -> Element:
+    """Lanes that tell the same, as a row that opens: one of their names, how many they are, and how they fared."""
+    lane, title = lanes[0], f"{len(lanes)} like {lanes[0].name}"
+    return make(
+        "details",
+        make(
+            "summary",
+            make("span", *mark_old(lane), title, class_="name", title=title),
+            make("span", draw_picture(lanes, axis), class_="track tall", aria_hidden="true"),
+            make("span", lane.state.name, class_=f"state {lane.state.means}"),
+        ),
+        *(draw_lane(each, axis) for each in lanes),
+        class_="alike",
+    )
+
+
+def mark_old(lane: Lane) -> list[str | Element]:
+    """The mark of an object of another revision; nothing for one of the current one."""
+    return [make("em", "old", title="of an earlier revision"), " "] if lane.old else []
 
 
 def draw_lane(lane: Lane, axis: Axis) -> Element:
     """An object: its name, its life as a bar, its state, and behind it all marks."""
     state, marks = lane.state, lane.marks
     times = sum((mark.name, mark.means) == (state.name, "bad") for mark in marks)
-    old: list[str | Element] = [" ", make("em", "old", title="of another revision")] if lane.old else []
     return make(
         "details",
         make(
             "summary",
-            make("span", lane.name, *old, class_="name", title=lane.name),
+            make("span", lane.name, " ", *mark_old(lane), class_="name", title=lane.name),
             make("span", *draw_bar(marks, axis), class_="track", aria_hidden="true"),
             make("span", f"{state.name}{f' {times}x' if times > 1 else ''}", class_=f"state {state.means}"),
         ),

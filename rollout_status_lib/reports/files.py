@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rollout_status_lib import Json
-from rollout_status_lib.clean import to_json
+from rollout_status_lib.clean import clean_name, to_json
 from rollout_status_lib.errors import MISHAPS, RolloutError, describe_error
 from rollout_status_lib.progress import complain
 from rollout_status_lib.reports.junit import render_junit
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.reports.page import render_page
 from rollout_status_lib.reports.timeline import Timeline
+from rollout_status_lib.source import Source
 from rollout_status_lib.story import Story, tell_story
 from rollout_status_lib.streams import PATIENCE, open_to_write, write_all
 
@@ -30,15 +31,17 @@ RENDERERS: dict[str, Callable[[Story, Timeline, Mapping[str, Json]], str]] = {
 class Reports:
     """The reports of a run. What goes wrong with them never hides the verdict."""
 
-    def __init__(self, paths: Sequence[Path], timeline: Timeline) -> None:
+    def __init__(self, paths: Sequence[Path], timeline: Timeline, source: Source) -> None:
         for path in paths:
             refuse_unwritable(path)
-        self.paths, self.timeline = paths, timeline
+        self.paths, self.timeline, self.source = paths, timeline, source
         self.problems: list[str] = []  # what went wrong
 
     def write(self, result: Mapping[str, Json]) -> list[str]:
         """A sentence for each thing that went wrong while the reports were written; stderr has them too."""
         self.problems = list(self.timeline.problems)
+        if any(path.suffix.lower() == ".html" for path in self.paths):
+            self.timeline.context = clean_name(self.source.context())
         for path in self.paths:
             try:
                 story = tell_story(result, self.timeline.list_sightings(), self.timeline.last)

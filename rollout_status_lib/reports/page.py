@@ -16,6 +16,7 @@ from rollout_status_lib.story import STATUS, Cause, Event, Outcome, Story
 
 PAGE = Template(read_part(Path(__file__).with_name("page.html")))
 CAUSES = 20  # that are not folded
+NAMES = 4  # of workloads, namespaces or images in the headline
 WAITS = 5  # of what a workload waits for, those that are not folded
 
 
@@ -23,7 +24,7 @@ def render_page(story: Story, timeline: Timeline) -> str:
     """The whole page: page.html with its title and its content."""
     code = f": {story.causes[0].code}" if story.causes else ""
     sections = (
-        show_verdict(story),
+        show_verdict(story, timeline),
         show_causes(story.causes),
         draw_chart(story, timeline) if story.outcomes else None,
         show_changes(story.outcomes),
@@ -35,12 +36,34 @@ def render_page(story: Story, timeline: Timeline) -> str:
     return PAGE.substitute(title=write_markup(make("title", story.headline + code)), main=write_markup(make("main", "\n", *content)))
 
 
-def show_verdict(story: Story) -> Element:
+def show_verdict(story: Story, timeline: Timeline) -> Element:
+    """How it ended, and what was judged."""
     sign = STATUS["ready" if story.success else "failed"].sign
     facts = make("p", *(make("span", fact) for fact in story.facts), class_="facts")
-    text = make("div", make("h1", story.headline), facts)
+    judged = make(
+        "p", *(make("span", make("small", f"{name} "), value) for name, value in list_judged(story, timeline) if value), class_="judged"
+    )
+    text = make("div", make("h1", story.headline), judged if story.outcomes else None, facts)
     verdict = "good" if story.success else "bad"
     return make("header", make("span", sign, class_="big", aria_hidden="true"), text, class_=f"verdict {verdict}")
+
+
+def list_judged(story: Story, timeline: Timeline) -> Iterator[tuple[str, str]]:
+    """What was judged, each with its name: the workloads, their namespaces, the kubeconfig's context, and the images."""
+    kinds: dict[str, list[str]] = {}
+    for outcome in story.outcomes:
+        kinds.setdefault(outcome.key[0], []).append(outcome.key[2])
+    for kind, names in kinds.items():
+        yield kind, join_first(names)
+    yield "namespace", join_first([outcome.namespace for outcome in story.outcomes])
+    yield "context", timeline.context
+    yield "image", join_first([image for images in timeline.images.values() for image in images])
+
+
+def join_first(words: Sequence[str]) -> str:
+    """The first words, each once, and how many more there are."""
+    words = list(dict.fromkeys(words))
+    return ", ".join([*words[:NAMES], *([f"{len(words) - NAMES} more"] if words[NAMES:] else [])])
 
 
 def show_causes(causes: Sequence[Cause]) -> Element | None:

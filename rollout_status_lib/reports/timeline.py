@@ -22,6 +22,8 @@ from rollout_status_lib.objects import (
     make_reference,
     summarize_event,
 )
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.serving import find_images
 from rollout_status_lib.source import Poll, Snapshot
 from rollout_status_lib.story import STATUS, Key, Sighting, make_key
 from rollout_status_lib.subjects import Subject
@@ -84,8 +86,10 @@ class Lane:
 class Timeline:
     """Collects from the polls what each object and each workload was, and when. A mishap becomes a problem and never hides the verdict."""
 
-    def __init__(self, find_kind: Callable[[Json], Kind | None] = lambda _: None, *, live: bool = False) -> None:
-        self.find_kind, self.live = find_kind, live  # live: reading events takes a call, so they are read once, at the end
+    def __init__(self, rules: Rules | None = None, *, live: bool = False) -> None:
+        self.rules, self.live = rules, live  # live: reading events takes a call, so they are read once, at the end
+        self.images: dict[Key, list[str]] = {}  # what each workload is to run
+        self.context = ""  # the kubeconfig's; empty if it is not known
         self.lanes: dict[str, Lane] = {}  # by the identity of the object
         self.history: dict[Key, list[Mark]] = {}  # the statuses of each workload, in order
         self.outages: list[tuple[float, float]] = []  # from when to when the cluster could not be asked
@@ -114,11 +118,14 @@ class Timeline:
     def add_statuses(self, judgement: Judgement) -> None:
         """Adds the status and the sentence of each workload that has another one now."""
         for workload in judgement.workloads:
-            marks = self.history.setdefault(make_key(make_reference(workload.value)), [])
+            key = make_key(make_reference(workload.value))
+            marks = self.history.setdefault(key, [])
             sentence = clean_line(workload.sentence)
             if not marks or (marks[-1].name, marks[-1].text) != (workload.status, sentence):
                 marks.append(Mark(judgement.at, len(marks), workload.status, STATUS[workload.status].means, sentence))
                 del marks[MOST_MARKS // 2 : len(marks) - MOST_MARKS // 2]
+                images = find_images(workload, self.rules, Functions(judgement.at)) if self.rules else ()
+                self.images[key] = list(dict.fromkeys(map(clean_line, images)))
 
     def update_lanes(self, snapshot: Snapshot, judgement: Judgement) -> None:
         """Adds the stages that objects have reached, and the end of those that are gone."""
@@ -134,6 +141,10 @@ class Timeline:
         for lane in (lane for key, lane in self.lanes.items() if key not in present and not lane.gone):
             lane.gone = True
             lane.add(Mark(snapshot.at, len(lane.kind.stages), "gone", "end", ""))
+
+    def find_kind(self, value: Json) -> Kind | None:
+        """The kind of an object; None if it is not known."""
+        return self.rules.find_kind(value) if self.rules else None
 
     def read_events(self, snapshot: Snapshot) -> None:
         """Adds the stages that only events show. A live run calls it once, at its end."""

@@ -353,6 +353,13 @@ class Live:
         answer = self.kubectl.run(("get", "namespaces", "-o", "name"))[0]
         return [line.removeprefix("namespace/") for line in answer.stdout.splitlines() if line.startswith("namespace/")]
 
+    def context(self) -> str:
+        """The kubeconfig's context, for people; empty if it is not known."""
+        if self.options.context:
+            return str(self.options.context)
+        answer = self.kubectl.run(("config", "current-context"))[0]
+        return "" if answer.exit else answer.stdout.strip()
+
     def namespace(self) -> str:
         """The namespace that is used if none is named: the context's."""
         answer = self.kubectl.run(("config", "view", "--minify", "-o", "jsonpath={..namespace}"))[0]

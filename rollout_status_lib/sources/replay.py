@@ -187,6 +187,10 @@ class Replay:
         """The namespace that is meant when none is named."""
         return "default"
 
+    def context(self) -> str:
+        """A recording does not tell."""
+        return ""
+
     def namespaces(self) -> Sequence[str]:
         """A recording does not tell."""
         return ()

@@ -64,13 +64,15 @@ def get_birth(value: Json) -> float:
 
 
 def find_below(workload: Workload, sentence: str) -> Iterator[Below]:
-    """What has failed below a workload, or waits in a state that may become a failure. Findings of the same rule share one line."""
+    """What has failed below a workload, or waits in a state that may become a failure. Findings of the same rule share one line,
+    also if only some of them have failed already.
+    """
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in workload.findings:
         if finding.subject is not workload.subject and finding.fill(finding.rule.code):
-            groups.setdefault((finding.verdict, *finding.group()), []).append(finding)
-    for (verdict, *_), findings in groups.items():
+            groups.setdefault(finding.group(), []).append(finding)
+    for findings in groups.values():
         subject, text = findings[0].subject, clean_line(findings[0].sentence)
         name = clean_line("/".join([get_name(subject.holder), *subject.part.values()]))
-        status = "failed" if verdict == "fail" else "waiting"
+        status = "failed" if findings[0].verdict == "fail" else "waiting"
         yield Below(status, name, len(findings) - 1, get_birth(subject.holder), "" if text == sentence else text)

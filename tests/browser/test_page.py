@@ -87,9 +87,9 @@ def test_it_is_used_by_keyboard(page: Page, report: Path) -> None:
     page.open(report, 1400)
     for _ in range(30):
         page.press("Tab")
-        if page.value("document.activeElement.matches('.lane > summary')"):
+        if page.value("document.activeElement.matches('.lane > summary, .alike > summary')"):
             break
-    assert page.value("document.activeElement.matches('.lane > summary')")
+    assert page.value("document.activeElement.matches('.lane > summary, .alike > summary')")
     assert page.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.press("Enter")
     assert page.value("document.activeElement.parentElement.open")
