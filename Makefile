@@ -1,4 +1,4 @@
-# make quick | demo | test | varied | coverage | compliance | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in README.md
+# make quick | demo | test | varied | coverage | compliance | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in CONTRIBUTING.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
@@ -93,7 +93,7 @@ lock:
 	echo hatchling | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint requirements-dev.txt --output-file requirements-build.txt -
 	rm -rf $(VENV)-lock
 
-# What is generated: docs/rules.md from the rules, docs/rule-reference.md from their schema, the fields that `rollout-status lint` knows from the fixtures, CONTRIBUTING's table of the modules
+# What is generated: docs/rules.md from the rules, docs/rule-reference.md from their schema, docs/reference.md, codes.md and deadlines.md from the program, the fields that `rollout-status lint` knows from the fixtures, CONTRIBUTING's table of the modules
 docs: $(VENV)/ready
 	mkdir -p docs
 	cd rules && LC_ALL=C ls *.yaml compat/*.yaml packs/*.yaml used/*.yaml >files.txt
@@ -101,6 +101,7 @@ docs: $(VENV)/ready
 	$(BIN)/python -c 'from rollout_status_lib.verbs.fields import write_fields; write_fields()'
 	$(BIN)/python tests/test_layers.py
 	$(BIN)/python tests/reference.py
+	$(BIN)/python tests/pages.py
 
 # The wheel in dist/
 wheel: $(VENV)/build

@@ -144,14 +144,6 @@ def test_each_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> No
     assert printed(capsys, verb, "--help").startswith("usage: rollout-status ")
 
 
-def test_help_fits_the_readme() -> None:
-    """Every flag that --help shows is in the README's table, and none is there that --help does not know."""
-    flags = {name for name in build_parser()._option_string_actions if name.startswith("--")}
-    table = set(re.findall(r"--[a-z-]+", "\n".join(re.findall(r"^\| `.*$", (ROOT / "README.md").read_text(), re.MULTILINE))))
-    assert flags - {"--help", "--version", "--kind-filter", "--kubecontext"} <= table
-    assert table <= flags
-
-
 @pytest.mark.parametrize("kinds", ["deployment", "Deployments", "deploy", "deployment.apps", "deployment.v1.apps", "job, deployment"])
 def test_words_for_a_kind(kinds: str) -> None:
     assert run(*CRASH, "--kinds", kinds, "--retry-limit", "1").error["code"] == "process-crashing"
@@ -227,8 +219,8 @@ def test_a_crash_loop_is_told_from_its_first_crash_on() -> None:
     assert outcome.result["elapsedSeconds"] < 120
 
 
-def test_readme_shows_the_demo() -> None:
-    shown = json.loads(re.search(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1])
+def test_the_page_of_the_result_shows_the_demo() -> None:
+    shown = json.loads(re.search(r"```json\n(.*?)```", (ROOT / "docs" / "result.md").read_text(), re.DOTALL)[1])
     result = run("demo").result
     assert shown["error"] == result["error"]
     assert (shown["elapsedSeconds"], shown["polls"]) == (result["elapsedSeconds"], result["polls"])

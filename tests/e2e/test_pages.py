@@ -17,14 +17,15 @@ from conftest import PATIENCE, SCRIPT, Json, Namespace, cluster_wide, command, k
 from manifests import IMAGES
 
 DOCS, EXAMPLES = SCRIPT.parent / "docs", SCRIPT.parent / "examples" / "pipelines"
+GENERATED = {"codes", "deadlines", "reference", "rule-reference", "rules"}
 ELSEWHERE = {
     "ci",
+    "faults",
     "install",
-    "rule-reference",
-    "rules",
+    "result",
     "writing-rules",
-}  # tests/test_pipelines.py, tests/packaging, generated, tests/test_docs.py
-PAGES = sorted(path.stem for path in DOCS.glob("*.md") if path.stem not in ELSEWHERE)
+}  # tests/test_pipelines.py, tests/packaging, test_docs.py, test_arguments.py
+PAGES = sorted(path.stem for path in DOCS.glob("*.md") if path.stem not in GENERATED | ELSEWHERE)
 
 # On PATH beside kubectl, where a page speaks of more than this machine has
 PROGRAMS = {
@@ -148,6 +149,6 @@ def test_every_command_of_a_page(page: str, namespace: Namespace, tmp_path: Path
 
 
 def test_every_page_is_run_somewhere() -> None:
-    assert {"from-helm", "from-kubectl", "from-socialgouv", "gitops", "pipelines", "recipes", "replaying"} == set(PAGES)
-    for page in ELSEWHERE:
+    assert {"from-helm", "from-kubectl", "from-socialgouv", "gitops", "pipelines", "recipes", "replaying", "reports"} == set(PAGES)
+    for page in GENERATED | ELSEWHERE:
         assert (DOCS / f"{page}.md").exists()
