@@ -55,10 +55,9 @@ try:
     from rollout_status_lib.commands import add_kubectl_flags
     from rollout_status_lib.contract import enforce, load_schema
     from rollout_status_lib.declarations import FIRST_CODES, Kind, Rule, get_code
-    from rollout_status_lib.errors import MISHAPS, EvaluationError, RolloutError
+    from rollout_status_lib.errors import MISHAPS, RULE_DOUBT, EvaluationError, RolloutError
     from rollout_status_lib.events import Events
     from rollout_status_lib.findings import (
-        DOUBT,
         Finding,
         Judgement,
         Workload,
@@ -67,6 +66,7 @@ try:
         group_failures,
         is_late,
         make_doubt,
+        make_kind_doubts,
         promote_causes,
     )
     from rollout_status_lib.functions import Functions, is_true
@@ -176,7 +176,6 @@ class Moment:
         self.first = dict(memory.first)  # kind, namespace and name of a workload -> the first object that was seen there
         self.params_of: dict[str, dict[str, Json]] = {}  # workload -> the parameters with its annotations
         self.roots_below: dict[int, dict[str, Json]] = {}  # id() of a workload -> the roots that all below it share
-        self.doubts: dict[str, str] = {}  # place of an expression that has no value -> the note about it
         self.events = Events(judge.rules, self.snapshot, self.functions)
         self.uses: Any = None  # Uses, once there is a tree
         self.held = False  # whether a rule's state was present, since the last time this was set
@@ -191,11 +190,11 @@ class Moment:
         gone, missing, awaited = self.find_missing({workload.key for workload in workloads})
         kinds = self.selection.kinds
         workloads = sorted([*workloads, *gone], key=lambda each: (kinds.index(each.kind), get_creation_time(each.value), each.key))
-        containers = find_missing_containers(workloads, self.judge.params.get("expect_image", ()), self.functions)
+        containers = find_missing_containers(workloads, self.judge.params.get("expect_image", ()), self.rules, self.functions)
         is_over = 0 <= self.judge.params.get("arrival_deadline", LONGEST_WAIT) <= self.snapshot.at - self.started
         missing, awaited = (missing + containers, awaited) if is_over else (missing, awaited + containers)
         failures = group_failures(workloads, self.rules.codes)
-        notes, settled = tuple(dict.fromkeys([*self.doubts.values(), *self.notes])), self.selection.is_settled
+        notes, settled = tuple(dict.fromkeys([*self.functions.doubts.values(), *self.notes])), self.selection.is_settled
         return Judgement(self.snapshot.at, tuple(workloads), failures, tuple(missing), tuple(awaited), notes, settled), replace(
             self.memory,
             started=self.started,
@@ -217,7 +216,7 @@ class Moment:
 
     def find_all(self, root: Subject) -> list[Finding]:
         """All findings about a workload and about what it owns."""
-        values = [expression.evaluate(root.value, self.functions) for expression in root.kind.progress]
+        values = [self.rules.read(expression, root.value, self.functions) for expression in root.kind.progress]
         before = self.paces.get(root.key)
         self.paces[root.key] = before.move(values, self.now, self.snapshot.at) if before else Pace.begin(values, self.now)
         target = self.selection.target(root.kind, root.value)
@@ -249,7 +248,7 @@ class Moment:
 
         Its own controller comes first: it knows the deadline too, and says more.
         """
-        own: Json = root.kind.deadline.evaluate(root.value, self.functions) if root.kind.deadline else None
+        own: Json = self.rules.read(root.kind.deadline, root.value, self.functions)
         has_own = type(own) in (int, float) and own < NONE  # NaN is no deadline either
         return float(own + LATER if has_own else self.params_of[root.key].get("progress_deadline", LONGEST_WAIT))
 
@@ -257,8 +256,10 @@ class Moment:
         """The findings about a subject and all below it. One that is ignored or held is judged no further."""
         rules, view = self.judge.get_rules(subject), View(self.get_roots(subject), reads)
         for verdict in ("ignore", "hold"):
-            found = [finding for rule in rules if rule.verdict == verdict for finding in self.apply(rule, subject, view)]
+            found = list(make_kind_doubts(subject, view, self.rules, self.functions) if verdict == "hold" else ())
+            found = found or [finding for rule in rules if rule.verdict == verdict for finding in self.apply(rule, subject, view)]
             if found:
+                self.held |= bool(subject.doubts)
                 yield from found
                 return
         for rule in rules:
@@ -328,7 +329,7 @@ class Moment:
         if not rule.forgives(error):
             raise error
         self.held = True  # it may have a value when it is judged again
-        self.doubts.setdefault(error.where, f"{DOUBT}{error.message}")
+        self.functions.doubts.setdefault(error.where, f"{RULE_DOUBT}{error.message}")
         return error
 
     def decide(self, rule: Rule, subject: Subject, scope: Scope) -> Iterator[Finding]:
@@ -374,8 +375,7 @@ class Moment:
         return Workload(subject, status, deciding, tuple(each for each in found if each.verdict == "note")) if found else None
 
     def has_finished(self, workload: Workload) -> bool:
-        finishes = workload.kind.finishes
-        return finishes is not None and is_true(finishes.evaluate(workload.value, self.functions))
+        return is_true(self.rules.read(workload.kind.finishes, workload.value, self.functions))
 
     def read_events(self, subject: Subject, root: str) -> list[Json] | None:
         """What a root gives, `events` or `history`: events about the subject, newest first; None when they cannot be read."""

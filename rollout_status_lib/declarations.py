@@ -232,10 +232,10 @@ class Rule:
     details: tuple[Template, ...] = ()
     hint: Template | None = None
     logs: bool = False
-    teams: tuple[str, ...] = ()  # the teams' files that its fields are written in, each with a colon, as places begin
+    teams: tuple[str, ...] = ()  # the teams' files, each with a colon, as places begin
 
     def forgives(self, error: EvaluationError) -> bool:
-        """True if a team wrote what has no value: that is no reason to end the runs of all others. An error in a built-in rule is."""
+        """True if a team wrote what has no value: that is no reason to end the runs of all others. An error in a built-in file is."""
         return error.where.startswith(self.teams)
 
     @property

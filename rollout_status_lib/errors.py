@@ -31,6 +31,9 @@ class EvaluationError(RolloutError):
         self.where = where
 
 
+# How the notes begin about expressions of teams that have no value: those of rules, and those of kinds
+RULE_DOUBT, KIND_DOUBT = DOUBTS = ("a rule cannot be evaluated: ", "a kind cannot be evaluated: ")
+
 # What can go wrong in a report or a view. It must not cost the verdict. A signal (Interrupted) is not among them: it ends the run.
 MISHAPS = (RolloutError, ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Code, Kind, Rule, find_code
-from rollout_status_lib.errors import EvaluationError, RolloutError, UnreadableError, suggest
+from rollout_status_lib.errors import KIND_DOUBT, EvaluationError, RolloutError, UnreadableError, suggest
 from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_identity, get_name
-from rollout_status_lib.scope import Scope
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.subjects import Subject
 from rollout_status_lib.values import parse_duration, parse_timestamp, trace_causes
 
@@ -85,6 +86,16 @@ class Finding:
                 raise
             return ""
 
+    def read(self, expression: Expression | None, notes: list[str]) -> Json:
+        """What an expression of its kind gives for its subject; null if there is none, or, with a note, if a team's has no value."""
+        try:
+            return expression.evaluate(self.subject.value, self.scope.functions) if expression else None
+        except EvaluationError as error:
+            if not self.rule.forgives(error):
+                raise
+            notes.append(f"{KIND_DOUBT}{error.message}")
+            return None
+
     def code(self, codes: Mapping[str, Code]) -> Code | None:
         """The rule's code; None if it has none. EvaluationError if it computes one that does not exist; a team's is NO_PROGRESS then."""
         try:
@@ -120,9 +131,6 @@ class Finding:
         return (self.rule.id, get_identity(self.subject.workload), *self.subject.part.values())
 
 
-DOUBT = "a rule cannot be evaluated: "  # begins the note about it
-
-
 def make_doubt(rule: Rule, subject: Subject, scope: Scope, error: EvaluationError) -> Iterator[Finding]:
     """What follows when nobody can say whether a rule holds: what it could have kept from success waits, and its wait ends as any other.
 
@@ -132,8 +140,18 @@ def make_doubt(rule: Rule, subject: Subject, scope: Scope, error: EvaluationErro
         sentence = Template((f"It is not known whether {rule.id} holds, which cannot be evaluated: {error.message}",))
         code = Template((NO_PROGRESS,)) if rule.gone else None
         verdict = "fail" if rule.gone else "hold" if rule.verdict == "hold" else "wait"
-        plain = Rule(rule.id, rule.where, rule.subjects, rule.when, code=code, message=sentence)
+        plain = Rule(rule.id, rule.where, rule.subjects, rule.when, code=code, message=sentence, teams=rule.teams)
         yield Finding(plain, subject, verdict, scope)
+
+
+def make_kind_doubts(subject: Subject, view: View, rules: Rules, functions: Functions) -> Iterator[Finding]:
+    """What follows when nobody can say what belongs to an object, since a team's kind has no value for it: it is held, with a note."""
+    for error in subject.doubts:
+        rules.doubt(error, functions)
+        sentence = Template((f"It is not known what belongs to it, since its kind cannot be evaluated: {error.message}",))
+        null = Expression.parse("null", error.where)
+        rule = Rule("kind", error.where, (subject.kind.name,), null, message=sentence, teams=rules.files.team_places)
+        yield Finding(rule, subject, "hold", Scope(view, rule, functions))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -309,10 +327,10 @@ def group_failures(workloads: Iterable[Workload], codes: Mapping[str, Code]) -> 
     return tuple(map(tuple, entries.values()))
 
 
-def find_missing_containers(workloads: Iterable[Workload], expected: Iterable[Json], functions: Functions) -> list[str]:
+def find_missing_containers(workloads: Iterable[Workload], expected: Iterable[Json], rules: Rules, functions: Functions) -> list[str]:
     """A message for each container that --expect-image names and none of the workloads has; it says which they have."""
     judged = [workload for workload in workloads if workload.status != "ignored"]
-    runs = [name for each in judged if each.kind.runs for name in each.kind.runs.evaluate(each.value, functions) or ()]
+    runs = [name for each in judged for name in rules.read(each.kind.runs, each.value, functions) or ()]
     there = f"there is {', '.join(dict.fromkeys(map(str, runs)))}" if runs else "none is there"
     missing = [pair for pair in expected if judged and pair["name"] not in runs]
     return [f'Waiting for a container "{pair["name"]}", which is expected to run {pair["value"]}; {there}' for pair in missing]

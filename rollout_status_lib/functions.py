@@ -50,6 +50,7 @@ class Functions(jmespath.functions.Functions):
     def __init__(self, now: float) -> None:
         self.now = now
         self.used_clock = False  # an expression asked for an age: its value changes with time
+        self.doubts: dict[str, str] = {}  # place of an expression of a team that has no value -> the note about it
 
     @signature(ANY)
     def _func_to_number(self, value: Json) -> float | None:

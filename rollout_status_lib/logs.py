@@ -31,7 +31,7 @@ class Logs:
 
     def prefetch(self, findings: Sequence[Finding]) -> None:
         """Reads the logs of what has failed side by side, MOST of them, once the verdict is there; a note says how many are left out."""
-        wanted = {self.name_run(each): find_place(each) for each in findings if each.rule.logs and each.subject.part}
+        wanted = {self.name_run(each): self.find_place(each) for each in findings if each.rule.logs and each.subject.part}
         unknown = [name for name in wanted if name not in self.known]
         self.source.fetch_logs([wanted[name] for name in unknown[:MOST]])
         for name in unknown[:MOST]:
@@ -58,7 +58,7 @@ class Logs:
         """The last lines of the same log, if a run has ended; nothing if it cannot be read: the result says why, should it want it."""
         if (
             not (finding.rule.logs and finding.subject.part)
-            or find_ended(finding) is None
+            or self.find_ended(finding) is None
             or self.name_run(finding) in self.missing | self.left_out
         ):
             return ()
@@ -79,7 +79,7 @@ class Logs:
         if name in self.unreadable:
             raise self.unreadable[name]
         if name not in self.known:
-            self.keep(name, find_place(finding))
+            self.keep(name, self.find_place(finding))
         return self.known[name]
 
     def keep(self, name: tuple[str, str], place: LogPlace) -> None:
@@ -87,17 +87,14 @@ class Logs:
         self.known[name] = "".join(log.splitlines(keepends=True)[-LOG_LINES:]).encode()[-LOG_BYTES:].decode("utf-8", "ignore")
 
     def name_run(self, finding: Finding) -> tuple[str, str]:
-        return finding.subject.key, json.dumps(find_ended(finding), sort_keys=True, default=str)
+        return finding.subject.key, json.dumps(self.find_ended(finding), sort_keys=True, default=str)
 
+    def find_ended(self, finding: Finding) -> Json:
+        """What tells the run of a container that has ended last from the others; null if none has."""
+        return finding.read(finding.subject.kind.ended, self.source.notes)
 
-def find_place(finding: Finding) -> LogPlace:
-    """Whose log tells more of a finding about a container."""
-    subject, path = finding.subject, finding.subject.kind.previous_log
-    previous = path is not None and is_true(path.evaluate(subject.value, finding.scope.functions))
-    return LogPlace(get_namespace(subject.holder), get_name(subject.holder), str(get_field(subject.value, "name")), previous)
-
-
-def find_ended(finding: Finding) -> Json:
-    """What tells the run of a container that has ended last from the others; null if none has."""
-    ended = finding.subject.kind.ended
-    return ended.evaluate(finding.subject.value, finding.scope.functions) if ended else None
+    def find_place(self, finding: Finding) -> LogPlace:
+        """Whose log tells more of a finding about a container."""
+        subject = finding.subject
+        previous = is_true(finding.read(subject.kind.previous_log, self.source.notes))
+        return LogPlace(get_namespace(subject.holder), get_name(subject.holder), str(get_field(subject.value, "name")), previous)

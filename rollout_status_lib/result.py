@@ -91,7 +91,7 @@ def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Map
     below = [each.sentence for each in workload.findings if each.verdict == "wait" and each.subject is not workload.subject]
     details = [*first.details, *(list(dict.fromkeys(below))[:BELOW] if subject is workload.subject else ())]
     entry |= {"details": details} if details else {}
-    facts = {name: expression.evaluate(subject.value, first.scope.functions) for name, expression in subject.kind.facts.items()}
+    facts = {name: first.read(expression, source.notes) for name, expression in subject.kind.facts.items()}
     entry |= {name: value for name, value in facts.items() if type(value) is int}
     if (log := logs.read(first)) is not None:
         entry["log"] = log

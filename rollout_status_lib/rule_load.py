@@ -49,7 +49,7 @@ class RuleLoader:
     """
 
     def __init__(self, files: RuleFiles) -> None:
-        self.entries, self.added, self.problems, self.teams = files.entries, files.added, files.problems, files.teams
+        self.files, self.entries, self.added, self.problems = files, files.entries, files.added, files.problems
         self.checked: set[Expression] = set()  # by check_roots
         codes, kinds, params = (self.entries[section] for section in ("codes", "kinds", "params"))
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
@@ -262,7 +262,7 @@ class RuleLoader:
             details=entry.get_templates("details"),
             hint=entry.get_template("hint", Command),
             logs=entry.get_flag("logs", default=False),
-            teams=tuple({f"{document.path}:": True for document, _ in entry.fields.values() if document in self.teams}),
+            teams=self.files.team_places,
         )
 
     def check_subjects(self, entry: Entry) -> None:

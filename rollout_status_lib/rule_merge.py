@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -55,6 +56,11 @@ class RuleFiles:
         for path in list_rule_files(teams):
             with collect_errors(self.problems):
                 self.merge(self.read_team(path))
+
+    @functools.cached_property
+    def team_places(self) -> tuple[str, ...]:
+        """How the places begin that are in the teams' files."""
+        return tuple(f"{document.path}:" for document in self.teams)
 
     def read(self, path: Path) -> Document:
         document = Document(path, "invalid-rules", self.problems)

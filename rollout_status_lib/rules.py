@@ -13,8 +13,9 @@ from pathlib import Path
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import ANNOTATION, Kind, Rule, is_word_for
-from rollout_status_lib.errors import RolloutError, UnreadableError, collect_errors, find_closest, suggest
+from rollout_status_lib.errors import KIND_DOUBT, EvaluationError, RolloutError, UnreadableError, collect_errors, find_closest, suggest
 from rollout_status_lib.expressions import Expectation, Expression, Template
+from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import get_field, get_kind_key, get_name
 from rollout_status_lib.rule_load import RuleLoader
 from rollout_status_lib.rule_merge import RuleFiles
@@ -71,6 +72,20 @@ class Rules:
             rules = [rule for rule in loaded if name in rule.subjects]
             self.about |= {(name, each): [rule for rule in rules if rule.gone == each] for each in (True, False)}
         return self.about[key]
+
+    def read(self, expression: Expression | None, value: Json, functions: Functions) -> Json:
+        """What a kind's expression gives for an object; null if there is none, or, as a doubt, if a team wrote one that has no value."""
+        try:
+            return expression.evaluate(value, functions) if expression else None
+        except EvaluationError as error:
+            self.doubt(error, functions)
+            return None
+
+    def doubt(self, error: EvaluationError, functions: Functions) -> None:
+        """Notes that an expression of a kind has no value; raises the error if no team wrote it."""
+        if not error.where.startswith(self.files.team_places):
+            raise error
+        functions.doubts.setdefault(error.where, f"{KIND_DOUBT}{error.message}")
 
     def list_texts(self) -> Iterator[str]:
         """What the rules that are loaded compare with, and what they say."""
@@ -218,7 +233,7 @@ def make_expectation(text: str, rules: Rules) -> Rule:
         when = Expectation(text, "--expect", expected.tree, expected.function, expected.roots)
         limit = Expression.parse("params.arrival_deadline", "--expect")
         code = Template(("not-progressing",))
-        rule = Rule("expect", "--expect", (), when, fail_after=limit, code=code, message=message)
+        rule = Rule("expect", "--expect", (), when, fail_after=limit, code=code, message=message, teams=rules.files.team_places)
         rules.loader.check_roots(rule)
     except RolloutError as error:
         raise RolloutError("usage", error.message) from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Current, Kind
+from rollout_status_lib.errors import EvaluationError
 from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.objects import drop_field, fill_zero, get_controller, get_creation_time, get_field, get_identity, get_name
@@ -30,6 +31,7 @@ class Subject:
     children: tuple[Subject, ...]
     blocked: Template | None  # the end of messages about it, if it is judged only because it blocks an update
     exists: bool = True  # False for what is only referred to
+    doubts: tuple[EvaluationError, ...] = ()  # what a team wrote about its kind and has no value for it
 
     @staticmethod
     def of(kind: Kind, value: Json, key: str = "") -> Subject:
@@ -60,7 +62,7 @@ class Tree:
     """Builds the subjects of a snapshot: each workload with what it owns, of its current revision and of others."""
 
     def __init__(self, rules: Rules, snapshot: Snapshot, functions: Functions, before: Mapping[str, tuple[Json, Subject]]) -> None:
-        self.kinds, self.functions = rules.kinds, functions
+        self.rules, self.kinds, self.functions = rules, rules.kinds, functions
         self.before = before  # key -> object and subject of the snapshot before: what has not changed is not built anew
         self.grown: dict[str, tuple[Json, Subject]] = {}
         self.part_kinds: dict[str, list[Kind]] = {}  # name of a kind -> the kinds of its parts
@@ -84,34 +86,44 @@ class Tree:
             return before
         value = before.value if before and same is resource else functools.reduce(fill_zero, kind.zero, resource)
         lineage = (*above, (kind.name, value))
-        current, others = self.revisions(kind, value) if kind.owns else ([], [])
+        doubts: list[EvaluationError] = []
+        current, others = self.revisions(kind, value, doubts) if kind.owns else ([], [])
         owners = {get_identity(owner) for _, owner in lineage} if kind.owns else set()
         children = [self.grow(child, entry, lineage, blocked) for child, entry in current if get_identity(entry) not in owners]
         old = [entry for _, other in others for entry in self.all_below(other, owners)]
         owned = tuple(child.value for child in children)
         if kind.blocked_by:
             seen = {"self": value, "old": [entry for _, entry in others]}
-            in_the_way = kind.blocked_by.evaluate(seen, self.functions) or []
+            in_the_way = self.read(kind.blocked_by, seen, doubts) or []
             children += [self.grow(child, entry, lineage, kind.blocked) for child, entry in others if entry in in_the_way]
-        parts = self.parts(kind, value, lineage, blocked)
-        subject = Subject(kind, value, key, lineage, owned, tuple(old), (*parts, *children), blocked)
+        below = (*self.parts(kind, value, lineage, blocked, doubts), *children)
+        subject = Subject(kind, value, key, lineage, owned, tuple(old), below, blocked, doubts=tuple(doubts))
         self.grown[key] = (resource, subject)
         return subject
 
-    def revisions(self, kind: Kind, value: Json) -> tuple[list[tuple[Kind, Json]], list[tuple[Kind, Json]]]:
+    def read(self, expression: Expression, value: Json, doubts: list[EvaluationError]) -> Json:
+        """What a kind's expression gives for an object; null, and one more of its doubts, if a team wrote one that has no value."""
+        try:
+            return expression.evaluate(value, self.functions)
+        except EvaluationError as error:
+            self.rules.doubt(error, self.functions)
+            doubts.append(error)
+            return None
+
+    def revisions(self, kind: Kind, value: Json, doubts: list[EvaluationError]) -> tuple[list[tuple[Kind, Json]], list[tuple[Kind, Json]]]:
         """What an object owns directly, each with its kind: first of its current revision, then of other revisions."""
         children = [(child, entry) for child, entry in self.owned.get(get_identity(value), ()) if child.name in kind.owns]
         parent = {**value, "owned": [entry for _, entry in children]}
         for way in kind.current:
-            wanted = drop_field(way.of_parent.evaluate(parent, self.functions), way.without)
+            wanted = drop_field(self.read(way.of_parent, parent, doubts), way.without)
             if wanted not in (None, {}):
-                same = [(child, entry) for child, entry in children if child.name == way.child and self.is_same(way, entry, wanted)]
+                same = [(child, entry) for child, entry in children if child.name == way.child and self.is_same(way, entry, wanted, doubts)]
                 current = same[:1] if self.kinds[way.child].owns else same  # of equal controllers the oldest counts, as for the API server
                 return current, [each for each in children if all(each[1] is not chosen for _, chosen in current)]
         return ([], children) if kind.current else (children, [])
 
-    def is_same(self, way: Current, child: Json, wanted: Json) -> bool:
-        return bool(drop_field(way.of_child.evaluate(child, self.functions), way.without) == wanted)
+    def is_same(self, way: Current, child: Json, wanted: Json, doubts: list[EvaluationError]) -> bool:
+        return bool(drop_field(self.read(way.of_child, child, doubts), way.without) == wanted)
 
     def all_below(self, value: Json, seen: set[str]) -> Iterator[Json]:
         """The object and everything below it, of any revision."""
@@ -120,21 +132,23 @@ class Tree:
             for _, entry in self.owned.get(get_identity(value), ()):
                 yield from self.all_below(entry, {*seen, get_identity(value)})
 
-    def parts(self, kind: Kind, value: Json, lineage: Lineage, blocked: Template | None) -> Iterator[Subject]:
+    def parts(
+        self, kind: Kind, value: Json, lineage: Lineage, blocked: Template | None, doubts: list[EvaluationError]
+    ) -> Iterator[Subject]:
         """The parts of an object. A part is its spec and its status in one; where both have a field, the spec's counts."""
         for part_kind in self.part_kinds.get(kind.name, ()):
             for part in part_kind.parts:
-                statuses = self.members(part.status, value)
-                for spec in self.members(part.spec, value):
+                statuses = self.members(part.status, value, doubts)
+                for spec in self.members(part.spec, value, doubts):
                     status = next((each for each in statuses if each.get("name") == spec.get("name")), {})
-                    added = {name: expression.evaluate(spec, self.functions) for name, expression in part.add.items()}
+                    added = {name: self.read(expression, spec, doubts) for name, expression in part.add.items()}
                     whole = {**status, **spec, **added}
                     key = f"{get_identity(value)}/{whole.get('name')}"
                     yield Subject(part_kind, whole, key, (*lineage, (part_kind.name, whole)), (), (), (), blocked)
 
-    def members(self, path: Expression, value: Json) -> list[dict[str, Json]]:
+    def members(self, path: Expression, value: Json, doubts: list[EvaluationError]) -> list[dict[str, Json]]:
         """The objects in the list at a path. What is no object becomes an empty one, so that it is missed and waited for."""
-        found = path.evaluate(value, self.functions)
+        found = self.read(path, value, doubts)
         members = [] if found is None else found if isinstance(found, list) else [found]
         return [each if isinstance(each, dict) else {} for each in members]
 

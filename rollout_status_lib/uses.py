@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from rollout_status_lib import Json
 from rollout_status_lib.declarations import Kind, Use
+from rollout_status_lib.errors import EvaluationError
 from rollout_status_lib.findings import Finding
 from rollout_status_lib.functions import is_true
 from rollout_status_lib.labels import find_nearest
@@ -27,6 +29,7 @@ class Uses:
         self.known: dict[str, Subject] = {}  # key -> a subject that is used
         self.used: dict[str, list[Subject]] = {}  # key of a subject -> what it uses
         self.by_name: dict[tuple[str, str], tuple[Answer | None, dict[str, Json]]] = {}
+        self.doubts: dict[str, EvaluationError] = {}  # key of a subject -> why it is not known what it uses
         self.unmatched: dict[str, list[Json]] = {}  # key of a subject -> for each selector that matches nothing what it sees of that
         self.chains: dict[str, tuple[Finding, ...]] = {}  # key of what is used -> what is wrong with it, and with what it uses
 
@@ -40,7 +43,8 @@ class Uses:
             for user in users.values():
                 for use in user.kind.uses:
                     if self.rules.kinds[use.kind].cluster:
-                        names.setdefault(use.kind, {}).update(dict.fromkeys(self.list_names(use, user)))
+                        with suppress(EvaluationError):  # `read` says it
+                            names.setdefault(use.kind, {}).update(dict.fromkeys(self.list_names(use, user)))
             for kind, wanted in names.items():
                 if wanted:
                     self.snapshot.used.look(self.rules.kinds[kind], "", list(wanted))
@@ -79,20 +83,26 @@ class Uses:
         return Subject(kind, subject.holder, get_identity(subject.holder), lineage, (), (), (), None)
 
     def read(self, user: Subject) -> list[Subject]:
-        """What an object uses, as far as it can be read; also what does not exist."""
+        """What an object uses, as far as it can be read; also what does not exist. Nothing, as a doubt, if a team's kind cannot tell."""
         if user.key not in self.used:
-            self.used[user.key] = [each for use in user.kind.uses if self.is_needed(use, user) for each in self.find_used(use, user)]
+            try:
+                self.used[user.key] = [each for use in user.kind.uses if self.is_needed(use, user) for each in self.find_used(use, user)]
+            except EvaluationError as error:
+                self.rules.doubt(error, self.tree.functions)
+                self.used[user.key], self.doubts[user.key] = [], error
         return self.used[user.key]
 
     def read_values(self, user: Subject) -> list[Json]:
         """What an object uses, as rules see it: the kind by the name that rules know it by, whether it exists, and the object.
 
         Where no object has the labels that it selects, there is one that does not exist, with the `nearest` labels.
+        EvaluationError if its kind cannot tell: a rule that asks is in doubt, too.
         """
         user = self.find_user(user)
-        return [{"kind": each.kind.name, "exists": each.exists, "object": each.value} for each in self.read(user)] + self.unmatched.get(
-            user.key, []
-        )
+        used = [{"kind": each.kind.name, "exists": each.exists, "object": each.value} for each in self.read(user)]
+        if user.key in self.doubts:
+            raise self.doubts[user.key]
+        return used + self.unmatched.get(user.key, [])
 
     def is_needed(self, use: Use, user: Subject) -> bool:
         return use.when is None or is_true(use.when.evaluate(user.value, self.tree.functions))

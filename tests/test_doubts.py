@@ -141,6 +141,97 @@ def test_update_does_not_expect_an_error_of_the_rules(tmp_path: Path) -> None:
     assert run("test", str(tmp_path / "case"), "--update").stdout == "case: written\n1 cases, 0 failed\n"
 
 
+ERR = "metadata.name > `3`"
+
+
+def write_kind(tmp_path: Path, name: str, **fields: object) -> str:
+    """The path of a file in which a team changes a kind."""
+    (tmp_path / "team.yaml").write_text(yaml.safe_dump({"version": 1, "kinds": [{"name": name, **fields}]}, sort_keys=False, width=1000))
+    return str(tmp_path / "team.yaml")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("deployment", {"current": [{"child": "replicaset", "compare": ["spec.template", ERR]}]}),
+        ("deployment", {"current": [{"child": "replicaset", "compare": [ERR, "spec.template"]}]}),
+        ("replicaset", {"blocked_by": ERR, "blocked": " (old)"}),
+        ("container", {"parts": [{"spec": "spec.containers[].sum(@)", "status": "status.containerStatuses"}]}),
+        ("container", {"parts": [{"spec": "spec.containers", "status": ERR}]}),
+        ("container", {"parts": [{"spec": "spec.containers", "status": "status.containerStatuses", "add": {"init": "name > `3`"}}]}),
+    ],
+    ids=str,
+)
+def test_an_object_of_which_nobody_knows_what_belongs_to_it_waits(tmp_path: Path, kind: str, fields: dict[str, object]) -> None:
+    """And its wait ends as any other. A kind of a team has ended everybody's run with exit code 2 here."""
+    rules = write_kind(tmp_path, kind, **fields)
+    outcome = judged(rules)
+    assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
+    (note,) = outcome.result["notes"]
+    assert note.startswith(f"a kind cannot be evaluated: {rules}:")
+    assert f"It is not known what belongs to it, since its kind cannot be evaluated: {rules}:" in outcome.error["message"]
+    later = shutil.copytree(SUCCESS, tmp_path / "later")
+    with (later / "recording.yaml").open("a") as recording:
+        recording.write("- {at: 2026-11-23T07:05:50Z, objects: 003.json}\n")
+    ended = judged(rules, case=later)
+    assert (ended.exit, ended.error["code"], ended.result["notes"]) == (1, "not-progressing", [note])
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "case", "arguments"),
+    [
+        ("deployment", {"progress": [ERR]}, SUCCESS, []),
+        ("deployment", {"deadline": ERR}, CRASH, ["--set", "retry-limit=9"]),
+        ("deployment", {"runs": ERR}, SUCCESS, ["--expect-image", "app=x"]),
+        ("container", {"facts": {"exitCode": ERR.removeprefix("metadata.")}}, CRASH, ["--retry-limit", "1"]),
+        ("container", {"previous_log": ERR.removeprefix("metadata.")}, CRASH, []),
+        ("container", {"ended": ERR.removeprefix("metadata.")}, CRASH, []),
+        ("deployment", {"desired": ERR}, CRASH, []),
+        (
+            "deployment",
+            {"revisions": {"number": ERR, "kept_in": "replicaset", "template": "spec", "current": "spec", "makes": "pod"}},
+            CRASH,
+            [],
+        ),
+        ("container", {"shown": ERR.removeprefix("metadata.")}, FIXTURES / "deployment/many-changes", ["--retry-limit", "0"]),
+        ("pod", {"finishes": ERR}, FIXTURES / "pod/ready-then-deleted", ["--kinds", "pod", "--stable-for", "20s"]),
+        ("pod", {"uses": [{"kind": "node", "names": ERR}]}, CRASH, []),
+    ],
+    ids=str,
+)
+def test_what_does_not_decide_is_a_note(tmp_path: Path, kind: str, fields: dict[str, object], case: Path, arguments: list[str]) -> None:
+    """The verdict is the one that it would be without it."""
+    rules = write_kind(tmp_path, kind, **fields)
+    outcome = judged(rules, *arguments, case=case)
+    assert outcome.exit == run("--replay", str(case), "--quiet", *arguments).exit
+    assert [note for note in outcome.result["notes"] if f"{rules}:" in note], outcome.result
+
+
+def test_a_rule_that_asks_what_is_used_when_the_kind_cannot_tell(tmp_path: Path) -> None:
+    """Nobody knows whether it holds, though it is a built-in one: what is missing may be what it waits for."""
+    (tmp_path / "team.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "version": 1,
+                "kinds": [{"name": "pod", "uses": [{"kind": "node", "when": ERR, "names": "spec.nodeName"}]}],
+                "rules": [
+                    {
+                        "id": "acme/x",
+                        "subject": "pod",
+                        "when": "pod.spec != null",
+                        "given": "used[?!exists]",
+                        "verdict": "fail",
+                        "code": "acme/x",
+                    }
+                ],
+            }
+        )
+    )
+    outcome = judged(f"{tmp_path}/team.yaml", case=SUCCESS)
+    assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
+    assert "It is not known whether acme/x holds, which cannot be evaluated: " in outcome.error["message"]
+
+
 @pytest.mark.parametrize("when", ["isup", "self.spec != null && isup", "length(self.spec, self.metadata) > `1`", "events != null"])
 @pytest.mark.parametrize("verdict", ["note", "wait"])
 def test_a_file_that_is_wrong_ends_the_run(tmp_path: Path, when: str, verdict: str) -> None:

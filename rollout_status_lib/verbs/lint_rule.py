@@ -31,7 +31,8 @@ def lint_rule(rules: Rules, fields_of_kinds: Mapping[str, Fields], rule: Rule) -
             *check_limit(rules, rule),
         ]
         places = {line.partition(": ")[0] for line in found}  # where something is misspelt, it is null for that
-        nulls = find_nulls(rules, rule, fields_of_kinds[ALWAYS]) if rule.teams else []
+        is_teams = any(each.where.startswith(rule.teams) for each in rule.walk_expressions())
+        nulls = find_nulls(rules, rule, fields_of_kinds[ALWAYS]) if is_teams else []
         return [*found, *(line for line in nulls if line.partition(": ")[0] not in places)]
     except RecursionError:
         return [f"{rule.where}: its expressions are nested too deeply, a let in a let: write fewer of them"]

@@ -17,8 +17,7 @@ import yaml
 
 from rollout_status_lib import Json, find_data
 from rollout_status_lib.arguments import build_verb_parser, describe_exits
-from rollout_status_lib.errors import RolloutError, UnreadableError, suggest
-from rollout_status_lib.findings import DOUBT
+from rollout_status_lib.errors import DOUBTS, RolloutError, UnreadableError, suggest
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.rule_merge import list_rule_files
 from rollout_status_lib.rulefile import Document
@@ -75,7 +74,7 @@ class Outcome:
         """The error of the rules that came: nobody expects one. Empty if there was none."""
         result = self.got["result"]
         error = result.get("error", {})
-        doubts = [note.removeprefix(DOUBT) for note in result.get("notes", ()) if note.startswith(DOUBT)]
+        doubts = [note.partition(": ")[2] for note in result.get("notes", ()) if note.startswith(DOUBTS)]
         return str(error["message"] if error.get("code") == "invalid-rules" else next(iter(doubts), ""))
 
     @property
