@@ -93,7 +93,7 @@ lock:
 	echo hatchling | $(VENV)-lock/bin/uv pip compile $(LOCK) --constraint requirements-dev.txt --output-file requirements-build.txt -
 	rm -rf $(VENV)-lock
 
-# What is generated: docs/rules.md from the rules, docs/rule-reference.md from their schema, docs/reference.md, codes.md and deadlines.md from the program, the fields that `rollout-status lint` knows from the fixtures, CONTRIBUTING's table of the modules
+# What is generated: docs/rules.md from the rules, the tables of docs/rule-reference.md from their schema, docs/reference.md, codes.md and deadlines.md from the program, the fields that `rollout-status lint` knows from the fixtures, CONTRIBUTING's table of the modules
 docs: $(VENV)/ready
 	mkdir -p docs
 	cd rules && LC_ALL=C ls *.yaml compat/*.yaml packs/*.yaml used/*.yaml >files.txt

@@ -54,7 +54,7 @@ class Functions(jmespath.functions.Functions):
 
     @signature(ANY)
     def _func_to_number(self, value: Json) -> float | None:
-        """The number, or the one that a text stands for; null for anything else, and for what is none, like NaN."""
+        """The number, or the one that a text stands for; null for anything else."""
         for read in (int, float) if isinstance(value, str) else ():
             with suppress(ValueError):
                 number = read(value)
@@ -95,7 +95,7 @@ class Functions(jmespath.functions.Functions):
 
     @signature(NUMBER, NUMBER)
     def _func_subtract(self, left: float | None, right: float | None) -> float | None:
-        """Left - right; null if either is null."""
+        """The first less the second; null if either is null."""
         return None if left is None or right is None else left - right
 
     @signature(NUMBER)
@@ -133,7 +133,7 @@ class Functions(jmespath.functions.Functions):
 
     @signature(LISTS, ANY)
     def _func_contains(self, subject: Json, search: Json) -> bool:
-        """True if it is in the array or in the string; false for null."""
+        """True if the second is in the first, a list or a text; false for null."""
         return search in subject if isinstance(subject, list) or (isinstance(search, str) and subject) else False
 
     @signature(SIZED)

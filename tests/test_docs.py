@@ -1,6 +1,6 @@
-"""docs/writing-rules.md and examples/: every command is run, every rule file is linted, every case is replayed.
+"""docs/writing-rules.md, rule-reference.md and examples/: every command is run, every rule file is linted, every case is replayed.
 
-In the page, a `sh` block is run in one folder after the other blocks, with `rollout-status` and a kubectl that has one
+In the pages, a `sh` block is run in one folder after the other blocks, with `rollout-status` and a kubectl that has one
 Deployment; a command's exit code is 0, or what `# exit N` behind it says. Each line of a `text` block is in what the
 block before it printed; `...` stands for anything. A `yaml` block is a whole rule file, or some fields of a rule of
 containers, of which `# wrong: ...` says what lint must find.
@@ -20,8 +20,11 @@ from conftest import ROOT, environment, run
 from rollout_status import run_to_end
 from rollout_status_lib.verbs.test import run_case
 
-PAGE = ROOT / "docs" / "writing-rules.md"
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+TUTORIAL, REFERENCE = (ROOT / "docs" / name for name in ("writing-rules.md", "rule-reference.md"))
+LONGEST = 250  # lines of the tutorial
+BLOCKS = [
+    block for page in (TUTORIAL, REFERENCE) for block in re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+]
 EXAMPLES = sorted((ROOT / "examples" / "rules").glob("*.yaml"))
 CASES = sorted(path.parent for path in (ROOT / "examples" / "cases").glob("*/case.yaml"))
 WHOLE = [text for kind, text in BLOCKS if kind == "yaml" and text.lstrip("# ").find("version: 1") >= 0]
@@ -47,7 +50,7 @@ def of_case(name: str) -> list[str]:
     return sorted((path.stem for path in EXAMPLES if name == path.stem or name.startswith(f"{path.stem}-")), key=len)
 
 
-def test_the_commands_of_the_page(tmp_path: Path) -> None:
+def test_the_commands_of_the_pages(tmp_path: Path) -> None:
     """In a copy of the checkout."""
     for name, text in (
         ("kubectl", KUBECTL.format(python=sys.executable, file=str(ROOT / "examples/cases/mirror-image-pull/001.json"))),
@@ -99,14 +102,29 @@ def test_a_trap_of_the_page(text: str, tmp_path: Path) -> None:
     assert not wrong or wrong[1] in outcome.stdout
 
 
+def test_the_tutorial_is_short_and_repeats_nothing() -> None:
+    """What it needs of an example it has once; all else is in the reference."""
+    assert len(TUTORIAL.read_text().splitlines()) <= LONGEST
+    assert [path.name for path in EXAMPLES if path.read_text() in WHOLE] == ["mirror-image-pull.yaml"]
+    long = [line for page in (TUTORIAL, REFERENCE) for line in page.read_text().splitlines() if len(line) > 60 and "-|-" not in line]
+    assert sorted(line for line in set(long) if long.count(line) > 1 and not line.startswith(("rollout-status", "Pod/", "| `"))) == []
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in (TUTORIAL, REFERENCE):
+        for name, anchor in re.findall(r"\]\(([a-z-]+\.md)?#([a-z-]+)\)", page.read_text()):
+            titles = re.findall(r"^#+ (.*)", (page.parent / name if name else page).read_text(), re.MULTILINE)
+            assert anchor in [re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-") for title in titles], (page.name, anchor)
+
+
 def test_traps_come_in_pairs() -> None:
     assert ["# wrong: " in text for text in FIELDS] == [True, False] * (len(FIELDS) // 2)
     assert len(FIELDS) >= 10
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_is_on_the_page_and_passes_lint_and_its_cases(path: Path) -> None:
-    assert path.read_text() in WHOLE
+def test_an_example_is_named_by_the_tutorial_and_passes_lint_and_its_cases(path: Path) -> None:
+    assert f"(../examples/rules/{path.name})" in TUTORIAL.read_text()
     assert run("lint", str(path)).stdout == "no findings\n"
     cases = [str(case) for case in CASES if of_case(case.name)[-1:] == [path.stem]]
     assert len(cases) > 1

@@ -5,8 +5,9 @@ import re
 import pages
 import pytest
 from conftest import ROOT
-from reference import PAGE, SCHEMA, make_page, make_table
+from reference import PAGE, get_part, list_tables, make_page, make_table
 
+from rollout_status import run_to_end
 from rollout_status_lib.arguments import build_parser
 from rollout_status_lib.declarations import PARAMETER_TYPES
 from rollout_status_lib.verbs.test import CASE_KEYS
@@ -50,11 +51,29 @@ def test_pages_link_to_what_there_is() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 130
 
 
-@pytest.mark.parametrize("part", ["rule", "kind", "param", "code", "step"])
+def list_parts() -> list[str]:
+    """Each part of a rule file that has keys, and each part of those, as the tables are named."""
+    names = ["file", "rule", "kind", "param", "code", "step"]
+    for name in names:  # which grows while we go through it
+        names += [f"{name}.{key}" for key, value in get_part(name)["properties"].items() if "properties" in value.get("items", value)]
+    return names
+
+
+@pytest.mark.parametrize("part", list_parts())
 def test_each_key_is_in_the_reference_with_what_it_means(part: str) -> None:
-    rows = make_table(SCHEMA["definitions"][part], "it").splitlines()
-    for key in SCHEMA["definitions"][part]["properties"]:
+    assert part in list_tables(PAGE.read_text())
+    rows = make_table(part).splitlines()
+    for key in get_part(part)["properties"]:
         assert any(row.startswith(f"| `{key}` | ") and not row.endswith("|  |") for row in rows), key
+
+
+def test_each_root_is_in_the_reference() -> None:
+    """Those that every rule sees; the others have the names of kinds."""
+    seen = run_to_end(["--replay", str(ROOT / "fixtures/deployment/success"), "--quiet"])
+    moment = seen.judge.examine(seen.before, seen.snapshot)
+    (workload,) = moment.judge_all()[0].workloads
+    roots = {*moment.get_roots(workload.subject), "events", "history", "used"} - seen.rules.kinds.keys()
+    assert [root for root in roots - {"null", "unasked"} if f"`{root}`" not in PAGE.read_text()] == []
 
 
 def test_parameter_types_recordings_cases_and_editors() -> None:
