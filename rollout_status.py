@@ -439,7 +439,7 @@ class Run:
 
             check_access(self.source, self.notes)
             return
-        hooks = Hooks(self.prepare, self.get_judged, lambda snapshot: self.is_due(snapshot, options.stable_for))
+        hooks = Hooks((self.prepare, load_schema), self.get_judged, lambda snapshot: self.is_due(snapshot, options.stable_for))
         try:
             self.progress.start()
             with closing(self.source.polls(hooks)) as polls:
@@ -461,10 +461,9 @@ class Run:
             self.recorder = Recorder(Path(options.record or options.dump), selection, self.rules, only_failed=bool(options.dump))
 
     def prepare(self) -> None:
-        """Loads the rules, which nobody needs before there is something to judge, and schema.json; RolloutError when one is wrong."""
+        """Loads the rules, which nobody needs before there is something to judge; RolloutError when one is wrong."""
         self.rules.load_judged(self.judge.selection.kinds)
         SECRETS.allow(self.rules.list_texts())
-        load_schema()
 
     def get_judged(self) -> frozenset[str]:
         """The identities of all that was judged last, and of what is below it and of other revisions."""

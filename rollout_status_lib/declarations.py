@@ -169,6 +169,7 @@ class Kind:
     deadline: Expression | None  # seconds that an object may go without progress; None, or null: the parameter progress_deadline
     finishes: Expression | None  # true if success is final: an object that is deleted afterwards has still succeeded
     owns: tuple[str, ...]  # the kinds of objects that it owns and that are judged with it
+    selector: Expression | None  # the label selector that all that it owns matches; None, or null: nobody can tell
     current: tuple[Current, ...]  # ways to find the children of the current revision; the first that finds some counts
     blocked_by: Expression | None  # children of other revisions that are in the way: they are judged too
     blocked: Template | None  # the end of messages about those

@@ -14,6 +14,7 @@ from rollout_status_lib.values import TIMESTAMP, parse_timestamp
 # Times that have passed when an object is seen. Others, like a deletion or the end of a certificate, may lie ahead.
 STATUS_TIMES = ("lastTransitionTime", "lastUpdateTime", "startedAt", "finishedAt", "startTime", "completionTime")
 PAGE, PAGE_HEAD = re.compile(r'"metadata":\s*\{[^{}]*"continue":\s*"([^"]+)"'), 4096  # a list begins with what it says of itself
+VERSION = re.compile(r'"metadata":\s*\{[^{}]*"resourceVersion":\s*"(\d+)"')
 EVENT_TIMES = ("firstTimestamp", "lastTimestamp", "eventTime", "lastObservedTime")
 
 
@@ -141,6 +142,12 @@ def parse_objects(text: str, origin: str) -> tuple[Json, ...]:
 def get_continue(text: str) -> str:
     """The token by which the next page of a list of the API is asked for; empty if there is none."""
     return found[1] if '"continue":' in text[:PAGE_HEAD] and (found := PAGE.search(text, 0, PAGE_HEAD)) else ""
+
+
+def get_list_version(text: str) -> str:
+    """The version of a list that the API itself has written; empty if it does not say."""
+    found = VERSION.search(text[:PAGE_HEAD].partition('"items"')[0])
+    return found[1] if found else ""
 
 
 def unpack_list(document: Json) -> list[Json]:

@@ -120,6 +120,7 @@ class RuleLoader:
             deadline=entry.get_expression("deadline"),
             finishes=entry.get_expression("finishes"),
             owns=entry.get_texts("owns"),
+            selector=entry.get_expression("selector"),
             current=current,
             blocked_by=entry.get_expression("blocked_by"),
             blocked=entry.get_template("blocked", Command),

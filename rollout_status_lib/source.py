@@ -69,7 +69,7 @@ class Poll:
 class Hooks:
     """What a source asks of the run that reads its polls."""
 
-    prepare: Callable[[], None]  # to be called once, before the first poll is judged; a live source does it while kubectl runs
+    prepare: Sequence[Callable[..., object]]  # each to be called once, before the first poll is judged; while kubectl runs, if it does
     subjects: Callable[[], Collection[str]]  # identities of what was judged last
     is_due: Callable[[Snapshot], bool]  # True if there would be a verdict now, when nothing has changed but the time
 

@@ -21,7 +21,7 @@ LAYERS = """
     # What goes out, what comes in
     changes logs result contract progress compat arguments story
     # Where polls come from: one of them for each run
-    sources.replay sources.processes sources.kubectl sources.watches sources.live sources.manifests sources.recorder sources.access sources
+    sources.replay sources.processes sources.kubectl sources.watches sources.selectors sources.requests sources.live sources.manifests sources.recorder sources.access sources
     # What --report writes
     reports.timeline reports.markup reports.chart reports.markdown reports.junit reports.page reports.files
     # What people see of a run

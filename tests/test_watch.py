@@ -211,6 +211,8 @@ NEW = {"metadata": {"uid": "new", "resourceVersion": "8"}}
     ("kind", "changed", "is_news"),
     [
         ("ADDED", NEW, True),
+        ("ADDED", {**NEW, "kind": "Foreign"}, False),
+        ("MODIFIED", {"kind": "Foreign", "metadata": {"uid": "pod", "resourceVersion": "8"}}, True),
         ("BOOKMARK", NEW, False),
         ("MODIFIED", {"metadata": {"uid": "pod", "resourceVersion": "7"}}, False),
         ("DELETED", {"metadata": {"uid": "pod", "resourceVersion": "7"}}, True),
@@ -222,7 +224,7 @@ NEW = {"metadata": {"uid": "new", "resourceVersion": "8"}}
     ],
 )
 def test_what_belongs_to_nothing_that_is_judged_is_no_news(kind: str, changed: dict, is_news: bool) -> None:
-    bell = Bell(None)
+    bell = Bell(None, lambda changed: "kind" not in changed)
     bell.known, bell.subjects = {"7"}, {"rs", "pod"}
     assert bell.is_news({"type": kind, "object": changed}) is is_news
 
@@ -235,7 +237,7 @@ def test_old_pods_are_among_what_is_judged(kubectl: Program) -> None:
     selection = make_selection(options, rules)
     run, old = rollout_status.Run(), 0
     judge = rollout_status.Judge(rules, selection, [], 0.0, [])
-    for poll in Replay(case, None, selection).polls(Hooks(lambda: None, frozenset, lambda _: False)):
+    for poll in Replay(case, None, selection).polls(Hooks((), frozenset, lambda _: False)):
         _, run.memory = judge.judge(run.memory, poll.snapshot)
         pods = {get_identity(each) for each in poll.snapshot.objects if each["kind"] == "Pod"}
         old += len(pods - run.memory.grown.keys())

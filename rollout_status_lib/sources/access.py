@@ -83,9 +83,9 @@ def list_rights(source: Live) -> dict[Right, bool]:
         raise RolloutError("usage", unread["stderr"])
     names, in_no_namespace = read_names(source), read_names_in_no_namespace(source)
     rights: dict[Right, bool] = {}
-    for namespace, kinds in source.wanted.items():
+    for namespace, kinds in source.plan.wanted.items():
         where = ("-A",) if source.selection.everywhere else ("-n", namespace) if namespace else ()
-        wanted = [names.get(word, word) for request in source.requests(namespace) for word in request.resources]
+        wanted = [names.get(word, word) for word in source.plan.list_resources(namespace)]
         revisions = [source.rules.kinds[kind.revisions.kept_in] for kind in kinds if kind.revisions]
         uses = {(verb, resource): verb == "list" for resource in wanted for verb in ("list", "watch")}
         more = [("list", "events"), ("watch", "events"), ("get", "pods"), ("get", "pods/log")]

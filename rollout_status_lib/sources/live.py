@@ -7,43 +7,30 @@ import functools
 import shlex
 import time
 import urllib.parse
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from rollout_status_lib import Json, source
 from rollout_status_lib.declarations import Kind
 from rollout_status_lib.errors import UnreadableError
-from rollout_status_lib.objects import get_continue, get_field, get_identity, get_version, guess_plural, is_same_state, parse_objects
+from rollout_status_lib.objects import (
+    get_continue,
+    get_field,
+    get_identity,
+    get_list_version,
+    get_version,
+    guess_plural,
+    is_same_state,
+    parse_objects,
+)
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.selection import Selection
 from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Hooks, Lists, LogPlace, Poll, Snapshot
 from rollout_status_lib.sources.kubectl import Answer, Clock, Kubectl
+from rollout_status_lib.sources.requests import Plan, Request, build_api_path
 from rollout_status_lib.sources.watches import Bell
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A list to ask kubectl for. With a `path` the API's own answer is read, which kubectl neither decodes nor formats: that is faster."""
-
-    resources: tuple[str, ...]
-    workloads: frozenset[str]  # the resources among them that are listed because workloads are of this kind
-    where: tuple[str, ...]
-    selector: tuple[str, ...] = ()
-    path: str = ""
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        if self.path:
-            return ("get", "--raw", self.path)
-        return ("get", ",".join(self.resources), *self.where, *self.selector, "-o", "json")
-
-
 Found = tuple[Request, tuple[Json, ...]]
-
-
-def build_api_path(version: str, namespace: str, plural: str) -> str:
-    """The path of a resource in the API. An empty namespace means all namespaces, or that the resource is in none."""
-    return f"/{'apis' if '/' in version else 'api'}/{version}{f'/namespaces/{namespace}' if namespace else ''}/{plural}"
 
 
 class Live:
@@ -59,8 +46,9 @@ class Live:
     def __init__(self, options: argparse.Namespace, rules: Rules, selection: Selection) -> None:
         self.options, self.rules, self.selection = options, rules, selection
         self.kubectl, self.clock = Kubectl(options), Clock()
-        self.bell = Bell(self.kubectl)
-        self.hooks = Hooks(lambda: None, frozenset, lambda _: False)
+        self.bell = Bell(self.kubectl, self.is_wanted)
+        self.hooks = Hooks((), frozenset, lambda _: False)
+        self.steps: list[Callable[..., object]] = []  # of hooks.prepare, those that are still to be done
         self.applied: Sequence[Json] = ()
         self.skipped: Sequence[str] | None = None
         self.words: Mapping[str, Json] = {}
@@ -68,9 +56,11 @@ class Live:
         self.warnings: list[str] = []  # what kubectl says beside its answers
         self.logs: dict[str, str] = {}  # name in a recording -> log that was read
         self.read: dict[LogPlace, Answer] = {}  # what kubectl said when it was asked for logs
-        self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" is the namespace in which kubectl looks by itself
+        self.plan = Plan(rules, selection)
         self.last: dict[str, Json] = {}  # identity -> object of the last poll
-        self.spaces: dict[str, str] = {}  # "" -> the namespace in which kubectl looks by itself, once it is known
+        self.found: list[Found] = []  # what the last poll has read
+        self.shown: set[tuple[str, str, str]] = set()  # API version, resource and namespace of what was ever seen
+        self.versions: dict[str, str] = {}  # path in the API -> the version of the list that was read there last
         self.with_events: set[str] = set()  # namespaces whose events were read
         flags = {"context": options.context, "kubeconfig": options.kubeconfig}
         self.flags = " ".join(f"--{flag}={shlex.quote(value)}" for flag, value in flags.items() if value)  # for commands that people paste
@@ -78,7 +68,7 @@ class Live:
 
     def polls(self, hooks: Hooks) -> Generator[Poll]:
         """A poll after each pause; the last one when --timeout is up."""
-        self.hooks, pause, gap = hooks, 0.0, 0.0
+        self.hooks, self.steps, pause, gap = hooks, list(hooks.prepare), 0.0, 0.0
         if self.options.timeout:
             self.kubectl.end = time.monotonic() + self.options.timeout
         try:
@@ -101,14 +91,7 @@ class Live:
     def listen(self) -> None:
         """Watches every resource that the last poll has shown, and the events if it has read them."""
         self.bell.subjects = self.hooks.subjects()
-        paths = {build_api_path("v1", namespace, "events") for namespace in self.with_events}
-        for each in self.last.values():
-            kind, namespace = self.rules.find_kind(each), str(get_field(each, "metadata", "namespace") or "")
-            if kind:
-                is_guess = self.selection.unasked and kind.resource in self.rules.undeclared  # manifests tell a kind, and no plural
-                plural = guess_plural(kind.plural) if is_guess else kind.plural
-                paths.add(build_api_path(each["apiVersion"], "" if self.selection.everywhere else namespace, plural))
-        self.bell.listen(paths)
+        self.bell.listen({path: self.versions.get(path, "0") for path in self.list_watched()})
         silent = {
             f"{path} cannot be watched, so it is polled each {self.options.interval:g}s: {why}" for path, why in self.bell.silent.items()
         }
@@ -116,6 +99,29 @@ class Live:
         if self.bell.polled:
             total = self.bell.polled + len(self.bell.watches)
             self.note(self.CROWDED, f"{self.bell.polled} of {total} lists are polled each {self.options.interval:g}s{self.CROWDED}")
+
+    def list_watched(self) -> Iterator[str]:
+        """The paths to watch. Where a part of a list is asked for, that part is watched."""
+        yield from (build_api_path("v1", namespace, "events") for namespace in self.with_events)
+        queries: dict[tuple[str, str], set[str]] = {}
+        for request, _ in self.found:
+            for resource in request.resources:
+                queries.setdefault((resource, self.plan.find_space(request)), set()).add(request.query)
+        for each in self.last.values():
+            kind, namespace = self.rules.find_kind(each), str(get_field(each, "metadata", "namespace") or "")
+            if kind:
+                self.shown.add((each["apiVersion"], kind.resource, "" if self.selection.everywhere else namespace))
+        for version, resource, namespace in self.shown:
+            plural = resource.partition(".")[0]
+            is_guess = self.selection.unasked and resource in self.rules.undeclared  # manifests tell a kind, and no plural
+            path = build_api_path(version, namespace, guess_plural(plural) if is_guess else plural)
+            parts = queries.get((resource, namespace), {""})
+            yield from (path,) if "" in parts else (f"{path}?{part}" for part in parts)
+
+    def is_wanted(self, changed: Json) -> bool:
+        """True if an object that nobody owns may be a workload to judge."""
+        kind = self.rules.find_kind(changed) if isinstance(get_field(changed, "kind"), str) else None
+        return kind is None or self.selection.targets is None or self.selection.target(kind, changed) is not None
 
     def rest(self, poll: Poll, pause: float) -> float:
         """Waits until something has changed, time alone brings a verdict, or the pause is over. Returns the seconds that it took."""
@@ -133,21 +139,18 @@ class Live:
 
     def poll(self) -> Poll:
         """What the cluster shows, or the calls that failed. Its time is when it was asked, so nothing in it is older than it seems."""
-        if not self.wanted and (unread := self.read_manifests()):
+        if not self.plan.wanted and (unread := self.read_manifests()):
             return Poll(self.clock.now(), None, (unread,))
         asked = time.monotonic()
         self.bell.rung.clear()
-        found, failed = self.lists([request for namespace in self.wanted for request in self.requests(namespace)])
+        found, failed = self.read_lists()
         at = round(asked + self.clock.offset, 3)
         if failed:
             return Poll(at, None, tuple(failed))
+        self.found = found
         objects: dict[str, Json] = {}
         chosen = set()
         for request, answer in found:
-            if request.resources[0] in self.rules.undeclared:  # now it is clear what the word means
-                self.rules.learn_kind(request.resources[0], answer)
-            if answer and not request.where:
-                self.spaces[""] = str(get_field(answer[0], "metadata", "namespace") or "")
             for each in answer:
                 key, kind = get_identity(each), self.rules.find_kind(each)
                 before = self.last.get(key)
@@ -168,42 +171,40 @@ class Live:
                 self.notes += self.selection.take(self.rules, self.objects(answer), printed=False)
             except UnreadableError as error:
                 return {**self.failed(Request(("manifests",), frozenset(), ()), answer.exit, str(error)), "verb": "read"}
-        namespaces = self.selection.namespaces or ("",)
-        for target in self.selection.targets or ():
-            for namespace in [target.namespace] if target.namespace else namespaces:
-                self.wanted.setdefault(namespace, []).append(target.kind)
-        if self.selection.targets is None:
-            self.wanted = {namespace: list(self.selection.kinds) for namespace in namespaces}
+        self.plan.begin()
         return None
 
-    def requests(self, namespace: str) -> Iterator[Request]:
-        """The lists to ask for in a namespace: the wanted kinds of workloads, and the kinds that these can own."""
-        kinds = dict.fromkeys(self.wanted[namespace])
-        where = ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
-        selector = ("-l", self.selection.selector) if self.selection.selector else ()
-        below = dict.fromkeys(self.rules.kinds[name] for kind in kinds for name in kind.owns)
-        owned = [kind for kind in below if kind.listed and (selector or kind not in kinds)]
-        wanted = [kind for kind in kinds if kind.resource not in self.rules.undeclared]
-        for kind in [kind for kind in kinds if kind not in wanted]:
-            yield Request((kind.resource,), frozenset([kind.resource]), where, selector)
-        space = "" if self.selection.everywhere else namespace or self.spaces.get("", "")
-        direct = [kind for kind in owned if kind.version and (space or self.selection.everywhere)]
-        workloads = tuple(kind.resource for kind in wanted)
-        rest = tuple(kind.resource for kind in owned if kind not in direct)
-        alone = Request(workloads, frozenset(workloads), where, selector)
-        together = [alone, Request(rest, frozenset(), where)] if selector else [replace(alone, resources=(*workloads, *rest))]
-        yield from (request for request in together if request.resources)
-        for kind in direct:
-            group = kind.resource.partition(".")[2]
-            path = build_api_path(f"{group}/{kind.version}" if group else kind.version, space, kind.plural)
-            yield Request((kind.resource,), frozenset(), where, path=path)
+    def read_lists(self) -> tuple[list[Found], list[Json]]:
+        """All that a poll asks for, and the calls that failed: workloads first, then what only they can tell how to ask for."""
+        namespaces = list(self.plan.wanted)
+        first = [request for namespace in namespaces for request in self.plan.list_first(namespace)]
+        found, failed = self.lists(first, at_ease=not self.plan.is_settled)
+        self.learn(found)
+        more = [request for namespace in namespaces for request in self.plan.list_more(namespace, found)] if not failed else []
+        again = self.lists(more) if more else ([], [])
+        return found + again[0], failed + again[1]
 
-    def lists(self, requests: list[Request]) -> tuple[list[Found], list[Json]]:
+    def learn(self, found: Iterable[Found]) -> None:
+        """Learns from the first answers what words mean, and where kubectl looks by itself."""
+        for request, answer in found:
+            if request.resources[0] in self.rules.undeclared:
+                self.rules.learn_kind(request.resources[0], answer)
+            if answer and not request.where:
+                self.plan.spaces[""] = str(get_field(answer[0], "metadata", "namespace") or "")
+
+    def prepare(self, *, at_ease: bool) -> None:
+        """Does what the run has to do before the first poll is judged; `at_ease` one part of it, since there will be more time."""
+        while self.steps:
+            self.steps.pop(0)()
+            if at_ease:
+                break
+
+    def lists(self, requests: list[Request], *, at_ease: bool = False) -> tuple[list[Found], list[Json]]:
         """The objects, and the calls that failed. A request that fails is asked again one resource at a time, in kubectl's own way."""
         calls = [request.arguments for request in requests]
         if self.clock.is_unknown and calls:
             calls[0] = (*calls[0], "-v=8")  # which shows the cluster's time
-        answers = self.kubectl.run(*calls, meanwhile=self.hooks.prepare)
+        answers = self.kubectl.run(*calls, meanwhile=functools.partial(self.prepare, at_ease=at_ease))
         if self.clock.is_unknown and answers and (note := self.clock.correct(answers[0])):
             self.notes.append(note)
         found: list[Found] = []
@@ -222,11 +223,17 @@ class Live:
 
     def read_pages(self, request: Request, answer: Answer) -> tuple[Json, ...]:
         """The objects of a list, also where the API server, or a proxy before it, gives it in pages that nobody has asked for."""
+        if not (answer.exit or answer.stdout.strip()) and request.names:  # none of them is there
+            return ()
         objects, tokens = self.objects(answer), [get_continue(answer.stdout)]
+        address = request.arguments[-1]
+        if request.path:
+            self.versions[address] = get_list_version(answer.stdout)
         while tokens[-1]:
             if not request.path or tokens[-1] in tokens[:-1]:
                 raise UnreadableError("the list is not whole: it has pages that cannot be followed")
-            page = self.kubectl.run(("get", "--raw", f"{request.path}?continue={urllib.parse.quote(tokens[-1], safe='')}"))[0]
+            token = urllib.parse.quote(tokens[-1], safe="")
+            page = self.kubectl.run(("get", "--raw", f"{address}{'&' if request.query else '?'}continue={token}"))[0]
             objects += self.objects(page)
             tokens.append(get_continue(page.stdout))
         return objects
@@ -235,9 +242,7 @@ class Live:
         """The same request, one per resource. A single named workload is asked for by name: the user may not list the others."""
         namespace = request.where[1] if request.where[:1] == ("-n",) else ""
         names = {target.name for target in self.selection.targets or () if target.namespace in ("", namespace)}
-        only = ("--field-selector", f"metadata.name={names.pop()}") if len(names) == 1 else ()
-        alone = [Request((each,), request.workloads & {each}, request.where) for each in request.resources]
-        return [replace(each, selector=only or request.selector) if each.workloads else each for each in alone]
+        return request.simplify(names.pop() if len(names) == 1 else "")
 
     def objects(self, answer: Answer) -> tuple[Json, ...]:
         """The objects in an answer; UnreadableError with kubectl's words if the call failed."""
@@ -280,10 +285,10 @@ class Live:
 
     def drop(self, call: Json) -> bool:
         """Stops asking for the resource of a failed call; False if nothing is left to ask for."""
-        kinds = self.wanted[call["namespace"] or ""]
+        kinds = self.plan.wanted[call["namespace"] or ""]
         kinds[:] = [kind for kind in kinds if kind.resource != call["resource"]]
         self.selection.drop(call["resource"])
-        return any(self.wanted.values())
+        return any(self.plan.wanted.values())
 
     def events(self, namespace: str) -> list[Json] | None:
         """The events of a namespace. None, and a note, while they cannot be read."""
@@ -299,8 +304,8 @@ class Live:
     def look(self, found: Sequence[Found], kind: Kind, namespace: str, names: Collection[str]) -> source.Answer | None:
         """The objects that subjects use: those that were listed anyway, or what kubectl says. None, and a note, if they cannot be read."""
         for request, objects in found:
-            space = request.where[1] if request.where[:1] == ("-n",) else namespace if request.where else self.spaces.get("")
-            if kind.resource in request.resources and not request.selector and space == namespace:
+            is_there = self.selection.everywhere or self.plan.find_space(request) == namespace
+            if kind.resource in request.resources and request.is_whole and is_there:
                 return source.Answer(objects, whole=True)
         if kind.cluster:
             call: tuple[str, ...] = ("get", kind.resource, *names, "--ignore-not-found", "-o", "json")

@@ -149,7 +149,8 @@ class Replay:
 
     def polls(self, hooks: Hooks) -> Generator[Poll]:
         """Each poll, repeated every second until the next one is due; the last one until the recording ends."""
-        hooks.prepare()
+        for step in hooks.prepare:
+            step()
         start, ticks = self.recorded[0].at, 0
         for poll, due in zip(self.recorded, [*(poll.at for poll in self.recorded[1:]), None], strict=True):
             yield poll

@@ -1,0 +1,212 @@
+"""Which lists a poll asks for: all of a namespace; or, where few workloads are judged, these and what their selectors match."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from rollout_status_lib import Json
+from rollout_status_lib.declarations import Kind
+from rollout_status_lib.functions import Functions
+from rollout_status_lib.objects import get_field, get_name
+from rollout_status_lib.rules import Rules
+from rollout_status_lib.selection import Selection, Target
+from rollout_status_lib.sources.selectors import Labels, join_selectors, read_selector, write_selector
+
+FEW = 100  # workloads of a namespace that are asked for by themselves; benchmarks/README.md has the figures
+MOST_LISTS = 4  # of one kind: if the labels of the workloads have less in common, all of the namespace is listed
+LONGEST_SELECTOR = 4_000  # characters: proxies refuse long addresses
+SMALL = 50  # pods until which kubectl may decode them: one process less
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Objects to ask kubectl for. With a `path` the API's own answer is read, which kubectl neither decodes nor formats: that is faster."""
+
+    resources: tuple[str, ...]
+    workloads: frozenset[str]  # the resources among them that are asked for because workloads are of this kind
+    where: tuple[str, ...]
+    selector: tuple[str, ...] = ()  # the user's
+    path: str = ""
+    names: tuple[str, ...] = ()  # those of these names alone, each as RESOURCE/NAME
+    labels: str = ""  # those alone that these workloads' own selectors match
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        if self.path:
+            return ("get", "--raw", f"{self.path}{'?' if self.query else ''}{self.query}")
+        if self.names:
+            return ("get", *self.names, *self.where, "--ignore-not-found", "-o", "json")
+        labels = ("-l", self.labels) if self.labels else ()
+        return ("get", ",".join(self.resources), *self.where, *self.selector, *labels, "-o", "json")
+
+    @property
+    def query(self) -> str:
+        """The same choice, in the words of the API; empty if all objects are meant, or several by their names."""
+        labels = self.labels or (self.selector[1] if self.selector[:1] == ("-l",) else "")
+        if labels:
+            return f"labelSelector={urllib.parse.quote(labels, safe='')}"
+        name = self.names[0].rpartition("/")[2] if len(self.names) == 1 else ""
+        return f"fieldSelector=metadata.name%3D{urllib.parse.quote(name, safe='')}" if name else ""
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the answer has all objects of these resources."""
+        return not (self.selector or self.names or self.labels)
+
+    def simplify(self, only: str) -> list[Request]:
+        """The same, asked for one resource at a time, in kubectl's own way; of workloads `only` that name, if there is one."""
+        alone = [replace(self, resources=(each,), workloads=self.workloads & {each}, path="", names=()) for each in self.resources]
+        by_name = ("--field-selector", f"metadata.name={only}")
+        return [replace(each, selector=by_name) if each.workloads and only else each for each in alone]
+
+
+def build_api_path(version: str, namespace: str, plural: str) -> str:
+    """The path of a resource in the API. An empty namespace means all namespaces, or that the resource is in none."""
+    return f"/{'apis' if '/' in version else 'api'}/{version}{f'/namespaces/{namespace}' if namespace else ''}/{plural}"
+
+
+class Plan:
+    """The requests of a poll, for each namespace. What workloads own is found by their own selectors once these are known."""
+
+    def __init__(self, rules: Rules, selection: Selection) -> None:
+        self.rules, self.selection, self.functions = rules, selection, Functions(0.0)
+        self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" is the namespace in which kubectl looks by itself
+        self.spaces: dict[str, str] = {}  # "" -> the namespace in which kubectl looks by itself, once it is known
+        self.selectors: dict[str, dict[tuple[Kind, Labels], None]] = {}  # namespace -> the selectors of its workloads
+        self.sizes: dict[str, float] = {}  # workload -> how many pods it should have; infinity if it does not say
+
+    def begin(self) -> None:
+        """Decides what to ask for, now that it is known what is chosen."""
+        namespaces = self.selection.namespaces or ("",)
+        if self.selection.targets is None:
+            self.wanted = {namespace: list(self.selection.kinds) for namespace in namespaces}
+        for target in self.selection.targets or ():
+            for namespace in [target.namespace] if target.namespace else namespaces:
+                self.wanted.setdefault(namespace, []).append(target.kind)
+                if target.manifest and self.is_narrow(namespace):
+                    self.learn(namespace, [(target.kind, target.manifest)])
+
+    def find_targets(self, namespace: str) -> list[Target]:
+        """What is chosen by its name in a namespace, and whose kind may be read."""
+        kinds = self.wanted.get(namespace, ())
+        return [each for each in self.selection.targets or () if each.kind in kinds and each.namespace in ("", namespace)]
+
+    def is_narrow(self, namespace: str) -> bool:
+        """True if few workloads of a namespace are judged, as far as it is known."""
+        if self.selection.everywhere and not self.selection.selector:
+            return False
+        if self.selection.targets is not None:
+            return len(self.find_targets(namespace)) <= FEW
+        return bool(self.selection.selector)
+
+    @property
+    def is_settled(self) -> bool:
+        """True if all is asked for at once, as far as it is known."""
+        return all(self.selectors.get(namespace) or not self.is_narrow(namespace) for namespace in self.wanted)
+
+    def list_resources(self, namespace: str) -> list[str]:
+        """The resources of the workloads of a namespace, and of what they own."""
+        kinds = dict.fromkeys(self.wanted[namespace])
+        return [kind.resource for kind in dict.fromkeys([*kinds, *self.list_below(kinds)])]
+
+    def find_space(self, request: Request) -> str:
+        """The namespace that a request asks about; empty if that is all, or not known."""
+        return "" if self.selection.everywhere else request.where[1] if request.where else self.spaces.get("", "")
+
+    def list_first(self, namespace: str) -> list[Request]:
+        """What to ask for at once: workloads, and what they own, unless only they can tell what that is."""
+        kinds = dict.fromkeys(self.wanted[namespace])
+        declared = [kind for kind in kinds if kind.resource not in self.rules.undeclared]
+        where, selector = self.find_where(namespace), ("-l", self.selection.selector) if self.selection.selector else ()
+        unknown = [Request((kind.resource,), frozenset([kind.resource]), where, selector) for kind in kinds if kind not in declared]
+        resources = tuple(kind.resource for kind in declared)
+        workloads = Request(resources, frozenset(resources), where, selector)
+        if not self.is_narrow(namespace):
+            return [*unknown, *self.list_all(namespace, kinds, workloads)]
+        names = dict.fromkeys(f"{each.kind.resource}/{each.name}" for each in self.find_targets(namespace) if each.kind in declared)
+        first = [replace(workloads, names=() if selector else tuple(names))] if resources else []
+        return [*unknown, *first, *(self.list_owned(namespace) if self.selectors.get(namespace) else ())]
+
+    def find_where(self, namespace: str) -> tuple[str, ...]:
+        namespace = namespace or self.spaces.get("", "")
+        return ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
+
+    def list_below(self, kinds: Iterable[Kind]) -> list[Kind]:
+        """The kinds of what these kinds own that are listed."""
+        return [kind for kind in dict.fromkeys(self.rules.kinds[name] for kind in kinds for name in kind.owns) if kind.listed]
+
+    def list_all(self, namespace: str, kinds: Collection[Kind], workloads: Request) -> Iterator[Request]:
+        """All workloads of these kinds, and all that is of a kind that they own."""
+        owned = [kind for kind in self.list_below(kinds) if kind not in kinds]
+        direct = [kind for kind in owned if self.find_path(kind, namespace)]
+        together = replace(workloads, resources=(*workloads.resources, *(kind.resource for kind in owned if kind not in direct)))
+        yield from [together] if together.resources else []
+        yield from (Request((kind.resource,), frozenset(), workloads.where, path=self.find_path(kind, namespace)) for kind in direct)
+
+    def find_path(self, kind: Kind, namespace: str) -> str:
+        """The path in the API by which the objects of a kind are read; empty if kubectl is to find it."""
+        space = "" if self.selection.everywhere else namespace or self.spaces.get("", "")
+        group = kind.resource.partition(".")[2]
+        is_known = kind.version and (space or self.selection.everywhere)
+        return build_api_path(f"{group}/{kind.version}" if group else kind.version, space, kind.plural) if is_known else ""
+
+    def learn(self, namespace: str, workloads: Iterable[tuple[Kind, Json]]) -> None:
+        """Takes note of what workloads select. What one has selected before counts on: it may still own that."""
+        known = self.selectors.setdefault(namespace, {})
+        for kind, value in workloads:
+            if self.list_below([kind]):
+                known.setdefault((kind, read_selector(kind.selector.evaluate(value, self.functions)) if kind.selector else ()))
+                size: Json = kind.desired.evaluate(value, self.functions) if kind.desired else None
+                self.sizes[f"{kind.resource}/{get_name(value)}"] = size if type(size) is int else float("inf")
+
+    def list_owned(self, namespace: str) -> list[Request]:
+        """What the workloads of a namespace own, by what they select, in as few lists as can be."""
+        wanted: dict[Kind, list[Labels]] = {}
+        for kind, labels in self.selectors.get(namespace, ()):
+            for below in self.list_below([kind]):
+                wanted.setdefault(below, []).append(labels)
+        lists: dict[tuple[str, str], list[Kind]] = {}  # selector, path -> the kinds of which it lists objects
+        is_large = sum(self.sizes.values()) > SMALL
+        for kind, several in wanted.items():
+            for text in narrow(several):
+                path = self.find_path(kind, namespace) if is_large or not text else ""
+                lists.setdefault((text, path), []).append(kind)
+        where = self.find_where(namespace)
+        return [
+            Request(tuple(kind.resource for kind in kinds), frozenset(), where, path=path, labels=text)
+            for (text, path), kinds in lists.items()
+        ]
+
+    def list_more(self, namespace: str, found: Sequence[tuple[Request, tuple[Json, ...]]]) -> Iterator[Request]:
+        """What else to ask for, once the workloads are read: what they own, and what may be meant by a name that is not there."""
+        if not self.is_narrow(namespace):
+            return
+        spaces = ("", namespace or self.spaces.get("", ""))
+        there = [(request, each) for request, objects in found for each in objects]
+        workloads = [
+            (kind, each)
+            for request, each in there
+            if (self.selection.everywhere or (get_field(each, "metadata", "namespace") or "") in spaces)
+            and (kind := self.rules.find_kind(each))
+            and kind.resource in request.workloads
+        ]
+        targets = self.find_targets(namespace)
+        present = {(kind.resource, get_name(each)) for kind, each in workloads}
+        absent = {each.kind.resource for each in targets if (each.kind.resource, each.name) not in present}
+        declared = [each for each in absent if each not in self.rules.undeclared]
+        if declared:  # others of its kind may be meant
+            yield Request(tuple(sorted(declared)), frozenset(declared), self.find_where(namespace))
+        names = {(each.kind.resource, each.name) for each in targets}
+        chosen = [each for each in workloads if self.selection.targets is None or (each[0].resource, get_name(each[1])) in names]
+        self.learn(namespace, chosen)
+        asked = [request for request, _ in found]
+        yield from (each for each in self.list_owned(namespace) if each not in asked)
+
+
+def narrow(selectors: Sequence[Labels]) -> list[str]:
+    """The selectors by which a kind is listed, as texts; an empty one means all of it."""
+    joined = [write_selector(each) for each in join_selectors(selectors)] if all(selectors) else []
+    is_good = joined and len(selectors) <= FEW and len(joined) <= MOST_LISTS and max(map(len, joined)) <= LONGEST_SELECTOR
+    return joined if is_good else [""]

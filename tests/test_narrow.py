@@ -1,0 +1,184 @@
+"""What is asked of a cluster where few are judged: these and what they select; and what is watched then."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run, snapshot
+from test_both_ways import copy_objects
+
+from rollout_status_lib.sources.selectors import join_selectors, read_selector, write_selector
+
+CASE, SPACE = "deployment/success", "r-deployment-success"
+Cluster = Callable[[list[dict]], str]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    """Makes a kubectl whose cluster has these objects. `calls` beside it tells what was asked, and how many objects were given."""
+
+    def make(objects: list[dict]) -> str:
+        (tmp_path / "now.json").write_text(json.dumps({"kind": "List", "items": objects}))
+        script = (
+            f'exec {sys.executable} -S -E {ROOT}/tests/cluster.py {tmp_path}/now.json {tmp_path}/calls "Sun, 01 Nov 2026 00:00:00 GMT" "$@"'
+        )
+        (tmp_path / "kubectl").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "kubectl").chmod(0o755)
+        return str(tmp_path / "kubectl")
+
+    return make
+
+
+def calls(program: str) -> list[str]:
+    return Path(program).with_name("calls").read_text().splitlines()
+
+
+def items(case: str = CASE) -> list[dict]:
+    return [each for each in json.loads(snapshot(case).read_text())["items"] if each["kind"] in ("Deployment", "ReplicaSet", "Pod")]
+
+
+def others(count: int) -> list[dict]:
+    return [each for number in range(count) for each in copy_objects(items(), f"other{number}-", relabel=True)]
+
+
+def applied(objects: list[dict], *kinds: str) -> str:
+    return json.dumps(
+        {"kind": "List", "items": [{key: each[key] for key in each if key != "status"} for each in objects if each["kind"] in kinds]}
+    )
+
+
+def test_one_that_is_named_is_read_without_the_others(cluster: Cluster) -> None:
+    program = cluster(items() + others(3))
+    assert run("--kubectl", program, "-n", SPACE, "deployment/web").exit == 0
+    assert calls(program) == [
+        f"get deployments.apps/web -n {SPACE} --ignore-not-found -o json # 1",
+        f"get replicasets.apps,pods -n {SPACE} -l app=web -o json # {len(items()) - 1}",
+    ]
+
+
+def test_what_comes_through_the_pipe_is_asked_for_at_once(cluster: Cluster) -> None:
+    """Two Deployments of which others have nothing: one list for what both own."""
+    mine = items() + copy_objects(items(), "my-", relabel=True)
+    program = cluster(mine + others(3))
+    assert run("--kubectl", program, "-f", "-", stdin=applied(mine, "Deployment")).exit == 0
+    assert sorted(calls(program)) == [
+        f"get deployments.apps/web deployments.apps/my-web -n {SPACE} --ignore-not-found -o json # 2",
+        f"get replicasets.apps,pods -n {SPACE} -l app in (my-web,web) -o json # {len(mine) - 2}",
+    ]
+
+
+def test_what_a_selector_matches(cluster: Cluster) -> None:
+    program = cluster(items() + others(3))
+    assert run("--kubectl", program, "-n", SPACE, "-l", "app=web").exit == 0
+    assert [call.partition(" -n ")[2] for call in calls(program)] == [
+        f"{SPACE} -l app=web -o json # 1",
+        f"{SPACE} -l app=web -o json # {len(items()) - 1}",
+    ]
+
+
+def test_many_are_listed_with_all_others(cluster: Cluster) -> None:
+    mine = others(101)
+    program = cluster(mine)
+    assert run("--kubectl", program, "-f", "-", stdin=applied(mine, "Deployment")).exit == 0
+    assert sorted(call.partition(" # ")[0] for call in calls(program)) == [
+        f"get --raw /api/v1/namespaces/{SPACE}/pods",
+        f"get deployments.apps,replicasets.apps -n {SPACE} -o json",
+    ]
+
+
+def test_many_pods_are_not_decoded_by_kubectl(cluster: Cluster) -> None:
+    mine = items()
+    mine[0]["spec"]["replicas"] = 51
+    program = cluster(mine)
+    run("--kubectl", program, "-n", SPACE, "deployment/web", "--once")
+    assert f"get --raw /api/v1/namespaces/{SPACE}/pods?labelSelector=app%3Dweb # {len(mine) - 2}" in calls(program)
+
+
+def test_a_name_that_is_not_there_may_be_meant_for_another(cluster: Cluster) -> None:
+    program = cluster(items())
+    outcome = run("--kubectl", program, "-n", SPACE, "deployment/wbe")
+    assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
+    assert "did you mean web?" in outcome.error["message"]
+
+
+def test_an_owner_whose_labels_say_nothing_is_read_with_all(cluster: Cluster) -> None:
+    mine = items()
+    mine[0]["spec"]["selector"] = {}
+    program = cluster(mine + others(1))
+    assert run("--kubectl", program, "-n", SPACE, "deployment/web").exit == 0
+    assert sorted(calls(program)[1:]) == [
+        f"get --raw /api/v1/namespaces/{SPACE}/pods # {2 * (len(mine) - 2)}",
+        f"get replicasets.apps -n {SPACE} -o json # 2",
+    ]
+
+
+def test_what_was_selected_before_still_counts(cluster: Cluster, tmp_path: Path) -> None:
+    """The selector of a Deployment has changed since it was applied; its old pods have the old labels."""
+    mine = items()
+    text = applied(mine, "Deployment")
+    mine[0]["spec"]["selector"]["matchLabels"] = {"app": "new"}
+    program = cluster(mine)
+    assert run("--kubectl", program, "-f", "-", stdin=text).exit == 0
+    assert sorted(call.partition(" -l ")[2] for call in calls(program)) == [
+        "",
+        f"app in (new,web) -o json # {len(mine) - 1}",
+        f"app=web -o json # {len(mine) - 1}",
+    ]
+
+
+def test_what_is_watched_is_as_narrow(cluster: Cluster) -> None:
+    mine = items()
+    mine[0]["metadata"]["generation"] += 1  # nobody has observed it
+    program = cluster(mine + others(2))
+    assert run("--kubectl", program, "-n", SPACE, "deployment/web", "--timeout", "3s").exit == 3
+    query = "watch=1&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=0"
+    watched = {call.removeprefix("get --raw ") for call in calls(program) if "watch=1" in call}
+    assert watched == {
+        f"/apis/apps/v1/namespaces/{SPACE}/deployments?fieldSelector=metadata.name%3Dweb&{query}",
+        f"/apis/apps/v1/namespaces/{SPACE}/replicasets?labelSelector=app%3Dweb&{query}",
+        f"/api/v1/namespaces/{SPACE}/pods?labelSelector=app%3Dweb&{query}",
+    }
+
+
+def test_a_watch_begins_where_the_list_has_ended(cluster: Cluster) -> None:
+    mine = items()
+    mine[0]["metadata"]["generation"] += 1
+    program = cluster(mine)
+    assert run("--kubectl", program, "-n", SPACE, "--timeout", "3s").exit == 3
+    assert any("/pods?watch=1" in call and call.endswith("resourceVersion=4711") for call in calls(program))
+
+
+@pytest.mark.parametrize(
+    ("selector", "written"),
+    [
+        ({"matchLabels": {"tier": "web", "app": "a"}}, "app=a,tier=web"),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["x", "y"]}]}, "a in (x,y)"),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["x", "y"]}]}, "a notin (x,y)"),
+        ({"matchExpressions": [{"key": "a", "operator": "Exists"}, {"key": "b", "operator": "DoesNotExist", "values": []}]}, "a,!b"),
+        ({"matchLabels": {"app": ""}}, "app="),
+        ({"matchLabels": {"app": 3}}, ""),
+        ({"matchLabels": {"app": "a,b"}}, ""),
+        ({"matchExpressions": [{"key": "a", "operator": "Near", "values": ["x"]}]}, ""),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": []}]}, ""),
+        ({"matchExpressions": [3]}, ""),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_a_selector_is_written_as_the_api_reads_it(selector: dict, written: str) -> None:
+    assert write_selector(read_selector(selector)) == written
+
+
+@pytest.mark.parametrize(
+    ("selectors", "written"),
+    [
+        ([{"app": "a"}, {"app": "b"}], ["app in (a,b)"]),
+        ([{"app": "a", "tier": "x"}, {"app": "b", "tier": "x"}, {"app": "a"}], ["app in (a,b)"]),
+        ([{"name": "a", "instance": "i"}, {"name": "b", "instance": "i"}], ["instance=i,name in (a,b)"]),
+        ([{"app": "a"}, {"job": "b"}, {"app": "c"}], ["app in (a,c)", "job=b"]),
+    ],
+)
+def test_selectors_are_joined_to_what_matches_all_that_they_match(selectors: list[dict], written: list[str]) -> None:
+    assert [write_selector(each) for each in join_selectors(read_selector({"matchLabels": each}) for each in selectors)] == written
