@@ -294,7 +294,8 @@ class Live:
         """The events of a namespace. None, and a note, while they cannot be read."""
         self.notes = [note for note in self.notes if not note.startswith(f"events of namespace {namespace} ")]
         try:
-            events = list(self.objects(self.kubectl.run(("get", "events", "-n", namespace, "-o", "json"))[0]))
+            path = build_api_path("v1", namespace, "events")
+            events = list(self.read_pages(Request(("events",), frozenset(), (), path=path), self.kubectl.run(("get", "--raw", path))[0]))
         except UnreadableError as error:
             self.notes.append(f"events of namespace {namespace} could not be read: {error}")
             return None
