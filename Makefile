@@ -38,12 +38,12 @@ quick: $(VENV)/ready
 	$(BIN)/pytest -q --numprocesses auto tests/test_fixtures.py tests/test_layers.py tests/test_rules.py tests/test_arguments.py tests/test_recordings.py
 
 # The offline tests, side by side: about five minutes on two cores
-VARIED = $(foreach test,deleted_keys changed_values settled ends patterns,tests/test_$(test).py)
+VARIED = $(foreach test,both_ways deleted_keys changed_values settled ends patterns,tests/test_$(test).py)
 TEST = pytest -q --numprocesses auto --dist worksteal $(OFFLINE) $(VARIED:%=--ignore %)
 test: $(VENV)/ready
 	$(BIN)/$(TEST)
 
-# Each case varied thousands of times: keys left out, other values, time that goes on; and each pattern on hostile texts of a megabyte
+# Each case varied thousands of times: keys left out, other values, time that goes on; as told by a cluster; and each pattern on hostile texts of a megabyte
 varied: $(VENV)/ready
 	$(BIN)/pytest -q --numprocesses auto $(VARIED)
 
