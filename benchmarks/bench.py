@@ -28,6 +28,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import shared  # noqa: E402
+
 import rollout_status as engine  # noqa: E402
 from rollout_status_lib.arguments import build_parser  # noqa: E402
 from rollout_status_lib.memory import Memory  # noqa: E402
@@ -314,6 +316,22 @@ def crowd(deployments: int, pods: int) -> Iterator[tuple[str, str]]:
     yield f"{what}: the most memory that any process took, kubectl among them", f"{peak} MB"
 
 
+def ten_of_many() -> tuple[str, str]:
+    """Ten finished Deployments of 200, told by -f."""
+    mine = [deployment(f"mine-{number}") for number in range(10)]
+    apply(*mine, *(deployment(f"their-{number}", 0) for number in range(190)))
+    subprocess.run([*TOOL, "-n", SPACE, "--timeout", "10m"], check=True, stdout=subprocess.DEVNULL)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"apiVersion": "v1", "kind": "List", "items": mine}, file)
+        file.flush()
+        ours = [*TOOL, "-n", SPACE, "-f", file.name]
+        calls, read = shared.count_reads(ours)
+        return (
+            "ten finished Deployments of 200, by -f: whole run",
+            f"{wall(ours) * 1000:.0f} ms; kubectl {calls} times, {read / 1000:,.0f} kB",
+        )
+
+
 def has_simulated_nodes() -> bool:
     return bool(subprocess.run(["kubectl", "get", "nodes", "-l", "type=kwok", "-o", "name"], check=True, capture_output=True).stdout)
 
@@ -335,6 +353,8 @@ def with_cluster() -> Iterator[tuple[str, str]]:
         yield "a run in which nothing changes", idle_cost()
         yield "verdict of a success: our exit minus that of `kubectl rollout status`", success_latency()
         yield "verdict of a failure: our exit minus the moment at which `kubectl get -w` shows it", failure_latency()
+        yield ten_of_many()
+        yield from shared.measure(TOOL, SPACE)
     finally:
         subprocess.run(["kubectl", "delete", "namespace", SPACE, "--wait=false"], check=True, stdout=subprocess.DEVNULL)
 
