@@ -71,6 +71,7 @@ try:
     )
     from rollout_status_lib.functions import Functions, is_true
     from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
+    from rollout_status_lib.kept import KEPT
     from rollout_status_lib.logs import Logs
     from rollout_status_lib.memory import Memory, Pace, keep_newest
     from rollout_status_lib.objects import (
@@ -464,6 +465,7 @@ class Run:
         """Loads the rules, which nobody needs before there is something to judge; RolloutError when one is wrong."""
         self.rules.load_judged(self.judge.selection.kinds)
         SECRETS.allow(self.rules.list_texts())
+        KEPT.save()
 
     def get_judged(self) -> frozenset[str]:
         """The identities of all that was judged last, and of what is below it and of other revisions."""

@@ -16,6 +16,7 @@ from rollout_status_lib import Json
 from rollout_status_lib.errors import EvaluationError, RolloutError
 from rollout_status_lib.functions import Functions, OrderError, is_true
 from rollout_status_lib.interpreter import Evaluate, Grammar, RootError, compile_node, find_roots, measure_growth
+from rollout_status_lib.kept import KEPT
 from rollout_status_lib.slips import describe_place, find_slip
 from rollout_status_lib.values import format_value
 
@@ -77,15 +78,21 @@ GROWS = f"it can make more than {MOST_COPIES:,} copies of a value, as [a, a] | [
 
 
 @functools.lru_cache(4096)  # many rules have the same ones
-def compile_expression(text: str) -> tuple[Json, Evaluate, frozenset[str]]:
+def compile_expression(text: str, *, is_kept: bool = False) -> tuple[Json, Evaluate, frozenset[str]]:
     """The tree of an expression, its function, and the roots that it reads. JMESPathError when it is wrong."""
+    tree = KEPT.find(text, lambda: parse_expression(text)) if is_kept else parse_expression(text)
+    return tree, compile_node(tree), frozenset(find_roots(tree))
+
+
+def parse_expression(text: str) -> Json:
+    """The tree of an expression that means something. JMESPathError when it is wrong."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # of a text in backticks: lint says it
         tree = Grammar().parse(text).parsed
     refuse_meaningless(tree)
     if ("[" in text or "{" in text) and measure_growth(tree) > MOST_COPIES:
         raise MeaninglessError(GROWS)
-    return tree, compile_node(tree), frozenset(find_roots(tree))
+    return tree
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +109,7 @@ class Expression:
     def parse(text: str, where: str) -> Expression:
         """The expression in a text. RolloutError `invalid-rules` when it cannot be parsed or calls an unknown function."""
         try:
-            return Expression(text, where, *compile_expression(text))
+            return Expression(text, where, *compile_expression(text, is_kept=where.startswith("rules/")))
         except (jmespath.exceptions.UnknownFunctionError, MeaninglessError) as error:
             problem = str(error)
         except jmespath.exceptions.JMESPathError as error:

@@ -51,6 +51,7 @@ class RuleLoader:
     def __init__(self, files: RuleFiles) -> None:
         self.files, self.entries, self.added, self.problems = files, files.entries, files.added, files.problems
         self.checked: set[Expression] = set()  # by check_roots
+        self.growths: dict[Json, int] = {}  # text and the growths of what it reads -> how many copies it makes
         codes, kinds, params = (self.entries[section] for section in ("codes", "kinds", "params"))
         self.codes = {name: self.load_code(entry, rank) for rank, (name, entry) in enumerate(codes.items())}
         self.kinds: dict[str, Kind] = {}
@@ -310,7 +311,7 @@ class RuleLoader:
                 growths[name] = 1  # for one that names itself
                 roots = {root: measure(root) for root in let.roots & lets.keys()}
                 grows = "[" in let.text or "{" in let.text or any(size > 1 for size in roots.values())
-                growths[name] = measure_growth(let.tree, roots) if grows else 1
+                growths[name] = self.measure_growth(let, roots) if grows else 1
                 if growths[name] > MOST_COPIES:
                     raise RolloutError("invalid-rules", f"{let.where}: {GROWS} (in: {let.text})")
             return growths[name]
@@ -318,6 +319,13 @@ class RuleLoader:
         if any("[" in each.text or "{" in each.text for each in lets.values()):
             for name in lets:
                 measure(name)
+
+    def measure_growth(self, let: Expression, roots: Mapping[str, int]) -> int:
+        """How many copies of a value a `let` makes; the lets of a file are measured once, and not for each of its rules."""
+        key = (let.text, *sorted(roots.items()))
+        if key not in self.growths:
+            self.growths[key] = measure_growth(let.tree, roots)
+        return self.growths[key]
 
     def load_limit(self, entry: Entry) -> Expression | float | None:
         """The seconds in fail_after, or the expression that gives them: one that names a parameter, or does more than that."""

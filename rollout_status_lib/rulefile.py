@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
-
-import yaml
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rollout_status_lib import Json, find_data
 from rollout_status_lib.errors import RolloutError, collect_errors, describe_error, suggest
 from rollout_status_lib.expressions import Expression, Template
+from rollout_status_lib.kept import KEPT
+
+if TYPE_CHECKING:
+    import yaml
 
 FieldPath = tuple[str | int, ...]  # where a field is in a file: ("rules", 3, "when")
 
@@ -53,6 +55,8 @@ def may_be_deep(text: str) -> bool:
 
 def refuse_depth(events: Iterable[yaml.Event]) -> None:
     """RecursionError if what is written is nested more deeply than anybody writes."""
+    import yaml  # noqa: PLC0415, what is kept needs no parser
+
     depth = 0
     for event in events:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -75,14 +79,31 @@ class Document:
         self.names: dict[FieldPath, str] = {}  # the ids of rules
         self.expressions: dict[FieldPath, Expression | None] = {}  # that were read: a `let` of the file is part of all its rules
         try:
-            node = self.compose(path.read_text(encoding="utf-8"))
-            self.lines[()] = node.start_mark.line + 1 if node else 1
-            self.content = {} if node is None else self.read(node, ())
-        except (OSError, RecursionError, UnicodeDecodeError, yaml.YAMLError) as error:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             self.refuse((), f"cannot be read: {self.explain(error)}")
+        if path.is_relative_to(find_data("rules")):
+            self.content, lines, names = KEPT.find(text, lambda: self.parse(text))
+            self.lines, self.names = {tuple(at): line for at, line in lines}, {tuple(at): name for at, name in names}
+        else:
+            self.content, *_ = self.parse(text)
+
+    def parse(self, text: str) -> Json:
+        """What can be kept of a text: its content, the lines of its fields, the ids of its rules."""
+        import yaml  # noqa: PLC0415, what is kept needs no parser
+
+        try:
+            node = self.compose(text)
+            self.lines[()] = node.start_mark.line + 1 if node else 1
+            content = {} if node is None else self.read(node, ())
+        except (RecursionError, yaml.YAMLError) as error:
+            self.refuse((), f"cannot be read: {self.explain(error)}")
+        return content, [*self.lines.items()], [*self.names.items()]
 
     def compose(self, text: str) -> yaml.Node | None:
         """The root node of the file; None if the file is empty."""
+        import yaml  # noqa: PLC0415, what is kept needs no parser
+
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         if may_be_deep(text):
             refuse_depth(yaml.parse(text, loader))
@@ -95,6 +116,8 @@ class Document:
 
     def explain(self, error: Exception) -> str:
         """What is wrong with the text of the file, and what to write instead. The file's line becomes that of the mistake."""
+        import yaml  # noqa: PLC0415, what is kept needs no parser
+
         if isinstance(error, RecursionError):
             return "it is nested too deeply: a [ or { stands there again and again"
         if isinstance(error, UnicodeDecodeError):
@@ -123,18 +146,18 @@ class Document:
             at = at[:-1]
         return f"{self.shown}:{self.lines[at]}{f': {rule}' if rule else ''}"
 
-    def read(self, node: yaml.Node, at: FieldPath) -> Json:
+    def read(self, node: Any, at: FieldPath) -> Json:
         """The content of a node. Remembers the line of each field in it, and the ids of rules."""
         self.lines.setdefault(at, node.start_mark.line + 1)
         if node.tag not in PLAIN_TAGS:
             self.refuse(at, f"YAML takes {node.tag} for a tag: a text that begins with ! needs quotes around all of it")
-        if isinstance(node, yaml.SequenceNode):
+        if node.id == "sequence":
             return [self.read(child, (*at, index)) for index, child in enumerate(node.value)]
-        if isinstance(node, yaml.MappingNode):
+        if node.id == "mapping":
             if at[:1] == ("rules",) and len(at) == 2:
                 self.names[at] = next((str(value.value) for key, value in node.value if key.value == "id"), "")
             return dict(self.read_pair(key, value, at) for key, value in node.value)
-        is_plain = isinstance(node, yaml.ScalarNode) and not node.style  # without quotes
+        is_plain = node.id == "scalar" and not node.style  # without quotes
         return next((parse(node.value) for pattern, parse in SCALARS.items() if is_plain and pattern.fullmatch(node.value)), node.value)
 
     def read_pair(self, key: yaml.Node, value: yaml.Node, at: FieldPath) -> tuple[str, Json]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rollout_status_lib import Json
 from rollout_status_lib.errors import describe_error, make_missing, read_part
+from rollout_status_lib.kept import KEPT
 from rollout_status_lib.objects import get_field, get_identity, get_version
 
 SHAPES = Path(__file__).with_name("secrets.yaml")
@@ -42,18 +43,26 @@ Span = tuple[int, int]  # where a secret begins and ends in a text
 Shape = tuple[tuple[str, ...], re.Pattern[str]]  # words, one of which is in a text that the pattern is looked for in
 
 
+def parse_shapes(text: str) -> Json:
+    """What stands in secrets.yaml; ValueError when it is no YAML."""
+    import yaml  # noqa: PLC0415, what is kept needs no parser
+
+    try:
+        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506, a safe one
+    except yaml.YAMLError as error:
+        raise ValueError(describe_error(error)) from None
+
+
 @functools.cache
 def load_shapes() -> Sequence[Shape]:
     """The words and the pattern of each shape in secrets.yaml; RolloutError `internal` when it is missing or broken."""
-    import yaml  # noqa: PLC0415, a run that is refused at once does without it
-
     text = read_part(SHAPES)
     try:
-        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506, a safe one
+        content = KEPT.find(text, lambda: parse_shapes(text))
         value = "|".join(content["value"])
         pairs = [(tuple(each["words"]), "|".join(each["patterns"]).replace("VALUE", f"(?:{value})")) for each in content["shapes"].values()]
         return [(words, re.compile(pattern, re.IGNORECASE | re.DOTALL | re.MULTILINE)) for words, pattern in pairs]
-    except (yaml.YAMLError, re.error, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, re.error, KeyError, TypeError, AttributeError) as error:
         raise make_missing(SHAPES, describe_error(error)) from None
 
 
