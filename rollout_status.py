@@ -604,7 +604,7 @@ class Run:
                 self.revisions += revisions
                 entry |= changes
         except RolloutError as error:  # a rule file is wrong about them: the verdict stands
-            self.notes.append(f"what serves or has changed is not known: {error.message}")
+            self.notes.append(f"it is unknown what is serving and what has changed: {error.message}")
         return entry
 
     def accept(self, document: dict[str, Json]) -> None:

@@ -25,7 +25,7 @@ from rollout_status_lib.values import (
 WATCHING = ("watch", "w", "wait")  # kubectl's and Helm's words for what is done anyway; without it, it is --once
 # Flags of kubectl and Helm that are about what this does not do
 INSTEAD = {
-    "atomic": "it changes nothing; to go back: rollout-status ... || kubectl rollout undo deployment/web",
+    "atomic": "it changes nothing; to roll back: rollout-status ... || kubectl rollout undo deployment/web",
     "cleanup-on-fail": "it changes nothing",
     "dry-run": "it changes nothing; what a dry run prints is never rolled out",
     "for": "write --expect EXPR for a condition of your own",
@@ -207,10 +207,10 @@ def describe_exits(zero: str, one: str = "", more: str = "") -> str:
 def refuse_contradictions(options: argparse.Namespace) -> None:
     """RolloutError `usage` if a flag for a cluster comes with a replay, or the other way round."""
     if options.now is not None and not options.replay:
-        raise RolloutError("usage", "--now goes with --replay FILE")
+        raise RolloutError("usage", "--now needs --replay FILE")
     if (options.record or options.dump) and options.replay:
         flag = "--record" if options.record else "--dump"
-        raise RolloutError("usage", f"{flag} goes with a cluster: what is replayed is recorded already")
+        raise RolloutError("usage", f"{flag} needs a cluster: a replay is recorded already")
     if options.record and options.dump:
         raise RolloutError("usage", "write either --record or --dump: --record keeps the recording however the run ends")
 

@@ -23,7 +23,7 @@ ESCAPES = {"\\b": "\\u0008", "\\f": "\\u000c"}  # Go's way of writing them
 def parse_mode(text: str) -> str:
     """The mode that a text names; empty for none. UnreadableError if it names no mode."""
     if text and text not in MODES:
-        raise UnreadableError(f"{text!r} is none of {', '.join(MODES)} (it may come from {VARIABLE})")
+        raise UnreadableError(f"{text!r} is not one of {', '.join(MODES)} (it may come from the variable {VARIABLE})")
     return text if text != "none" else ""
 
 

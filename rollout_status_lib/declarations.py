@@ -60,7 +60,7 @@ class Parameter:
         """The value that a text stands for. UnreadableError if it does not have the parameter's type, or is none of its choices."""
         for each in parse_words(text) if self.type in ("words", "texts") else [text]:
             if self.choices and each not in self.choices:
-                raise UnreadableError(f"{each!r} is none of {', '.join(self.choices)}")
+                raise UnreadableError(f"{each!r} is not one of {', '.join(self.choices)}")
         return PARAMETER_TYPES[self.type](text)
 
     def change(self, value: Json, setting: Json) -> Json:

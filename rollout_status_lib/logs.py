@@ -41,7 +41,7 @@ class Logs:
                 self.unreadable[name] = error
         self.left_out = set(unknown[MOST:])
         if self.left_out:
-            self.source.notes.append(f"the logs of {len(self.left_out)} more containers that failed were not read: {MOST} were")
+            self.source.notes.append(f"the logs of {len(self.left_out)} more failed containers were not read, only those of {MOST}")
 
     def read(self, finding: Finding) -> str | None:
         """The end of the log of the run that has failed; None if its rule wants none, or, with a note, if it cannot be read."""

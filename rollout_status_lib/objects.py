@@ -135,7 +135,9 @@ def parse_objects(text: str, origin: str) -> tuple[Json, ...]:
     for index, resource in enumerate(objects):
         texts = [get_field(resource, key) for key in ("apiVersion", "kind")]
         if not (all(isinstance(text, str) for text in texts) and isinstance(get_field(resource, "metadata"), dict)):
-            raise UnreadableError(f"{origin} is not what `kubectl get ... -o json` prints: item {index} lacks apiVersion, kind or metadata")
+            raise UnreadableError(
+                f"{origin} is not the output of `kubectl get ... -o json`: item {index} lacks apiVersion, kind or metadata"
+            )
     return tuple(objects)
 
 
@@ -172,7 +174,7 @@ def parse_documents(text: str, origin: str) -> Iterator[Json]:
             yield document
             at = blank.match(text, at).end()  # type: ignore[union-attr]
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"{origin} is no complete JSON ({error}); it begins with {text[:60]!r}") from None
+        raise UnreadableError(f"{origin} is not complete JSON ({error}); it begins with {text[:60]!r}") from None
 
 
 def find_newest_time(objects: Iterable[Json]) -> float:

@@ -178,7 +178,7 @@ class Rules:
         values = {name: param.default for name, param in self.params.items()}
         for name, text in settings:
             if name not in self.params:
-                raise RolloutError("usage", f"no rule has a parameter {name}{suggest(name, self.params)}")
+                raise RolloutError("usage", f"unknown parameter {name}{suggest(name, self.params)}")
             try:
                 values[name] = self.params[name].change(values[name], self.params[name].parse_value(text))
             except UnreadableError as error:
@@ -192,7 +192,7 @@ class Rules:
             if key.startswith(ANNOTATION):
                 name = key.removeprefix(ANNOTATION).replace("-", "_")
                 if self.files.annotations is not None and name not in self.files.annotations:
-                    notes.append(f"the annotation {key} of {get_name(workload)} is not allowed to change anything")
+                    notes.append(f"the annotation {key} of {get_name(workload)} is not allowed, and was ignored")
                 elif name not in fixed:
                     try:
                         yield name, self.compute_params([(name, str(annotations[key]))])[name]

@@ -80,7 +80,7 @@ class Selection:
                 refuse_owned(each, owner)
             if kind in self.kinds and not get_name(each):
                 hint = "kubectl create -f ... -o json | rollout-status -f -"
-                raise RolloutError("usage", f"{each['kind']} with generateName: only what creates it knows its name", hint=hint)
+                raise RolloutError("usage", f"{each['kind']} with generateName: only the command that creates it knows its name", hint=hint)
             if kind is None and self.unasked:
                 kind = rules.find_kind_by_word(".".join(filter(None, get_kind_key(each))))
                 self.kinds = tuple(dict.fromkeys((*self.kinds, kind)))
@@ -94,14 +94,12 @@ class Selection:
         self.targets = tuple(targets.values())
         names = {str(each["kind"]) for each in passed if rules.find_kind(each) is None}
         for word in (word for word, kind in rules.undeclared.items() if names and kind not in {target.kind for target in self.targets}):
-            raise RolloutError(
-                "usage", f"--kinds {word} is none of the kinds that the manifests hold beside the known ones: {', '.join(sorted(names))}"
-            )
+            raise RolloutError("usage", f"--kinds {word}: the manifests have no such kind. Other kinds in them: {', '.join(sorted(names))}")
         if self.unasked:
             self.kinds = tuple(kind for kind in self.kinds if any(kind is target.kind for target in self.targets))
             return self.skip([str(each["kind"]) for each in passed])
         kinds = ", ".join(sorted({str(each["kind"]) for each in passed}))
-        return [f"{len(passed)} of {len(objects)} objects are passed over, being of other kinds: {kinds}"] if passed else []
+        return [f"skipped {len(passed)} of {len(objects)} objects, which are of other kinds: {kinds}"] if passed else []
 
     def skip(self, kinds: Sequence[str]) -> list[str]:
         """Leaves out objects that have nothing to wait for, by their kinds. Returns the note about them."""
@@ -169,9 +167,9 @@ class Selection:
         if self.nothing:
             return self.nothing
         if self.manifests:
-            return "Nothing of what the manifests hold is a workload to judge"
+            return "There is no workload to judge in the manifests"
         if self.targets is not None:
-            return "What was named says, or the rules say of it, that it is not to be judged"
+            return "All workloads are ignored, by a rule or by their annotation"
         return self.nothing_in(*(self.namespaces or (source.namespace(),))) + self.explain_absence(source)
 
     def explain_absence(self, source: Source) -> str:
@@ -196,24 +194,24 @@ def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:
     words = split_kinds(options)
     manifests = [("-f", name) for name in options.filename] + ([("-k", options.kustomize)] if options.kustomize else [])
     if options.names and (words or options.selector or manifests):
-        raise RolloutError("usage", "KIND/NAME says which workloads: leave out --selector, --kinds and -f")
+        raise RolloutError("usage", "KIND/NAME cannot be combined with --selector, --kinds or -f")
     if manifests and (options.selector or options.all_namespaces):
-        raise RolloutError("usage", "-f and -k say which workloads: leave out --selector and --all-namespaces")
+        raise RolloutError("usage", "-f and -k cannot be combined with --selector or --all-namespaces")
     if options.revision and not options.names:
-        raise RolloutError("usage", "--revision goes with KIND/NAME: each workload counts its own revisions")
+        raise RolloutError("usage", "--revision needs KIND/NAME: each workload has revisions of its own")
     if options.kustomize and options.filename:
-        raise RolloutError("usage", "-k stands alone")
+        raise RolloutError("usage", "-k cannot be combined with -f")
     if "-" in options.filename and len(options.filename) > 1:
-        raise RolloutError("usage", "-f - stands alone")
+        raise RolloutError("usage", "-f - cannot be combined with another -f")
     if options.all_namespaces and options.namespace:
-        raise RolloutError("usage", "write either --all-namespaces or --namespace")
+        raise RolloutError("usage", "--all-namespaces cannot be combined with --namespace")
     if manifests and len(options.namespace) > 1:
-        raise RolloutError("usage", "with -f and -k write one --namespace: the others come from what they hold")
+        raise RolloutError("usage", "-f and -k take only one --namespace: the manifests name the others")
     for name in options.namespace:
         if not NAMESPACE.fullmatch(name):
-            raise RolloutError("usage", f"--namespace {name}: no namespace has such a name: it is of a-z, 0-9 and -, 63 at most")
+            raise RolloutError("usage", f"--namespace {name}: invalid namespace: use a-z, 0-9 and -, at most 63 characters")
     if "" in words:
-        raise RolloutError("usage", f"--kinds {','.join(options.kinds)}: there is a comma too much")
+        raise RolloutError("usage", f"--kinds {','.join(options.kinds)}: there is a comma too many")
     spaces = options.namespace if len(options.namespace) > 1 else [""]
     targets = tuple(Target(rules.find_kind_by_word(kind), space, name) for kind, name in options.names for space in spaces)
     if options.revision:
@@ -279,7 +277,7 @@ def read_applied(options: argparse.Namespace, rules: Rules, selection: Selection
     if options.replay and (source.applied or source.skipped is not None) and (selection.manifests or selection.by_default):
         return selection.take_recorded(rules, source.applied, source.skipped)
     if options.replay and options.kustomize:
-        raise RolloutError("usage", "a replay has no kubectl that could read -k, and the recording does not say what was in it")
+        raise RolloutError("usage", "-k needs kubectl, which a replay does not run, and the recording does not have its result")
     notes = []
     for name in options.filename if options.replay else ["-"] if "-" in options.filename else []:
         try:

@@ -115,4 +115,4 @@ def read_in(timeout: float) -> str:
             parts.append(os.read(descriptor, 1 << 16))
             if not parts[-1]:
                 return b"".join(parts).decode("utf-8")
-    raise TimeoutError("what is written to the pipe does not end")
+    raise TimeoutError("the input of the pipe does not end")

@@ -30,7 +30,7 @@ def read_text(path: Path, *, may_be_link: bool = False) -> str:
             if may_be_link and str(path).startswith(PIPES):
                 os.set_blocking(file.fileno(), True)
             elif not stat.S_ISREG(status.st_mode):
-                raise UnreadableError("it is no file, but a pipe, a device or a socket")
+                raise UnreadableError("it is not a file, but a pipe, a device or a socket")
             content = file.read(LARGEST + 1)
     except OSError as error:
         if path.is_symlink() and not may_be_link:
@@ -47,7 +47,7 @@ def check_values(objects: Iterable[Json]) -> None:
     for _ in range(DEEPEST):
         entries = [entry for each in level for entry in (each.values() if isinstance(each, dict) else each)]
         if not all(-HIGHEST < entry < HIGHEST for entry in entries if isinstance(entry, (int, float))):  # NaN is not
-            raise UnreadableError("it has a number that no field of Kubernetes can have")
+            raise UnreadableError("it has a number that is out of range")
         level = [entry for entry in entries if isinstance(entry, (dict, list))]
         if not level:
             return

@@ -24,10 +24,10 @@ def parse_duration(text: str, least: float | None = None) -> float:
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     lengths = LENGTH.findall(digits + "s" if digits.isdecimal() else digits)
     if not lengths or "".join(map("".join, lengths)) not in (digits, digits + "s"):
-        raise UnreadableError(f"{text!r} is no duration: write 90s, 1m30s or 2h")
+        raise UnreadableError(f"invalid duration {text!r}: write 90s, 1m30s or 2h")
     seconds = sign * sum(float(number) * SECONDS[unit] for number, unit in lengths)
     if least is not None and seconds < least:
-        raise UnreadableError(f"{text!r} is too short a time")
+        raise UnreadableError(f"{text!r} is too short")
     return seconds
 
 
@@ -41,7 +41,7 @@ def parse_boolean(text: str) -> bool:
 def parse_integer(text: str) -> int:
     """A whole number; UnreadableError otherwise."""
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
-        raise UnreadableError(f"{text!r} is no whole number: write 6, or -1 for no limit")
+        raise UnreadableError(f"invalid number {text!r}: write 6, or -1 for no limit")
     return int(text)
 
 
@@ -52,7 +52,7 @@ def parse_timestamp(text: str) -> float:
         moment, fraction, zone = TIMESTAMP.fullmatch(text).groups()  # type: ignore[union-attr]
         return datetime.fromisoformat(moment + zone.replace("Z", "+00:00")).timestamp() + float(fraction or 0)
     except (AttributeError, ValueError):
-        raise UnreadableError(f"{text!r} is no moment: write one like 2026-11-23T06:45:38Z") from None
+        raise UnreadableError(f"invalid time {text!r}: write one like 2026-11-23T06:45:38Z") from None
 
 
 def format_timestamp(moment: float) -> str:
@@ -71,7 +71,7 @@ def parse_name(text: str) -> str:
     """The same of what is passed on to kubectl; UnreadableError for a word that kubectl would take for a flag."""
     for word in text.split(","):
         if word.strip().startswith("-"):
-            raise UnreadableError(f"{word.strip()!r} begins with a dash, as a flag does")
+            raise UnreadableError(f"{word.strip()!r} begins with a dash, like a flag")
     return text.strip()
 
 
@@ -119,9 +119,9 @@ def parse_pattern(text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise UnreadableError(f"{text!r} is no regular expression: {error}") from None
+        raise UnreadableError(f"invalid regular expression {text!r}: {error}") from None
     if len(text) > LONGEST_PATTERN:
-        raise UnreadableError(f"a regular expression of more than {LONGEST_PATTERN:,} characters: write several")
+        raise UnreadableError(f"the regular expression has more than {LONGEST_PATTERN:,} characters: split it")
     if repeats_repetitions(text):
         raise UnreadableError(
             f"{text!r} has a repetition of what repeats or varies, like (a+)+, and might never end: leave one of them out"
@@ -147,7 +147,7 @@ def pair_names(words: Sequence[str]) -> list[tuple[str, str]]:
         rest = " ".join(words[verb.count(" ") + 1 :])
         raise UnreadableError(f"leave out {verb}: rollout-status {rest or 'deployment/web'}")
     if verb in CHANGING:
-        raise UnreadableError(f"this changes nothing: kubectl rollout {verb} deployment/web -o json | rollout-status -f -")
+        raise UnreadableError(f"rollout-status changes nothing; write kubectl rollout {verb} deployment/web -o json | rollout-status -f -")
     if len(words) < 2 or any("/" in word for word in words):
         return [parse_kind_and_name(word) for word in words]
     return [(kind, name) for kind in words[0].split(",") for name in words[1:]]

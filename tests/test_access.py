@@ -111,14 +111,14 @@ def test_the_namespace_is_where_kubectl_looks_by_itself(kubectl: Program) -> Non
 def test_a_namespace_that_kubectl_cannot_tell(kubectl: Program) -> None:
     outcome = run("--kubectl", kubectl('case "$*" in *can-i*) echo no ;; *) echo refused >&2 ;; esac; exit 1'), "--check-access")
     assert (outcome.exit, outcome.error["code"]) == (4, "unreachable")
-    assert outcome.error["message"] == "kubectl cannot tell in which namespace the rights are missing: refused"
+    assert outcome.error["message"] == "kubectl could not say in which namespace the rights are missing: refused"
 
 
 def test_a_kind_that_no_rule_file_declares_is_called_as_kubectl_calls_it(kubectl: Program) -> None:
     found = rights(first(ask(kubectl, "--kinds", "widget,endpoints").stderr))
     assert {("example.com", "widgets", "list"), ("", "endpoints", "watch")} < found
     outcome = ask(kubectl, "--kinds", "gadget")
-    assert (outcome.exit, outcome.error["message"]) == (2, "kubectl cannot tell what gadget is: the server does not have it")
+    assert (outcome.exit, outcome.error["message"]) == (2, "kubectl does not know what gadget is: the server does not have it")
 
 
 def test_quiet_prints_nothing(kubectl: Program) -> None:

@@ -77,13 +77,13 @@ def test_spelling(arguments: list[str], name: str, value: object) -> None:
         (["-f", "a", "-l", "a=b"], ["-f", "--selector"]),
         (["-f", "a", "-A"], ["-f", "--all-namespaces"]),
         (["-f", "a", "web/b"], ["KIND/NAME", "-f"]),
-        (["-f", "-", "-f", "a"], ["-f - stands alone"]),
-        (["-k", "a", "-f", "a"], ["-k stands alone"]),
-        (["-k", "a"], ["-k", "does not say what was in it"]),
-        (["-f", "a", "-n", "b", "-n", "c"], ["with -f and -k write one --namespace"]),
-        (["--kinds", "deployment,"], ["a comma too much"]),
+        (["-f", "-", "-f", "a"], ["-f - cannot be combined with another -f"]),
+        (["-k", "a", "-f", "a"], ["-k cannot be combined with -f"]),
+        (["-k", "a"], ["-k", "does not have its result"]),
+        (["-f", "a", "-n", "b", "-n", "c"], ["-f and -k take only one --namespace"]),
+        (["--kinds", "deployment,"], ["a comma too many"]),
         (["--expect", "params.nosuch == null"], ["--expect", "no parameter nosuch"]),
-        (["-A", "-n", "a"], ["--all-namespaces or --namespace"]),
+        (["-A", "-n", "a"], ["--all-namespaces cannot be combined"]),
         (["--record", "a", "--replay", str(FIXTURES / "deployment/success")], ["--record", "recorded already"]),
         (["--expect", "a ==", "--replay", "a"], ["--expect", "a =="]),
         (["--expect-image", "app:v1", "--replay", "a"], ["expect-image", "'app:v1'", "NAME=VALUE"]),
@@ -110,7 +110,7 @@ def test_a_kind_that_nobody_declares_may_be_a_slip(word: str, meant: str) -> Non
 
 
 def test_now_goes_with_a_single_file() -> None:
-    assert run("--now", "2026-11-23T06:45:38Z").error["message"] == "--now goes with --replay FILE"
+    assert run("--now", "2026-11-23T06:45:38Z").error["message"] == "--now needs --replay FILE"
     assert "a recording has its own times" in run(*CRASH, "--now", "2026-11-23T06:45:38Z").error["message"]
 
 

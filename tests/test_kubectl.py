@@ -157,9 +157,9 @@ def test_kubectl_cannot_be_started(tmp_path: Path) -> None:
     ("script", "code", "word"),
     [
         ('echo "The connection to the server was refused" >&2; exit 1', "unreachable", "refused"),
-        ("exit 1", "unreachable", "exits with 1 and says nothing"),
-        ("kill -SEGV $$", "unreachable", "exits with -11"),
-        ("echo '{\"items\": ['", "unreachable", "no complete JSON"),
+        ("exit 1", "unreachable", "exited with 1 and said nothing"),
+        ("kill -SEGV $$", "unreachable", "exited with -11"),
+        ("echo '{\"items\": ['", "unreachable", "not complete JSON"),
         ("echo a line of a shim; echo '{}'", "unreachable", "begins with 'a line of a shim"),
         ('echo "error: context \\"x\\" does not exist" >&2; exit 1', "unreachable", "context"),
         ('echo "error: You must be logged in to the server (Unauthorized)" >&2; exit 1', "unauthorized", "logged in"),
@@ -353,7 +353,7 @@ def printed(case: str, *kinds: str) -> str:
 def test_what_comes_through_the_pipe_is_asked_for_in_its_own_namespace(kubectl: Program) -> None:
     program = kubectl(cluster("deployment/success"))
     outcome = run("--kubectl", program, "-f", "-", "--kinds", "deploy", stdin=printed("deployment/success", "Deployment", "Pod"))
-    assert (outcome.exit, outcome.result["notes"]) == (0, ["2 of 3 objects are passed over, being of other kinds: Pod"])
+    assert (outcome.exit, outcome.result["notes"]) == (0, ["skipped 2 of 3 objects, which are of other kinds: Pod"])
     assert sorted(call.partition(" get ")[2] for call in calls(program)) == [
         "deployments.apps/web -n r-deployment-success --ignore-not-found -o json",
         "replicasets.apps,pods -n r-deployment-success -l app=web -o json",
@@ -364,7 +364,7 @@ def test_what_comes_through_the_pipe_is_asked_for_in_its_own_namespace(kubectl: 
     ("text", "words"),
     [
         ("", ["-f -", "empty", "kubectl apply", "pipefail"]),
-        ('{"kind": "List", "items": [', ["-f -", "no complete JSON"]),
+        ('{"kind": "List", "items": [', ["-f -", "not complete JSON"]),
         ("deployment.apps/web configured\n", ["-f -", "add -o json", "deployment.apps/web"]),
         ('{"kind": "Deployment"}', ["-f -", "lacks apiVersion, kind or metadata"]),
         ('{"kind": "PodList", "apiVersion": "v1", "items": [null]}', ["-f -", "item 0 lacks apiVersion, kind or metadata"]),
@@ -458,7 +458,7 @@ def test_a_word_for_several_kinds_is_refused(kubectl: Program) -> None:
 @pytest.mark.parametrize(
     ("kinds", "metadata", "words"),
     [
-        ("wd,deployment", {"name": "big"}, ["--kinds wd is none of the kinds", "Widget"]),
+        ("wd,deployment", {"name": "big"}, ["--kinds wd: the manifests have no such kind", "Widget"]),
         ("widget", {"generateName": "big-"}, ["Widget with generateName"]),
     ],
 )

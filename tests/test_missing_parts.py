@@ -332,7 +332,7 @@ def test_an_interrupted_verb(tmp_path: Path, signum: int, code: int) -> None:
         ({"args": [], "expect": 5}, "expect must be a mapping"),
         ({"args": [], "stdin": "no.json"}, "case.yaml:2: there is no file no.json beside it"),
         ({"args": [], "stdin": ["a"]}, "there is no file ['a'] beside it"),
-        ({"args": [], "not_before": "soon"}, "case.yaml:2: 'soon' is no moment"),
+        ({"args": [], "not_before": "soon"}, "case.yaml:2: invalid time 'soon'"),
     ],
 )
 def test_a_case_that_is_none_is_wrong_input(tmp_path: Path, case: dict, words: str) -> None:

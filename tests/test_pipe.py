@@ -53,7 +53,7 @@ def test_kinds_narrow_what_is_judged() -> None:
         "--replay", str(snapshot("packs/network/piped-with-a-deployment", -2)), "-f", str(WEB / "applied.json"), "--kinds", "service"
     )
     assert {each["kind"] for each in outcome.result["workloads"]} == {"Service"}
-    assert "2 of 4 objects are passed over, being of other kinds: Deployment, Ingress" in outcome.result["notes"]
+    assert "skipped 2 of 4 objects, which are of other kinds: Deployment, Ingress" in outcome.result["notes"]
 
 
 def test_a_run_without_manifests_reads_no_packs() -> None:

@@ -18,7 +18,7 @@ CRASH = FIXTURES / "deployment/crash-loop"
         ("polls: 3", ["must be a list"]),
         ("pols: []", ["unknown key pols", "did you mean polls"]),
         ("polls:\n- {objects: 001.json}", ["recording.yaml:2", "at is missing"]),
-        ("polls:\n- {at: noon, objects: 001.json}", ["recording.yaml:2", "'noon' is no moment"]),
+        ("polls:\n- {at: noon, objects: 001.json}", ["recording.yaml:2", "invalid time 'noon'"]),
         ("polls:\n- {at: 2026-11-23T06:00:00Z}", ["recording.yaml:2", "objects and error"]),
         ("polls:\n- {at: 2026-11-23T06:00:00Z, objects: 404.json}", ["404.json"]),
         ("polls:\n- {at: 2026-11-23T06:00:00Z, error: {exit: 1}}", ["stderr is missing"]),

@@ -596,7 +596,7 @@ def test_a_run_that_is_interrupted_is_dumped_and_reported(kubectl: Program, tmp_
     ("arguments", "words"),
     [
         (["--record", "a", "--dump", "b"], "write either --record or --dump"),
-        (["--dump", "a", "--replay", "b"], "--dump goes with a cluster"),
+        (["--dump", "a", "--replay", "b"], "--dump needs a cluster"),
     ],
 )
 def test_slips_with_dump(arguments: list[str], words: str) -> None:

@@ -101,7 +101,7 @@ def test_expression(expression: str, expected: object) -> None:
         ("length(words) > to_string(@)", ["length(words) = 2"]),
         ("`true` < `2`", ["true"]),
         ("words[0] < `1`", ["words.0"]),
-        ("age(metadata.name)", ["'web'", "no moment"]),
+        ("age(metadata.name)", ["'web'", "invalid time"]),
         ("exceeds('a', `1`)", ["exceeds"]),
         ("join(', ')", ["join"]),
     ],
@@ -194,7 +194,7 @@ RULE = """rules:
         ("params:\n  retry_limit: {type: integer, default: 1}", ["team.yaml:2", "retry_limit stands twice"]),
         ("params:\n  mine: {type: number, default: 1}", ["team.yaml:2", "no type number"]),
         ("params:\n  mine: {type: integer}", ["team.yaml:2", "default is missing"]),
-        ("params:\n  mine: {type: integer, default: some}", ["team.yaml:2", "'some' is no whole number"]),
+        ("params:\n  mine: {type: integer, default: some}", ["team.yaml:2", "invalid number 'some'"]),
         ("kinds:\n- {name: deployment}", ["team.yaml:2", "deployment stands twice"]),
         ("kinds:\n- {name: widget, progress: [a.]}", ["team.yaml:2"]),
         ("kinds:\n- {name: widget, current: [{child: pod, compare: [a]}]}", ["team.yaml:2", "compare takes two expressions"]),
@@ -313,7 +313,7 @@ def test_file_of_kubectl_with_one_object(tmp_path: Path) -> None:
 def test_times_that_cannot_be_read(rules: Path, tmp_path: Path) -> None:
     """In `since` they are an error that names the rule; an event without one is long ago."""
     rules.write_text(RULE.replace("verdict: fail", "fail_after: 3s\n  since: deployment.metadata.name"))
-    assert "mine: since: 'web' is no moment" in judged().error["message"]
+    assert "mine: since: invalid time 'web'" in judged().error["message"]
     rules.unlink()
     content = json.loads(snapshot("pod/missing-configmap-volume", 0).read_text())
     for item in content["items"]:
@@ -533,7 +533,7 @@ def annotated(tmp_path: Path, annotations: dict[str, str]) -> str:
 
 
 def test_annotations_that_say_nothing(tmp_path: Path) -> None:
-    assert "'many' is no whole number" in annotated(tmp_path, {"rollout-status/retry-limit": "many"})
+    assert "invalid number 'many'" in annotated(tmp_path, {"rollout-status/retry-limit": "many"})
     assert "did you mean retry_limit?" in annotated(tmp_path, {"rollout-status/retry-limt": "3"})
 
 
@@ -595,7 +595,7 @@ def test_a_message_has_no_object_of_python_in_it(team, message: str, words: str)
 def test_a_limit_that_is_no_duration_keeps_waiting(team) -> None:
     rule = "- {id: acme/x, subject: deployment, when: self.spec != null, fail_after: self.spec.selector, code: acme/x, message: x}\n"
     outcome = team(f"rules:\n{rule}", "deployment/success")
-    assert (outcome.error["code"], "is no duration" in outcome.result["notes"][0]) == ("timeout", True)
+    assert (outcome.error["code"], "invalid duration" in outcome.result["notes"][0]) == ("timeout", True)
 
 
 @pytest.mark.parametrize(
@@ -605,7 +605,7 @@ def test_a_limit_that_is_no_duration_keeps_waiting(team) -> None:
         ("{type: texts, default: a}", (), '["a"]'),
         ("{type: texts, default: [a, b]}", ("--set", "acme-names=c,d"), '["c", "d"]'),
         ("{type: texts, default: [], choices: [c, d]}", ("--set", "acme-names=c,d"), '["c", "d"]'),
-        ("{type: texts, default: [a], choices: [a]}", ("--set", "acme-names=a,e"), "acme-names: 'e' is none of a"),
+        ("{type: texts, default: [a], choices: [a]}", ("--set", "acme-names=a,e"), "acme-names: 'e' is not one of a"),
     ],
 )
 def test_a_parameter_of_several_texts_is_replaced_as_a_whole(team, declared: str, arguments: tuple[str, ...], listed: str) -> None:

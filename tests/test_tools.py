@@ -183,7 +183,7 @@ def test_case_with_mistakes(case: Path) -> None:
     shutil.copy(case / "001.json", case / "999.json")
     outcome = run("test", str(case))
     for words in (
-        "no rule container-crashloop; did you mean container-crash-loop?",
+        "unknown rule container-crashloop; did you mean container-crash-loop?",
         "999.json is not used",
         "the verdict came before 2036",
     ):
@@ -283,18 +283,18 @@ def test_a_new_rule_is_ready_to_lint_and_to_test(tmp_path: Path, monkeypatch: py
     assert run("test", "rec").stdout == "1 cases, 0 failed\n"
     expected = yaml.safe_load(Path("rec/case.yaml").read_text())["expect"]
     assert any(held.startswith(f"acme/{rule}") for held in expected["rules"])
-    assert "team.yaml is there already: remove it, or name another --file" in run("new-rule", "--replay", "rec", "--subject", kind).stderr
+    assert "team.yaml already exists: remove it, or name another --file" in run("new-rule", "--replay", "rec", "--subject", kind).stderr
     again = run("new-rule", "--replay", "rec", "--subject", kind, "--file", "b.yaml")
-    assert "rec/case.yaml is there already: remove it, or name another recording" in again.stderr
+    assert "rec/case.yaml already exists: remove it, or name another recording" in again.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--replay", "nowhere", "--subject", "pod"), "nowhere is no recording: run with --record nowhere first"),
-        (("--replay", "rec", "--subject", "contaner"), "no subject contaner; did you mean container?"),
+        (("--replay", "nowhere", "--subject", "pod"), "nowhere is not a recording: run with --record nowhere first"),
+        (("--replay", "rec", "--subject", "contaner"), "unknown subject contaner; did you mean container?"),
         (("--replay", "rec", "--subject", "job"), "there is no job in the recording; there is container, deployment, pod, replicaset"),
-        (("--replay", "rec", "--subject", "pod", "--id", "Broken"), "--id Broken is no id: write it like acme/broken"),
+        (("--replay", "rec", "--subject", "pod", "--id", "Broken"), "--id Broken: invalid id: write it like acme/broken"),
         (("--replay", "rec", "--subject", "pod", "--file", "rec/001.json/x.yaml"), "cannot be written"),
         (("--replay", "rec"), "--subject"),
     ],
@@ -346,7 +346,7 @@ def test_rule_that_is_none() -> None:
     outcome = run("rules", "container-crashloop")
     assert (outcome.exit, outcome.stderr) == (
         2,
-        "rollout-status rules: no rule container-crashloop; did you mean container-crash-loop?\n",
+        "rollout-status rules: unknown rule container-crashloop; did you mean container-crash-loop?\n",
     )
     assert "(rollout-status --help)" in run("rules", "--nonsense").stderr
 
@@ -387,7 +387,7 @@ def test_query() -> None:
         (["self"], "write rollout-status query EXPR --subject KIND"),
         (["self", "--subject"], "write rollout-status query EXPR --subject KIND"),
         (["--subject", "pod"], "write rollout-status query EXPR --subject KIND"),
-        (["self", "--subject", "prod", "--replay", str(CRASH), "--quiet"], "no subject prod; did you mean pod?"),
+        (["self", "--subject", "prod", "--replay", str(CRASH), "--quiet"], "unknown subject prod; did you mean pod?"),
         (["self = 1", "--subject", "pod", "--replay", str(CRASH)], "write == for `equals`"),
         (["pood.x", "--subject", "pod", "--replay", str(CRASH), "--quiet"], "no root pood; did you mean pod?"),
         (["self", "--subject", "pod", "--replay", "nowhere", "--quiet"], "nowhere"),
@@ -451,7 +451,7 @@ def test_rule_files_satisfy_the_schema_of_editors(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "declared", "renamed", "unread"),
     [
-        (["code"], Code, {"name": "code", "rank": "", "written": "as"}, {"text"}),
+        (["code"], Code, {"name": "code", "rank": "", "written": "as"}, {"text", "docs"}),
         (["param"], Parameter, {"name": ""}, {"doc"}),
         (["rule"], Rule, {"subjects": "subject", "where": "", "common": "", "teams": ""}, {"aliases", "docs"}),
         (["kind"], Kind, {}, set()),

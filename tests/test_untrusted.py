@@ -72,7 +72,7 @@ def make_device(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(make_link, "it is a link"), (make_device, "it is a link"), (os.mkfifo, "it is no file"), (Path.mkdir, "Is a directory")],
+    [(make_link, "it is a link"), (make_device, "it is a link"), (os.mkfifo, "it is not a file"), (Path.mkdir, "Is a directory")],
 )
 @pytest.mark.parametrize("name", ["001.json", "recording.yaml"])
 def test_what_is_no_file(folder: Path, make: Callable[[Path], None], words: str, name: str) -> None:
@@ -94,7 +94,7 @@ def test_a_file_that_the_user_names(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", Path("/dev/zero")):
         outcome = run("--replay", str(path))
-        assert (outcome.exit, "it is no file" in outcome.error["message"]) == (2, True)
+        assert (outcome.exit, "it is not a file" in outcome.error["message"]) == (2, True)
     monkeypatch.setattr(untrusted, "LARGEST", 10)
     assert "it has more than" in run("--replay", str(tmp_path / "now.json")).error["message"]
 
@@ -142,7 +142,7 @@ def test_a_number_that_is_none(folder: Path, number: str) -> None:
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 def test_a_moment_that_is_none(folder: Path, at: str) -> None:
     (folder / "recording.yaml").write_text(POLL.replace("2026-11-23T06:00:00Z", at) % "001.json")
-    check_each_verb(folder, "recording.yaml:2", "no moment")
+    check_each_verb(folder, "recording.yaml:2", "invalid time")
 
 
 def test_a_newest_time_that_is_no_moment(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_newest_time_that_is_no_moment(tmp_path: Path) -> None:
     content["items"][0]["metadata"]["creationTimestamp"] = "9999-12-31T23:59:59-23:59"
     (tmp_path / "now.json").write_text(json.dumps(content))
     outcome = run("--replay", str(tmp_path / "now.json"))
-    assert (outcome.exit, "no moment" in outcome.error["message"]) == (2, True)
+    assert (outcome.exit, "out of range" in outcome.error["message"]) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["001.json", "recording.yaml"])

@@ -238,7 +238,10 @@ def test_revisions_that_cannot_be_understood_cost_no_verdict(tmp_path: Path) -> 
     case = str(FIXTURES / "deployment/surge-crash-old-serving")
     outcome = run("--replay", case, "--retry-limit", "0", "--rules", str(tmp_path / "team.yaml"))
     assert (outcome.exit, outcome.error["code"]) == (1, "process-crashing")
-    assert any(note.startswith("what serves or has changed is not known: ") and "team.yaml:6" in note for note in outcome.result["notes"])
+    assert any(
+        note.startswith("it is unknown what is serving and what has changed: ") and "team.yaml:6" in note
+        for note in outcome.result["notes"]
+    )
 
 
 def test_revisions_of_a_team_without_a_command(tmp_path: Path) -> None:
@@ -290,7 +293,7 @@ def test_revisions_that_may_not_be_read_are_a_note(kubectl: Program) -> None:
     assert outcome.exit == 1
     assert not {"changes", "rollback"} & outcome.result["workloads"][0].keys()
     assert (
-        "controllerrevisions.apps of namespace why-shop could not be read, so what has changed is not known: Forbidden"
+        "controllerrevisions.apps of namespace why-shop could not be read, so it is unknown what has changed: Forbidden"
         in outcome.result["notes"]
     )
 

@@ -48,7 +48,7 @@ def check_access(source: Source, notes: list[str]) -> None:
     Adds each right to the notes. RolloutError `forbidden` when one that a verdict needs is missing.
     """
     if not isinstance(source, Live):
-        raise RolloutError("usage", "--check-access asks a cluster: leave out --replay")
+        raise RolloutError("usage", "--check-access needs a cluster: leave out --replay")
     missing: dict[Right, bool] = {}
     for right, needed, allowed in ask_rights(source):
         word = "yes" if allowed else f"no{'' if needed else ' (it works without, with a note)'}"
@@ -73,7 +73,7 @@ def ask_rights(source: Live) -> Iterator[tuple[Right, bool, bool]]:
     answers = source.kubectl.run(*(right.question for right in rights))
     for (right, needed), answer in zip(rights.items(), answers, strict=True):
         if answer.exit and answer.stdout.strip() != "no":
-            raise RolloutError("unreachable", f"kubectl cannot tell which rights there are: {answer.stderr}")
+            raise RolloutError("unreachable", f"kubectl could not say which rights you have: {answer.stderr}")
         yield right, needed, not answer.exit
 
 
@@ -126,7 +126,7 @@ def read_names(source: Live) -> dict[str, str]:
 def read_resource(word: str, answer: Answer) -> str:
     """The resource in the only rule of the Role that kubectl has written for a word."""
     if answer.exit:
-        raise RolloutError("usage", f"kubectl cannot tell what {word} is: {answer.stderr}")
+        raise RolloutError("usage", f"kubectl does not know what {word} is: {answer.stderr}")
     (rule,) = json.loads(answer.stdout)["rules"]
     return ".".join(part for part in (rule["resources"][0], rule["apiGroups"][0]) if part)
 
@@ -181,5 +181,5 @@ def read_namespace(source: Live) -> str:
     try:
         role = source.objects(answer)[0]
     except UnreadableError as error:
-        raise RolloutError("unreachable", f"kubectl cannot tell in which namespace the rights are missing: {error}") from None
+        raise RolloutError("unreachable", f"kubectl could not say in which namespace the rights are missing: {error}") from None
     return str(get_field(role, "metadata", "namespace"))

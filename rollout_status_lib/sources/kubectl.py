@@ -47,7 +47,7 @@ class Kubectl:
             self.command: Any = sh.Command(options.kubectl)
         except sh.CommandNotFound:
             hint = "install kubectl, or say where it is: --kubectl PATH"
-            raise RolloutError("kubectl-not-found", f"There is no program {options.kubectl}", hint=hint) from None
+            raise RolloutError("kubectl-not-found", f"{options.kubectl} was not found", hint=hint) from None
         self.limit: float = options.request_timeout
         self.end = float("inf")  # time.monotonic() when --timeout is up: no call lasts longer
         # With such a flag kubectl does not use a pod's own service account (kubernetes/kubernetes#93474): there, a kill alone ends calls

@@ -39,7 +39,7 @@ class Live:
     FIRST_PAUSE, SLOWER = 0.5, 1.5  # seconds of the first pause, and how much longer each further one is
     IDLE = 30.0  # seconds between polls while everything that could change is watched
     MOST_WARNINGS = 50
-    CROWDED, WARNED = f", since no more than {Bell.MOST} are watched", " beside its answers: the others are left out"
+    CROWDED, WARNED = f", since at most {Bell.MOST} are watched", ": the others are left out"
     GAP, LONGEST_GAP = 0.1, 0.5  # seconds between two polls while there is always news
     TICK = 0.5  # seconds after which the same snapshot is judged again, since time alone may bring a verdict
 
@@ -98,7 +98,7 @@ class Live:
         self.notes += sorted(silent - {*self.notes})
         if self.bell.polled:
             total = self.bell.polled + len(self.bell.watches)
-            self.note(self.CROWDED, f"{self.bell.polled} of {total} lists are polled each {self.options.interval:g}s{self.CROWDED}")
+            self.note(self.CROWDED, f"{self.bell.polled} of {total} lists are polled every {self.options.interval:g}s{self.CROWDED}")
 
     def list_watched(self) -> Iterator[str]:
         """The paths to watch. Where a part of a list is asked for, that part is watched."""
@@ -231,7 +231,7 @@ class Live:
             self.versions[address] = get_list_version(answer.stdout)
         while tokens[-1]:
             if not request.path or tokens[-1] in tokens[:-1]:
-                raise UnreadableError("the list is not whole: it has pages that cannot be followed")
+                raise UnreadableError("the list is incomplete: its next pages could not be read")
             token = urllib.parse.quote(tokens[-1], safe="")
             page = self.kubectl.run(("get", "--raw", f"{address}{'&' if request.query else '?'}continue={token}"))[0]
             objects += self.objects(page)
@@ -247,7 +247,7 @@ class Live:
     def objects(self, answer: Answer) -> tuple[Json, ...]:
         """The objects in an answer; UnreadableError with kubectl's words if the call failed."""
         if answer.exit:
-            raise UnreadableError(answer.stderr or f"kubectl exits with {answer.exit} and says nothing")
+            raise UnreadableError(answer.stderr or f"kubectl exited with {answer.exit} and said nothing")
         self.warn(answer.stderr)
         shim = "" if answer.stdout[:1] in ("{", "") else f" (is {self.options.kubectl} a shim that prints lines of its own?)"
         objects = parse_objects(answer.stdout, f"what kubectl printed{shim}")
@@ -261,7 +261,7 @@ class Live:
         room = self.MOST_WARNINGS - len(self.warnings)
         self.warnings += new[:room]
         if new[room:]:
-            self.note(self.WARNED, f"kubectl says more than {self.MOST_WARNINGS} different things{self.WARNED}")
+            self.note(self.WARNED, f"kubectl printed more than {self.MOST_WARNINGS} different warnings{self.WARNED}")
 
     def note(self, ending: str, note: str) -> None:
         """Puts a note into the place of the one with the same ending."""
@@ -328,7 +328,7 @@ class Live:
         try:
             return self.objects(self.kubectl.run(("get", kind.resource, "-n", namespace, "-o", "json"))[0])
         except UnreadableError as error:
-            self.notes.append(f"{kind.resource} of namespace {namespace} could not be read, so what has changed is not known: {error}")
+            self.notes.append(f"{kind.resource} of namespace {namespace} could not be read, so it is unknown what has changed: {error}")
             return ()
 
     def fetch_logs(self, places: Sequence[LogPlace]) -> None:

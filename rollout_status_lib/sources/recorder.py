@@ -39,7 +39,7 @@ def refuse_shared(folder: Path, flag: str) -> None:
         there = next(path for path in (folder, *folder.parents) if path.exists())
         if not is_own(there):
             remedy = "name another one, or take the right away (chmod go-w)"
-            raise RolloutError("usage", f"{flag} {folder}: others may write to {there.absolute()}, and so change the recording: {remedy}")
+            raise RolloutError("usage", f"{flag} {folder}: others may write to {there.absolute()} and change the recording: {remedy}")
     except OSError as error:
         raise RolloutError("usage", f"{flag} {folder}: {describe_error(error)}") from None
 

@@ -59,14 +59,14 @@ class Replay:
         self.exact = False
         self.is_folder = path.is_dir()
         if self.is_folder and now is not None:
-            raise RolloutError("usage", "--now goes with a single file: a recording has its own times")
+            raise RolloutError("usage", "--now needs a single file: a recording has its own times")
         if self.is_folder:
             self.load(read_document(path / "recording.yaml"))
         else:
             objects = self.objects(path)
             self.until = find_newest_time(objects) if now is None else now
             if not is_moment(self.until):
-                raise RolloutError("usage", f"{path}: its newest time is no moment that can be written: name another one with --now")
+                raise RolloutError("usage", f"{path}: its newest time is out of range: set another one with --now")
             self.recorded = [Poll(self.until, self.snapshot(self.until, objects, {}))]
 
     def load(self, document: Document) -> None:

@@ -59,15 +59,15 @@ def write_rule(options: argparse.Namespace, engine: Engine) -> tuple[str, int]:
     recording, file = Path(options.replay), Path(options.file)
     case = recording / "case.yaml"
     if not (recording / "recording.yaml").is_file():
-        raise RolloutError("usage", f"{recording} is no recording: run with --record {recording} first")
+        raise RolloutError("usage", f"{recording} is not a recording: run with --record {recording} first")
     for path in (path for path in (file, case) if path.exists()):
-        raise RolloutError("usage", f"{path} is there already: remove it, or name another {'--file' if path == file else 'recording'}")
+        raise RolloutError("usage", f"{path} already exists: remove it, or name another {'--file' if path == file else 'recording'}")
     kinds = ["--kinds", options.kinds] if options.kinds else []
     subject = find_subject(run_engine(engine, ["--quiet", "--replay", str(recording), *kinds]), options.subject)
     fields = list(list_telling(subject.value, subject.kind.name))[:MOST_FIELDS] or [name_subject(subject)]
     rule = options.id or f"acme/{make_word(subject.kind.name)}-{make_word(fields[0][1])}"
     if not TEAM_CODE.fullmatch(rule):
-        raise RolloutError("usage", f"--id {rule} is no id: write it like acme/broken")
+        raise RolloutError("usage", f"--id {rule}: invalid id: write it like acme/broken")
     says = ", ".join(f"{{{path}}}" for path, _ in fields)
     texts = {
         "when": " && ".join(f"{path} == {quote(value)}" for path, value in fields),
@@ -91,7 +91,7 @@ def find_subject(run: Run, kind: str) -> Subject:
     if not run.judgement:
         raise RolloutError(run.result["error"]["code"], run.result["error"]["message"], exit=run.exit_code)
     if kind not in run.rules.kinds:
-        raise RolloutError("usage", f"no subject {kind}{suggest(kind, run.rules.kinds)}")
+        raise RolloutError("usage", f"unknown subject {kind}{suggest(kind, run.rules.kinds)}")
     workloads: Any = run.judgement.workloads
     told = [finding.subject for workload in workloads for finding in workload.findings if finding.subject.kind.name == kind]
     there = [subject for workload in workloads for subject in walk_subjects(workload.subject) if subject.kind.name == kind]

@@ -35,7 +35,7 @@ def query(argv: list[str], engine: Engine) -> tuple[str, int]:
     if not run.judgement:
         raise RolloutError(run.result["error"]["code"], run.result["error"]["message"], exit=run.exit_code)
     if name not in run.rules.kinds:
-        raise RolloutError("usage", f"no subject {name}{suggest(name, run.rules.kinds)}")
+        raise RolloutError("usage", f"unknown subject {name}{suggest(name, run.rules.kinds)}")
     lines = list(evaluate_for_each(expression, name, run))
     return "\n".join(lines) or f"there is no {name}", 0 if lines else 1
 

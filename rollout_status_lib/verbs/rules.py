@@ -76,7 +76,7 @@ def show_rule(rules: Rules, name: str) -> Iterator[str]:
     """Each field of a rule, with the file and the line that it comes from."""
     entry = rules.files.entries["rules"].get(name)
     if not entry:
-        raise RolloutError("usage", f"no rule {name}{suggest(name, rules.files.entries['rules'])}")
+        raise RolloutError("usage", f"unknown rule {name}{suggest(name, rules.files.entries['rules'])}")
     for field in (key for key in get_keys("rule") if key in entry.fields):
         document, at = entry.find_place(field)
         yield f"# {document.locate(at).partition(': ')[0]}"

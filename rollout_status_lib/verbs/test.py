@@ -144,7 +144,7 @@ def find_problems(folder: Path, case: Json, run: Run) -> Iterator[str]:
     """What is wrong with a case itself: it names a rule that is not there, has a file that it does not use, or ends too early."""
     for name in case.get("expect", {}).get("rules") or ():
         if run.rules and name not in (*run.rules.files.entries["rules"], *(rule.id for rule in run.judge.expected)):
-            yield f"no rule {name}{suggest(name, run.rules.files.entries['rules'])}"
+            yield f"unknown rule {name}{suggest(name, run.rules.files.entries['rules'])}"
     recording = (folder / "recording.yaml").read_text(encoding="utf-8", errors="replace")
     used = {case.get("stdin"), *re.findall(r"(?<![\w.-])[\w.-]+\.json", recording)}
     yield from (f"{path.name} is not used" for path in sorted(folder.glob("*.json")) if path.name not in used)

@@ -77,4 +77,4 @@ def is_content(result: Result) -> Result | None:
 def test_a_resource_that_the_cluster_does_not_have_is_said(namespace: Namespace) -> None:
     result = namespace.rollout_status("--check-access", "--kinds", "gadget")
     assert (result.exit, result.error["code"]) == (2, "usage")
-    assert 'kubectl cannot tell what gadget is: the server doesn\'t have a resource type "gadget"' in result.error["message"]
+    assert 'kubectl does not know what gadget is: the server doesn\'t have a resource type "gadget"' in result.error["message"]
