@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, environment, snapshot
+from conftest import ROOT, environment, run, snapshot
 
 from rollout_status_lib import Json
 from rollout_status_lib.arguments import build_parser
@@ -35,7 +35,7 @@ print(json.dumps({{"kind": "List", "apiVersion": "v1", "items": [each for each i
 """
 PROGRAMS = {
     "rollout-status": f'exec "{sys.executable}" "{ROOT / "rollout_status.py"}" --interval 1s "$@"\n',
-    "pip": 'echo "pip $@"\n',
+    **{name: f'echo "{name} $@"\n' for name in ("pip", "aws", "az", "kubelogin")},
     "pipx": 'echo "pipx $@"\n',
     "curl": "cat >posted.json\n",
 }
@@ -59,7 +59,7 @@ def read_scripts(name: str) -> str:
         return "\n".join(re.findall(r"sh '''(.*?)'''", text, re.DOTALL))
     content = yaml.safe_load(text)
     scripts = "\n".join(find_scripts(content))
-    if name == "github.yaml":  # the action's last step, as tests/packaging/test_ci.py runs it
+    if name.startswith("github"):  # the action's last step, as tests/packaging/test_ci.py runs it
         inputs = next(step["with"] for step in content["jobs"]["deploy"]["steps"] if "rollout-status" in step.get("uses", ""))
         scripts += f"\nrollout-status -f - {' '.join(inputs['args'].split())} <{inputs['applied']}"
     if name == "gitlab.yml":
@@ -87,6 +87,9 @@ CIS = [
     "azure-pipelines.yml",
     "bitbucket-pipelines.yml",
     "circleci.yml",
+    "github-aks.yaml",
+    "github-eks.yaml",
+    "github-gke.yaml",
     "github.yaml",
     "gitlab.yml",
     "tekton.yaml",
@@ -97,7 +100,9 @@ VARIABLES = {"ROLLOUT_STATUS": "git+https://registry.example/rollout-status", "K
 @pytest.mark.parametrize("name", CIS)
 @pytest.mark.parametrize(("case", "exit", "word"), [("deployment/success", 0, ""), ("container/image-not-found", 1, "invalid-config")])
 def test_what_a_ci_runs(tmp_path: Path, name: str, case: str, exit: int, word: str) -> None:
-    done = run_script(tmp_path / "job", read_scripts(name), case, MESSAGE=str(tmp_path / "message"), **VARIABLES)
+    folder = tmp_path / "job"
+    runner = {"RUNNER_TEMP": str(folder), "GITHUB_ENV": str(tmp_path / "env"), "MESSAGE": str(tmp_path / "message")}
+    done = run_script(folder, read_scripts(name), case, **runner, **VARIABLES)
     assert done.returncode == exit, done.stdout + done.stderr
     assert word in done.stdout
     if name == "tekton.yaml":
@@ -118,14 +123,35 @@ def test_the_arguments_of_a_job_in_the_cluster(name: str) -> None:
     assert len(jobs) == 1
 
 
+@pytest.mark.parametrize("webhook", ["https://hooks.slack.com/services/x", "https://prod.example.com/workflows/x"])
 @pytest.mark.parametrize(
-    ("case", "words"), [("deployment/crash-loop", ["failed: Container", "https://ci.example/1"]), ("deployment/success", ["has succeeded"])]
+    ("case", "words"),
+    [("deployment/crash-loop", ["failed: Container", "FATAL", "https://ci.example/1"]), ("deployment/success", ["succeeded"])],
 )
-def test_a_message_to_a_chat(tmp_path: Path, case: str, words: list[str]) -> None:
+def test_a_message_to_a_chat(tmp_path: Path, case: str, words: list[str], webhook: str) -> None:
+    """To Slack it is a text, to Teams an adaptive card."""
     script = (
         f"rollout-status --replay {ROOT / 'fixtures' / case} --retry-limit 1 >verdict.json || true\nsh {FOLDER / 'notify.sh'} verdict.json"
     )
-    done = run_script(tmp_path / "job", script, "deployment/success", WEBHOOK="https://hooks.example/x", RUN_URL="https://ci.example/1")
+    done = run_script(tmp_path / "job", script, "deployment/success", WEBHOOK=webhook, RUN_URL="https://ci.example/1")
     assert done.returncode == 0, done.stderr
-    text = json.loads((tmp_path / "job" / "posted.json").read_text())["text"]
-    assert all(word in text for word in words)
+    posted = json.loads((tmp_path / "job" / "posted.json").read_text())
+    assert posted.keys() == ({"text"} if "slack" in webhook else {"type", "attachments"})
+    assert all(word in json.dumps(posted) for word in words)
+
+
+REPOSITORIES = [ROOT / "examples" / name for name in ("monorepo", "shop", "staging-production")]
+
+
+@pytest.mark.parametrize("repository", REPOSITORIES, ids=lambda path: path.name)
+def test_the_rules_of_a_whole_repository(repository: Path) -> None:
+    """They pass lint, each has its cases, and those pass; tests/e2e/test_examples.py runs the pipeline."""
+    rules = str(repository / "rollout" / "team.yaml")
+    assert run("lint", rules).stdout == "no findings\n"
+    outcome = run("test", str(repository / "rollout" / "cases"), "--rules", rules, "--strict")
+    assert (outcome.exit, outcome.stdout) == (0, "2 cases, 0 failed, 0 rules without a case\n")
+
+
+def test_each_repository_is_tried() -> None:
+    others = {"cases", "pipelines", "rules"}
+    assert [*REPOSITORIES] == sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir() and path.name not in others)
