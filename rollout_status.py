@@ -422,7 +422,7 @@ class Run:
         self.output, self.waits_for_all = options.output or self.output, options.wait_for_all
         SECRETS.begin(options.redact)
         self.progress = self.choose(options) if self.choose else Progress(sys.stderr, quiet=options.quiet)
-        self.progress.shows_all, self.progress.is_told = options.wait_for_all, self.output == "text" and sys.stdout.isatty()
+        self.progress.shows_all = options.wait_for_all
         self.rules = read_rules(options, self.base)
         selection = make_selection(options, self.rules)
         self.notes += self.rules.note_undeclared()
@@ -585,7 +585,7 @@ class Run:
         self.fault = end.line if end and end.code == "internal" else ""
         self.notes += self.rules.files.notes if self.rules else []
         notes = [*(judgement.notes if judgement else ()), *self.notes, *(self.source.notes if self.source else ())]
-        self.accept(make_document(entries, workloads, notes, elapsed=self.elapsed, polls=self.polls))
+        self.accept(make_document(entries, workloads, notes, started=self.memory.started, elapsed=self.elapsed, polls=self.polls))
         if self.recorder:
             self.recorder.end(self.source.logs, self.revisions, self.exit_code)
             self.add_notes(self.recorder.notes)

@@ -11,7 +11,7 @@ from rollout_status_lib.declarations import Code, Kind, Rule, find_code
 from rollout_status_lib.errors import KIND_DOUBT, EvaluationError, RolloutError, UnreadableError, suggest
 from rollout_status_lib.expressions import Expression, Template
 from rollout_status_lib.functions import Functions
-from rollout_status_lib.objects import get_field, get_identity, get_name
+from rollout_status_lib.objects import get_creation_moment, get_field, get_identity, get_name
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.subjects import Subject
@@ -76,6 +76,22 @@ class Finding:
     def hint(self) -> str:
         """The command that shows more; empty if there is none."""
         return self.fill(self.rule.hint)
+
+    @property
+    def began(self) -> float:
+        """Since when it has been so, in seconds since 1970: as the object tells it, or else as it was first seen."""
+        now, in_state = self.scope.functions.now, get_field(self.scope.roots, "time", "in_state")
+        return min([now - (in_state or 0.0), now - (self.idle or 0.0), *self.list_beginnings()])
+
+    def list_beginnings(self) -> Iterator[float]:
+        """What the object itself and the rule tell of that. A part knows less than its object, so its kind may tell of that one."""
+        fact, born = self.subject.kind.facts.get("since"), get_creation_moment(self.subject.holder)
+        with suppress(EvaluationError):  # a team's kind or rule is wrong about it: that costs no verdict
+            value = {**self.subject.value, self.subject.kind.part_of: self.subject.holder}
+            told = [fact and fact.evaluate(value, self.scope.functions), self.rule.since and self.scope.evaluate(self.rule.since)]
+            for each in told:
+                with suppress(UnreadableError):
+                    yield max(parse_timestamp(str(each)), born)  # one before that is a zero that somebody wrote
 
     def fill(self, template: Template | None) -> str:
         """The text of one of the rule's templates; empty if a team wrote something in it that has no value."""

@@ -23,6 +23,7 @@ class Progress:
 
     HEARTBEAT = 30.0  # seconds
     shows_all = False  # True if the others are waited for once one has failed
+    shows_errors = False  # True if it shows at the end whatever has gone wrong
     is_told = False  # True if people read the result on stdout, at the same place
     tail: Callable[[Finding], Sequence[str]] = staticmethod(lambda _: ())  # the last lines of the log of a container that has crashed
 
@@ -64,7 +65,7 @@ class Progress:
         lines = tuple(self.tail(workload.findings[0]))
         if lines and self.logs.get(workload.key) != lines:
             self.logs[workload.key] = lines
-            self.print(*(f"        | {to_line(line)}" for line in lines))
+            self.print(*(f"    log | {to_line(line)}" for line in lines))
 
     def trouble(self, at: float, sentence: str) -> None:
         """Says that a call has failed and is tried again."""
@@ -92,7 +93,7 @@ class Progress:
 
     def name_slip(self, result: Mapping[str, Json], exit_code: int) -> str:
         """What is wrong with the input, if that has ended the run; empty where a view has shown it, or where nobody wants to see it."""
-        return str(result["error"]["message"]) if exit_code == 2 and not self.quiet and type(self) is Progress else ""
+        return str(result["error"]["message"]) if exit_code == 2 and not self.quiet and not self.shows_errors else ""
 
     def start(self) -> None:
         """Called when polling begins."""

@@ -11,19 +11,24 @@ from rollout_status_lib.errors import RolloutError
 from rollout_status_lib.findings import Finding, Judgement, Workload
 from rollout_status_lib.logs import Logs
 from rollout_status_lib.objects import get_field, get_identity, get_name, make_reference
+from rollout_status_lib.values import format_timestamp
 
 BELOW = 3  # sentences about objects below a workload in its own error
 
 
 def make_document(
-    errors: Sequence[Json], workloads: Sequence[Json] | None, notes: Collection[str], *, elapsed: float, polls: int
+    errors: Sequence[Json], workloads: Sequence[Json] | None, notes: Collection[str], *, started: float, elapsed: float, polls: int
 ) -> dict[str, Json]:
-    """The result. `errors` are in order, the first is its `error`; without errors it is a success. `elapsed` is in seconds."""
+    """The result. `errors` are in order, the first is its `error`; without errors it is a success.
+
+    `started` is the moment of the first snapshot, -1 if there was none; `elapsed` is in seconds.
+    """
     result: dict[str, Json] = {"success": not errors}
     result |= {"error": errors[0]} if errors else {}
     result |= {"errors": list(errors[1:])} if errors[1:] else {}
     result |= {"workloads": list(workloads)} if workloads is not None else {}
     result |= {"notes": list(dict.fromkeys(notes))} if notes else {}
+    result |= {"startedAt": format_timestamp(started)} if started >= 0 else {}
     return result | {"elapsedSeconds": round(elapsed, 3), "polls": polls}
 
 
@@ -66,6 +71,7 @@ def make_error_entries(
         entries[0] |= make_causes(first, codes, source.flags if source else "")
         found = logs.read(first[0]) if logs and first else None
         entries[0] |= {"log": found} if found else {}
+        entries[0] |= find_since(first)
     elif judgement and logs:
         owners = {get_identity(each.value): each for each in judgement.workloads}
         entries = [
@@ -95,18 +101,24 @@ def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Map
     entry |= {name: value for name, value in facts.items() if type(value) is int}
     if (log := logs.read(first)) is not None:
         entry["log"] = log
+    entry |= find_since(findings)
     entry |= {"rule": first.rule.id, "workload": make_reference(subject.workload)}
     entry |= {"resource": {**make_reference(subject.holder), **subject.part}, "count": len(findings)}
     entry |= make_causes(findings, codes, source.flags)
     if first.scope.seen_events:
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
     hint = first.hint
-    if not hint and first.idle is not None:  # a rule that only waits may have none
+    if not hint and (first.idle is not None or first.rule.verdict == "wait"):  # a rule that only waits may have none
         space = get_field(subject.holder, "metadata", "namespace")
         kind, name = quote_word(get_field(subject.holder, "kind")), quote_word(get_name(subject.holder))
         hint = f"kubectl {f'-n {quote_word(space)} ' if space else ''}describe {kind} {name}"
     hint = add_kubectl_flags(hint, source.flags)
     return entry | ({"hint": hint} if hint else {})
+
+
+def find_since(findings: Sequence[Finding]) -> dict[str, Json]:
+    """When what these findings are about began, as a field of its entry: as the objects tell it, or else as it was first seen."""
+    return {"since": format_timestamp(min(each.began for each in findings))} if findings else {}
 
 
 def make_causes(findings: Sequence[Finding], codes: Mapping[str, Code], flags: str) -> dict[str, Json]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rollout_status_lib import Json
 from rollout_status_lib.clean import clean_line, clean_log, clean_name
-from rollout_status_lib.values import format_span, format_timestamp, trace_causes
+from rollout_status_lib.errors import UnreadableError
+from rollout_status_lib.values import format_span, format_timestamp, parse_timestamp, trace_causes
 
+NAMED = 3  # workloads in the first line
 SERVING = 5  # workloads whose pods are told of in a cause that is about none of them
 Key = tuple[str, ...]  # of a workload: kind, namespace, name
 
@@ -48,14 +50,14 @@ class Sighting(NamedTuple):
 class Event:
     """An event about a cause; a text that it lacks is empty."""
 
-    last_seen: str
+    last_seen: str  # `8s into the run`; a timestamp where nobody knows when the run began
     count: int
     reason: str
     message: str
 
     @property
     def sentence(self) -> str:
-        """The event in one line: `4x BackOff: restarting failed container (last seen 2026-11-23T06:37:44Z)`."""
+        """The event in one line: `4x BackOff: restarting failed container (last seen 8s into the run)`."""
         message = f": {self.message}" if self.message else ""
         last_seen = f" (last seen {self.last_seen})" if self.last_seen else ""
         return f"{self.count}x {self.reason}{message}{last_seen}"
@@ -76,7 +78,14 @@ class Cause:
     hint: str  # the command that shows more
     log: tuple[str, ...]  # the last lines
     events: tuple[Event, ...]
+    since: str = ""  # when it began: `12s before the run began`
+    serving: tuple[str, ...] = ()  # what serves now of the workloads that it is about
     others: tuple[Key, ...] = ()  # further workloads that have the same cause
+
+    @property
+    def sentence(self) -> str:
+        """What is broken, and since when: `Container "main" exits with code 3 after 2s (process-crashing, since 8s into the run)`."""
+        return f"{self.summary} ({self.code}{f', since {self.since}' if self.since else ''})"
 
     @property
     def path(self) -> str:
@@ -117,6 +126,11 @@ class Outcome:
         """The workload without its namespace: `Deployment/web`."""
         return f"{self.key[0]}/{self.key[2]}"
 
+    @property
+    def name(self) -> str:
+        """The workload with its namespace: `Deployment/web in shop`."""
+        return name_workloads([self.key])
+
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -128,7 +142,8 @@ class Story:
     notes: tuple[str, ...]
     elapsed: float | None  # seconds; None where the result does not say it
     polls: int | None
-    ended: float | None  # seconds since 1970; None without a timeline
+    began: float | None  # seconds since 1970; None if there was no snapshot
+    ended: float | None  # the same; None without a timeline
 
     @property
     def headline(self) -> str:
@@ -137,6 +152,30 @@ class Story:
             return "The rollout succeeded"
         first = self.causes[0]
         return HEADLINES.get(first.code, "The rollout could not be judged" if first.type == "program" else "The rollout failed")
+
+    @property
+    def lead(self) -> str:
+        """How it ended and after which time, and who is affected: the line that each view begins with."""
+        after = f" after {format_span(self.elapsed)}" if self.elapsed else ""
+        affected = self.affected
+        parts = [name_workloads(affected), *(self.causes[0].serving if len(affected) == 1 and self.causes else ())]
+        parts += [self.counts] if len(self.outcomes) > 1 else []
+        return f"{self.headline}{after}{': ' if any(parts) else ''}{'; '.join(filter(None, parts))}"
+
+    def list_serving(self, cause: Cause) -> tuple[str, ...]:
+        """What serves now of what a cause is about; nothing if the first line tells it already."""
+        return cause.serving if len(self.affected) > 1 or cause is not self.causes[0] else ()
+
+    @property
+    def affected(self) -> tuple[Key, ...]:
+        """The workloads that the causes are about; if they are about none, those that did not become ready; after a success all."""
+        keys = [key for cause in self.causes for key in (cause.workload, *cause.others) if key]
+        rank = STATUS["ready" if self.causes else "ignored"].rank
+        return tuple(
+            dict.fromkeys(
+                keys or [outcome.key for outcome in self.outcomes if outcome.status != "ignored" and STATUS[outcome.status].rank < rank]
+            )
+        )
 
     @property
     def counts(self) -> str:
@@ -150,12 +189,14 @@ class Story:
         facts = [format_span(self.elapsed)] if self.elapsed is not None else []
         facts += [f"{self.polls} poll{'s' * (self.polls != 1)}"] if self.polls is not None else []
         facts += [self.counts] if self.outcomes else []
+        facts += [f"began {format_moment(self.began)} UTC"] if self.began is not None else []
         return facts + ([f"ended {format_moment(self.ended)} UTC"] if self.ended is not None else [])
 
 
 def tell_story(result: Mapping[str, Json], sightings: Mapping[Key, Sighting] | None = None, ended: float | None = None) -> Story:
     """The story of a result. A timeline adds when the run ended, and sightings of workloads that the result may lack."""
     entries = [result["error"], *result.get("errors", ())] if "error" in result else []
+    began = parse_timestamp(result["startedAt"]) if "startedAt" in result else None
     outcomes = {outcome.key: outcome for outcome in make_outcomes(result, entries)}
     for key, sighting in (sightings or {}).items():
         outcomes[key] = (
@@ -165,20 +206,21 @@ def tell_story(result: Mapping[str, Json], sightings: Mapping[Key, Sighting] | N
         )
     return Story(
         success=result["success"],
-        causes=tuple(add_serving(cause, outcomes.values()) for cause in share_causes(entries)),
+        causes=tuple(add_serving(cause, outcomes.values()) for cause in share_causes(entries, began)),
         outcomes=tuple(sorted(outcomes.values(), key=lambda outcome: STATUS[outcome.status].rank)),
         notes=tuple(map(clean_line, result.get("notes", ()))),
         elapsed=result.get("elapsedSeconds"),
         polls=result.get("polls"),
+        began=began,
         ended=ended,
     )
 
 
-def share_causes(entries: Sequence[Json]) -> list[Cause]:
+def share_causes(entries: Sequence[Json], began: float | None) -> list[Cause]:
     """The causes that the errors of the result tell. What lies behind several errors is told once."""
     causes: dict[Json, Cause] = {}
     for number, entry in enumerate(entries):
-        cause, last = make_cause(entry), [entry.get("resource"), *entry.get("causes", ())][-1]
+        cause, last = make_cause(entry, began), [entry.get("resource"), *entry.get("causes", ())][-1]
         key: Json = (last["kind"], last["name"], cause.summary) if last else number
         key = (key, number) if key in causes and "causes" not in entry else key  # one that is told for itself
         first = causes.setdefault(key, cause)
@@ -190,12 +232,18 @@ def share_causes(entries: Sequence[Json]) -> list[Cause]:
 
 def add_serving(cause: Cause, outcomes: Collection[Outcome]) -> Cause:
     """A cause with what serves now of its workload or workloads; with that of all, if it is about none."""
-    if cause.workload and not cause.others:
-        told = [outcome.serving for outcome in outcomes if outcome.key == cause.workload]
-    else:
-        keys = (cause.workload, *cause.others) if cause.workload else tuple(outcome.key for outcome in outcomes)
-        told = [f"{outcome.title}: {outcome.serving}" for outcome in outcomes if outcome.serving and outcome.key in keys][:SERVING]
-    return replace(cause, details=(*cause.details, *filter(None, told)))
+    keys = (cause.workload, *cause.others) if cause.workload else tuple(outcome.key for outcome in outcomes)
+    told = [(outcome.title, outcome.serving) for outcome in outcomes if outcome.serving and outcome.key in keys][:SERVING]
+    return replace(cause, serving=tuple(f"{title}: {serving}" if len(keys) > 1 else serving for title, serving in told))
+
+
+def name_workloads(keys: Sequence[Key]) -> str:
+    """The first workloads of many, each with its kind, and their namespaces: `Deployment/web and Job/migrate in shop`."""
+    several = len({namespace for _, namespace, _ in keys}) > 1
+    names = [f"{kind}/{name}{f' in {namespace}' if several and namespace else ''}" for kind, namespace, name in keys[:NAMED]]
+    names += [f"{len(keys) - NAMED} more"] if keys[NAMED:] else []
+    place = f" in {keys[0][1]}" if keys and keys[0][1] and not several else ""
+    return f"{', '.join(names[:-1])}{' and ' if names[1:] else ''}{names[-1]}{place}" if names else ""
 
 
 def name_others(cause: Cause) -> str:
@@ -203,7 +251,7 @@ def name_others(cause: Cause) -> str:
     return f"the same stops {', '.join('/'.join(key) for key in cause.others)}"
 
 
-def make_cause(entry: Json) -> Cause:
+def make_cause(entry: Json, began: float | None) -> Cause:
     """The cause that an error of the result tells. Where an object behind it is the cause, what is wrong with that one is the summary."""
     if behind := entry.get("causes"):
         told = {key: value for key, value in entry.items() if key != "causes"}
@@ -211,7 +259,7 @@ def make_cause(entry: Json) -> Cause:
         if "resource" in entry:  # else the message is about all that waits, and tells the causes
             told |= {"message": behind[-1]["message"], "summary": behind[-1]["message"]}
             told |= {"details": [trace_entry(entry, behind), *entry.get("details", ())]}
-        return make_cause(told)
+        return make_cause(told, began)
     return Cause(
         code=clean_line(entry["code"]),
         type=entry["type"],
@@ -222,17 +270,44 @@ def make_cause(entry: Json) -> Cause:
         count=entry.get("count", 1),
         hint=clean_line(entry.get("hint", "")),
         log=tuple(clean_log(entry["log"]).split("\n")) if entry.get("log") else (),
-        events=tuple(make_event(event, entry["message"]) for event in entry.get("events", ())),
+        since=describe_since(entry, began),
+        events=tuple(make_event(event, entry["message"], began) for event in entry.get("events", ())),
     )
 
 
-def make_event(entry: Json, told: str) -> Event:
+def describe_since(entry: Json, began: float | None) -> str:
+    """When it began, of an error of the result; what does not tell its time was so as the run began, unless it is about the program."""
+    if "since" not in entry and (began is None or entry["type"] == "program"):
+        return ""
+    return describe_moment(entry["since"], began) if "since" in entry else "the run began"
+
+
+def describe_moment(text: str, began: float | None) -> str:
+    """A timestamp for people: `12s before the run began`, `8s into the run`; as it is if nobody knows when the run began."""
+    try:
+        after = round(parse_timestamp(text) - (began or 0.0))
+    except UnreadableError:
+        return clean_line(text)
+    if began is None:
+        return clean_line(text)
+    return (
+        f"{format_span(after)} into the run" if after > 0 else f"{format_span(-after)} before the run began" if after else "the run began"
+    )
+
+
+def make_event(entry: Json, told: str, began: float | None) -> Event:
     """An event; what it repeats of a message that is told already is left out."""
-    texts = {name: clean_line(entry[name] or "") for name in ("lastSeen", "reason", "message")}
-    said = clean_line(told).partition(": ")[2]
-    if len(said) > REPEATED and said in texts["message"]:
-        texts["message"] = texts["message"].replace(said, "…")
-    return Event(texts["lastSeen"], entry["count"], texts["reason"], texts["message"])
+    texts = {name: clean_line(entry[name] or "") for name in ("reason", "message")}
+    last_seen = describe_moment(entry["lastSeen"], began) if entry["lastSeen"] else ""
+    return Event(last_seen, entry["count"], texts["reason"], leave_out(texts["message"], [told]))
+
+
+def leave_out(text: str, told: Iterable[str]) -> str:
+    """A text without what it repeats of sentences that are told already: containerd says 210 characters again and again."""
+    for each in told:
+        said = clean_line(each).partition(": ")[2]
+        text = text.replace(said, "…") if len(said) > REPEATED else text
+    return text
 
 
 def trace_entry(entry: Json, behind: Sequence[Json]) -> str:

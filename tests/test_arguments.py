@@ -183,16 +183,15 @@ def test_text_for_people() -> None:
     outcome = run(*CRASH, "--retry-limit", "1", "-o", "text")
     assert outcome.exit == 1
     for line in (
-        "process-crashing: Container",
-        "  | FATAL: cannot connect to database",
+        "cause: Container",
+        "  log:\n    | FATAL: cannot connect to database",
         "  next: kubectl -n",
-        "failed: r-deployment-crash-loop/Deployment/app",
     ):
         assert f"\n{line}" in outcome.stdout
     ready = run("--replay", str(FIXTURES / "deployment/zero-replicas"), "-o", "text")
-    assert ready.stdout.startswith("The rollout succeeded.\nready: ")
+    assert ready.stdout.startswith("The rollout succeeded: Deployment/app in r-deployment-zero-replicas\nnote: ")
     assert "\nnote: Deployment" in ready.stdout
-    assert "not-found: There are no jobs" in run(*CRASH, "--kinds", "job", "-o", "text").stdout
+    assert "cause: There are no jobs" in run(*CRASH, "--kinds", "job", "-o", "text").stdout
 
 
 def test_demo_is_a_crash_loop() -> None:

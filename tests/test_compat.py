@@ -179,7 +179,7 @@ def test_an_unknown_mode_is_refused() -> None:
 
 def test_the_text_is_as_it_is_without_the_mode() -> None:
     text, exit_code = rollout_status.watch([MODE, "-o", "text", "--replay", str(FIXTURES / "seed/config-error")])
-    assert text.startswith("The rollout failed.")
+    assert text.startswith("The rollout failed: Deployment/envs in default; nothing serves\ncause: ")
     assert exit_code == 1
 
 

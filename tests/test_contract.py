@@ -229,7 +229,7 @@ def test_what_is_wrong_with_the_schema(another: Callable[[str], None], monkeypat
             load_schema()
     another("false")
     outcome = run(*SUCCEEDS, "-o", "text")
-    assert (outcome.exit, outcome.stdout.partition("\n")[0]) == (70, "The rollout succeeded.")
+    assert (outcome.exit, outcome.stdout.partition("\n")[0]) == (70, "The rollout succeeded")
     assert "False schema does not allow" in outcome.stderr
     assert run("explain", *SUCCEEDS).stderr.startswith("rollout-status explain: The result is cut down")
     assert run("query", "self", "--subject", "pod", *SUCCEEDS).exit == 70

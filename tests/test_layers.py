@@ -19,7 +19,7 @@ LAYERS = """
     # What is seen, and what is said of it
     source subjects events scope findings labels uses memory selection serving
     # What goes out, what comes in
-    changes logs result contract progress compat arguments story
+    changes logs result contract progress compat arguments story lines
     # Where polls come from: one of them for each run
     sources.replay sources.processes sources.kubectl sources.watches sources.selectors sources.requests sources.live sources.manifests sources.recorder sources.access sources
     # What --report writes

@@ -1,18 +1,22 @@
 """What people read of a result: the same causes in every view and every report."""
 
+import html
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FIXTURES, run
+from conftest import CASES, FIXTURES, run
 
+import rollout_status
 from rollout_status_lib.reports.junit import render_junit
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.reports.page import render_page
 from rollout_status_lib.reports.timeline import Timeline
 from rollout_status_lib.story import STATUS, Sighting, tell_story
+from rollout_status_lib.verbs.test import read_case, work_in
 from rollout_status_lib.views.ci import Github, Gitlab
 from rollout_status_lib.views.terminal import Terminal
 from rollout_status_lib.views.text import render_text
@@ -169,9 +173,50 @@ def test_an_event_in_one_line() -> None:
     ],
 )
 def test_what_serves_now_is_told(case: str, arguments: tuple[str, ...], sentence: str) -> None:
-    assert sentence in tell_story(run("--replay", str(FIXTURES / case), *arguments).result).causes[0].details
+    assert sentence in tell_story(run("--replay", str(FIXTURES / case), *arguments).result).causes[0].serving
 
 
 def test_nobody_asks_what_serves_of_a_job_or_of_what_is_ready() -> None:
     for case in ("job/backoff-limit", "deployment/success"):
         assert not [each for each in run("--replay", str(FIXTURES / case)).result["workloads"] if "serving" in each]
+
+
+# ---------------------------------------------------------------------------------------------- the first three lines
+
+
+def read_first_lines(name: str, text: str) -> str:
+    """What a view says first, without markup: three lines, or as many elements of a page."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", text)
+    if name == "page":
+        text = re.sub("<[^>]+>", "", re.sub(r"</(h1|p|pre)>", "\n", text[text.index("<main>") :].replace("</h3>", " ")))
+    if name == "markdown":
+        text = re.sub(r"next:\n\n```text\n(.*)\n```", r"next: \1", text.replace("\\", ""))
+    if name == "junit":
+        text = re.sub('<testcase name="([^"]*)".*\n<(?:failure|error) [^>]*>', r"\1: ", text[text.index("<testcase") :])
+    if name in ("github", "gitlab"):
+        text = text.replace("%0A", "\n").replace("%25", "%")
+    return "\n".join([line for line in html.unescape(text).splitlines() if line.strip()][:3])
+
+
+def list_failing() -> Iterator[str]:
+    """A case for each rule by which a rollout fails; where there is none, as for a timeout, for each kind of workload."""
+    told = set()
+    for case in CASES:
+        error = read_case(FIXTURES / case).content.get("expect", {}).get("result", {}).get("error", {})
+        if error.get("type") == "rollout" and (about := error.get("rule", (error["code"], case.partition("/")[0]))) not in told:
+            told.add(about)
+            yield case
+
+
+@pytest.mark.parametrize("case", list(list_failing()))
+def test_the_first_three_lines_of_each_view_say_what_is_broken_since_when_who_is_affected_and_what_to_do_next(case: str) -> None:
+    content = read_case(FIXTURES / case).content
+    with work_in(FIXTURES / case, (FIXTURES / case / content["stdin"]).read_text() if "stdin" in content else ""):
+        result = rollout_status.run_to_end(["--quiet", "--replay", ".", *map(str, content["args"])]).result
+    story = tell_story(result)
+    (cause, *_), names = story.causes, [name for _, _, name in story.affected[:3]]
+    assert cause.hint
+    for view, render in RENDERINGS.items():
+        lines = read_first_lines(view, render(result))
+        for words in (cause.summary, "since ", "next", cause.hint, *names):
+            assert words.replace("\\", "") in lines.replace("\\", ""), view

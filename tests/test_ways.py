@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,6 +14,7 @@ from conftest import FIXTURES, ROOT, Program, environment, run, snapshot
 
 import rollout_status
 from rollout_status_lib.arguments import build_parser
+from rollout_status_lib.views.text import render_text
 
 SUCCESS = ("--replay", str(FIXTURES / "deployment/success"), "--quiet")
 WAITS = ("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"), "--quiet")
@@ -272,7 +274,7 @@ def on_terminal(*arguments: str, **variables: str) -> tuple[str, int]:
     """What the program shows on a terminal that is its stdin, stdout and stderr, and its exit code."""
     ours, theirs = pty.openpty()
     words = [sys.executable, str(ROOT / "rollout_status.py"), *arguments]
-    tool = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="dumb", **variables))
+    tool = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(**{"TERM": "dumb", **variables}))
     os.close(theirs)
     shown = b""
     with suppress(OSError):  # the end of a terminal is an error on Linux
@@ -284,15 +286,52 @@ def on_terminal(*arguments: str, **variables: str) -> tuple[str, int]:
 
 def test_a_terminal_gets_the_text() -> None:
     shown, code = on_terminal(*FAILS, "--quiet")
-    assert (shown.startswith("The rollout failed.\n"), code) == (True, 1)
+    assert (shown.startswith("The rollout failed: Deployment/envs in default; nothing serves\ncause: "), code) == (True, 1)
     assert json.loads(on_terminal(*FAILS, "--quiet", "-o", "json")[0])["success"] is False
     assert "success" in json.loads(on_terminal(*FAILS, "--compat=socialgouv")[0])
+
+
+@pytest.mark.parametrize(
+    ("variables", "colored"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True),
+        ({"TERM": "xterm", "CLICOLOR": "1"}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "xterm", "CLICOLOR": "0"}, False),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": ""}, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1", "CLICOLOR_FORCE": "1"}, True),
+        ({"TERM": "dumb", "FORCE_COLOR": "0"}, False),
+    ],
+)
+def test_the_text_on_a_terminal_is_coloured_by_the_usual_rules(variables: dict[str, str], colored: bool) -> None:
+    usual = {"NO_COLOR": "", "CLICOLOR": "", "CLICOLOR_FORCE": "", "FORCE_COLOR": ""}
+    shown, _ = on_terminal(*FAILS, "--quiet", **{**usual, **variables})
+    assert ("\x1b[1m\x1b[31mThe rollout failed" in shown, "\x1b" in shown) == (colored, colored)
+    assert re.sub("\x1b\\[\\d*m", "", shown).startswith("The rollout failed: Deployment/envs in default; nothing serves\ncause: ")
+
+
+def test_a_pipe_gets_no_colours() -> None:
+    for words in ((), ("-o", "text")):
+        command = [sys.executable, str(ROOT / "rollout_status.py"), *FAILS, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(FORCE_COLOR="1", CLICOLOR_FORCE="1"))
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_text_of_several_workloads_is_coloured_by_their_status() -> None:
+    text = render_text(run("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"), "--wait-for-all").result, colored=True)
+    plain = re.sub("\x1b\\[\\d*m", "", text)
+    assert "\n\x1b[1m\x1b[31mcause:\x1b[0m" in text
+    assert "\n  \x1b[2mnext:\x1b[0m\x1b[1m kubectl" in text
+    assert plain == render_text(run("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"), "--wait-for-all").result)
 
 
 def test_a_slip_is_said_once_on_a_terminal() -> None:
     shown, code = on_terminal("--slector", "a=b")
     assert (shown.count("--slector"), code) == (1, 2)
-    assert "usage: unknown flag --slector" in shown
+    assert "cause: unknown flag --slector" in shown
 
 
 def test_a_slip_is_a_line_on_stderr_too() -> None:

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from rollout_status_lib import Json
 from rollout_status_lib.reports.markup import make
 from rollout_status_lib.reports.timeline import Lane, Mark, Timeline
-from rollout_status_lib.story import STATUS, Outcome, Story, format_moment
+from rollout_status_lib.story import STATUS, Outcome, Story, format_moment, leave_out
 from rollout_status_lib.values import format_span, format_timestamp
 
 HISTORY = 3600.0  # seconds before the first poll that the axis can show
@@ -27,7 +27,8 @@ SIGNS = ("failed", "waiting", "ready", "ignored")  # the statuses whose signs ar
 class Axis:
     """The time that a page shows: from the earliest mark of interest, at most HISTORY before the first poll, to the last poll."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, told: Sequence[str]) -> None:
+        self.told = told  # what the page says above it already
         self.zero = timeline.first or 0.0  # the first poll
         earliest = min([self.zero, *self.list_moments(timeline)])
         last = timeline.last or 0.0
@@ -43,6 +44,10 @@ class Axis:
             if not lane.old and (lane.rank < 3 or marks[-1].at >= self.zero):
                 yield from (mark.at for mark in marks if mark.at >= self.zero - HISTORY)
 
+    def tell(self, mark: Mark) -> str:
+        """What a mark says, without what is told already."""
+        return leave_out(mark.text, self.told)
+
     def get_percent(self, moment: float) -> float:
         """Where a moment is, in percent of the width; one that is not on the axis is at its nearer end."""
         return round(100 * (min(max(moment, self.start), self.end) - self.start) / (self.end - self.start), 2)
@@ -57,7 +62,8 @@ class Axis:
 
 def draw_chart(story: Story, timeline: Timeline) -> Element:
     """The section of the timeline."""
-    axis, groups = Axis(timeline), {key: share_rows(lanes) for key, lanes in timeline.group_lanes().items()}
+    axis = Axis(timeline, [each for cause in story.causes for each in (cause.summary, *cause.details)])
+    groups = {key: share_rows(lanes) for key, lanes in timeline.group_lanes().items()}
     opened = sum(map(len, groups.values())) <= FEW
     outages = [draw_outage(start, end, axis) for start, end in timeline.outages]
     return make(
@@ -187,7 +193,7 @@ def list_marks(marks: Iterable[Mark], axis: Axis) -> Element:
     for mark in marks:
         timestamp = format_timestamp(mark.at)
         time = make("time", format_span(mark.at - axis.zero), datetime=timestamp, title=timestamp)
-        rows.append(make("li", time, make("span", mark.name, class_=mark.means), make("span", mark.text)))
+        rows.append(make("li", time, make("span", mark.name, class_=mark.means), make("span", axis.tell(mark))))
     return make("ol", *rows, class_="steps")
 
 
@@ -212,7 +218,7 @@ def split_segments(marks: Iterable[Mark], end: float) -> Iterator[tuple[float, f
 
 def describe_mark(mark: Mark, axis: Axis) -> str:
     """What a mark says when the reader points at it."""
-    return f"{format_span(mark.at - axis.zero)} {mark.name}{mark.text and ': '}{mark.text}"
+    return f"{format_span(mark.at - axis.zero)} {mark.name}{mark.text and ': '}{axis.tell(mark)}"
 
 
 def draw_picture(lanes: Iterable[Lane], axis: Axis) -> Element:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from xml.etree.ElementTree import Element, indent
 
+from rollout_status_lib.lines import describe_cause, describe_changes, describe_events
 from rollout_status_lib.reports.markup import make, write_markup
 from rollout_status_lib.story import Cause, Outcome, Story
 
@@ -12,13 +13,11 @@ OWN = "rollout-status"  # the name of the whole, and of the suite for what is ab
 
 
 def render_junit(story: Story) -> str:
-    """A suite for each namespace with a case for each workload, and a suite for the causes that are about no workload."""
-    suites: dict[str, list[Element]] = {}
+    """A suite for the causes that are about no workload, and one for each namespace with a case for each workload."""
+    own = [make_cause_case(cause, story) for cause in story.causes if not cause.workload]
+    suites: dict[str, list[Element]] = {OWN: own} if own else {}
     for outcome in story.outcomes:
         suites.setdefault(outcome.namespace, []).append(make_outcome_case(outcome, story))
-    for cause in story.causes:
-        if not cause.workload:
-            suites.setdefault(OWN, []).append(make_cause_case(cause, story))
     time = format_seconds(story.elapsed)
     elements = [
         make("testsuite", *cases, name=name, **count_cases(cases), skipped=count(cases, "skipped"), time=time)
@@ -35,7 +34,7 @@ def make_outcome_case(outcome: Outcome, story: Story) -> Element:
         part
         for cause in story.causes
         if outcome.key in (cause.workload, *cause.others)
-        for part in describe_cause("failure", cause, describe_changes(outcome))
+        for part in show_cause("failure", cause, more=describe_changes(outcome))
     ]
     if not content and story.causes and outcome.status in ("failed", "gone"):
         content = [make("failure", outcome.message, type=story.causes[0].code, message=outcome.message)]
@@ -46,19 +45,13 @@ def make_outcome_case(outcome: Outcome, story: Story) -> Element:
 
 def make_cause_case(cause: Cause, story: Story) -> Element:
     """The case of a cause that is about no workload: an error if the program could not do its work."""
-    content = describe_cause("error" if cause.type == "program" else "failure", cause)
+    content = show_cause("error" if cause.type == "program" else "failure", cause, lead=[story.lead])
     return make("testcase", *content, name=cause.code, classname=OWN, time=format_seconds(story.elapsed))
 
 
-def describe_changes(outcome: Outcome) -> list[str]:
-    """What changed in a workload, and the command that goes back."""
-    return [*(f"changed: {change}" for change in outcome.changes), *([f"roll back: {outcome.rollback}"] if outcome.rollback else [])]
-
-
-def describe_cause(tag: str, cause: Cause, more: Sequence[str] = ()) -> Iterator[Element]:
-    """What a case says of a cause: the summary, where it is, what else is known and what to do, and apart from it the log."""
-    lines = [cause.summary, cause.place, *cause.details, *(f"event: {event.sentence}" for event in cause.events), *more]
-    lines = [line for line in (*lines, cause.hint and f"next: {cause.hint}") if line]
+def show_cause(tag: str, cause: Cause, *, lead: Iterable[str] = (), more: Iterable[str] = ()) -> Iterator[Element]:
+    """What a case says of a cause, and apart from it the whole log."""
+    lines = [*lead, *describe_cause(cause, cause.tail, cause.serving), *describe_events(cause), *more]
     yield make(tag, "\n".join(lines), type=cause.code, message=cause.summary)
     if cause.log:
         yield make("system-out", "\n".join(cause.log))

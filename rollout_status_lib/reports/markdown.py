@@ -12,16 +12,17 @@ ROWS, CAUSES = 100, 20  # workloads in the table, and causes; the others are onl
 
 
 def render_markdown(story: Story) -> str:
-    """What happened, the workloads, the causes with their logs and events, what changed, and the notes."""
-    parts = [f"## {'✅' if story.success else '❌'} {story.headline}", escape_prose(" · ".join(story.facts))]
-    parts += [make_workloads(story.outcomes)] if story.outcomes else []
+    """How it ended and who is affected, the causes with their logs and events, what changed, the workloads, and the notes."""
+    parts = [f"## {'✅' if story.success else '❌'} {escape_prose(story.lead)}"]
     for cause in story.causes[:CAUSES]:
-        parts += describe_cause(cause)
+        parts += describe_cause(cause, story.list_serving(cause))
     parts += [f"… and {len(story.causes) - CAUSES} more causes"] if len(story.causes) > CAUSES else []
     for outcome in story.outcomes:
         parts += describe_changes(outcome)
+    parts += [make_workloads(story.outcomes)] if story.outcomes else []
     parts += [make_list(f"note: {note}" for note in story.notes)] if story.notes else []
-    return "\n\n".join(parts) + "\n"
+    parts += [escape_prose(" · ".join(story.facts))]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def make_workloads(outcomes: Sequence[Outcome]) -> str:
@@ -31,15 +32,12 @@ def make_workloads(outcomes: Sequence[Outcome]) -> str:
     return make_table("| | workload | namespace | |", rows[:ROWS]) + more
 
 
-def describe_cause(cause: Cause) -> Iterator[str]:
-    """A cause with its place and its hint; log and events are folded."""
-    yield f"### {escape_prose(cause.code)}\n\n{escape_prose(cause.summary)}"
-    if cause.place:
-        yield f"in **{escape_prose(cause.place)}**"
-    if cause.details:
-        yield make_list(cause.details)
+def describe_cause(cause: Cause, serving: Iterable[str]) -> Iterator[str]:
+    """A cause with its hint and its place. The last lines of its log stand open; the whole log and the events are folded."""
+    yield f"### cause: {escape_prose(cause.sentence)}"
     if cause.hint:
         yield f"next:\n\n{make_block(cause.hint)}"
+    yield make_list([*([f"in: {cause.place}"] if cause.place else []), *cause.details, *serving])
     if cause.log:
         yield f"log:\n\n{make_block(chr(10).join(cause.tail))}"
     if len(cause.log) > len(cause.tail):

@@ -25,7 +25,7 @@ def render_page(story: Story, timeline: Timeline) -> str:
     code = f": {story.causes[0].code}" if story.causes else ""
     sections = (
         show_verdict(story, timeline),
-        show_causes(story.causes),
+        show_causes(story),
         draw_chart(story, timeline) if story.outcomes else None,
         show_changes(story.outcomes),
         show_workloads(story.outcomes),
@@ -37,13 +37,14 @@ def render_page(story: Story, timeline: Timeline) -> str:
 
 
 def show_verdict(story: Story, timeline: Timeline) -> Element:
-    """How it ended, and what was judged."""
+    """How it ended and who is affected, the most important cause with what to do next, and what was judged."""
     sign = STATUS["ready" if story.success else "failed"].sign
     facts = make("p", *(make("span", fact) for fact in story.facts), class_="facts")
     judged = make(
         "p", *(make("span", make("small", f"{name} "), value) for name, value in list_judged(story, timeline) if value), class_="judged"
     )
-    text = make("div", make("h1", story.headline), judged if story.outcomes else None, facts)
+    first = [part for cause in story.causes[:1] for part in (name_cause(cause), *show_hint(cause))]
+    text = make("div", make("h1", story.lead), *first, judged if story.outcomes else None, facts)
     verdict = "good" if story.success else "bad"
     return make("header", make("span", sign, class_="big", aria_hidden="true"), text, class_=f"verdict {verdict}")
 
@@ -66,23 +67,35 @@ def join_first(words: Sequence[str]) -> str:
     return ", ".join([*words[:NAMES], *([f"{len(words) - NAMES} more"] if words[NAMES:] else [])])
 
 
-def show_causes(causes: Sequence[Cause]) -> Element | None:
-    """All causes; if they are many, the last ones are folded."""
-    if not causes:
+def show_causes(story: Story) -> Element | None:
+    """All causes; if they are many, the last ones are folded. The first one's name and hint stand above already."""
+    if not story.causes:
         return None
-    cards = list(map(show_cause, causes))
+    cards = [show_cause(cause, story.list_serving(cause), named=bool(number)) for number, cause in enumerate(story.causes)]
     more = make("details", make("summary", f"{len(cards) - CAUSES} more"), *cards[CAUSES:]) if cards[CAUSES:] else None
     return make("section", make("h2", "Causes" if cards[1:] else "Cause"), *cards[:CAUSES], more)
 
 
-def show_cause(cause: Cause) -> Element:
+def name_cause(cause: Cause) -> Element:
+    """What is broken, and since when."""
+    since = f" since {cause.since}" if cause.since else None
     code = make("span", cause.code, class_=f"code {cause.type}")
+    return make("p", "cause ", make("strong", cause.summary), " ", code, make("small", since) if since else None, class_="name-of-cause")
+
+
+def show_hint(cause: Cause) -> list[Element]:
+    """What to do next; nothing where that is not known."""
+    return [make("h3", "next"), make_command(cause.hint)] if cause.hint else []
+
+
+def show_cause(cause: Cause, serving: Sequence[str], *, named: bool) -> Element:
+    """All that is known of a cause."""
+    details = (*cause.details, *serving)
     return make(
         "article",
-        make("header", code, " ", make("strong", cause.summary)),
-        make("p", cause.place, class_="muted") if cause.place else None,
-        make_list(cause.details) if cause.details else None,
-        *([make("h3", "next"), make_command(cause.hint)] if cause.hint else ()),
+        *([name_cause(cause), *show_hint(cause)] if named else ()),
+        make("p", f"in {cause.place}", class_="muted") if cause.place else None,
+        make_list(details) if details else None,
         *([make("h3", "log"), make("pre", "\n".join(cause.log), class_="log", tabindex=0)] if cause.log else ()),
         *([make("h3", "events"), show_events(cause.events)] if cause.events else ()),
         class_="cause",

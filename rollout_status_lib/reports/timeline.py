@@ -120,7 +120,7 @@ class Timeline:
         for workload in judgement.workloads:
             key = make_key(make_reference(workload.value))
             marks = self.history.setdefault(key, [])
-            sentence = clean_line(workload.sentence)
+            sentence = clean_line(workload.summary)
             if not marks or (marks[-1].name, marks[-1].text) != (workload.status, sentence):
                 marks.append(Mark(judgement.at, len(marks), workload.status, STATUS[workload.status].means, sentence))
                 del marks[MOST_MARKS // 2 : len(marks) - MOST_MARKS // 2]

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +117,7 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
     arguments = ["--quiet", "--replay", ".", *(f"--rules={path}" for path in rules), *map(str, case["args"])]
     with work_in(folder, (folder / case["stdin"]).read_text(encoding="utf-8") if "stdin" in case else ""):
         run = run_engine(engine, arguments, base)
-    result = {key: value for key, value in run.result.items() if key not in ("elapsedSeconds", "polls")}
+    result = leave_times_out(run.result)
     got = {"exit": run.exit_code, "rules": sorted({rule for rule, _ in run.memory.since}), "result": result}
     workloads = run.judgement.workloads if run.judgement else ()
     judged = {subject.kind.name for workload in workloads for subject in walk_subjects(workload.subject)}
@@ -125,6 +125,14 @@ def run_case(engine: Engine, folder: Path, rules: Sequence[str] = (), base: Path
     judged |= {"call"} if run.memory.failed_calls else set()
     problems = tuple(find_problems(folder, case, run))
     return Outcome(folder, name or folder.name, str(case.get("about", "")), expected, got, problems, frozenset(judged))
+
+
+def leave_times_out(result: Mapping[str, Json]) -> dict[str, Json]:
+    """A result without what depends on when it was judged, and how often."""
+    rest = {key: value for key, value in result.items() if key not in ("startedAt", "elapsedSeconds", "polls")}
+    errors = [{key: value for key, value in each.items() if key != "since"} for each in [rest.get("error", {}), *rest.get("errors", ())]]
+    rest |= {"error": errors[0]} if errors[0] else {}
+    return rest | ({"errors": errors[1:]} if errors[1:] else {})
 
 
 @contextmanager

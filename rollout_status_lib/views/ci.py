@@ -19,6 +19,7 @@ from typing import IO
 from rollout_status_lib import Json
 from rollout_status_lib.clean import clean_line
 from rollout_status_lib.errors import MISHAPS
+from rollout_status_lib.lines import describe_cause, make_field
 from rollout_status_lib.progress import Progress
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.story import Cause, Story, tell_story
@@ -32,6 +33,8 @@ SUMMARY_LOG = 8_000  # characters of each log in it
 class Log(Progress, abc.ABC):
     """The lines of Progress, and at the end what the CI can fold and mark."""
 
+    shows_errors = True
+
     def conclude(self, result: Mapping[str, Json]) -> list[str]:
         story = tell_story(result)
         self.print("", *self.make_lines(story))
@@ -41,7 +44,7 @@ class Log(Progress, abc.ABC):
 
     def make_lines(self, story: Story) -> Iterator[str]:
         """The verdict, the causes, and the folded sections."""
-        yield f"{story.headline}: {story.counts}" if story.outcomes else story.headline
+        yield story.lead
         for cause in story.causes[:CAUSES]:
             yield from self.mark(cause)
         if len(story.causes) > CAUSES:
@@ -51,7 +54,7 @@ class Log(Progress, abc.ABC):
 
     def mark(self, cause: Cause) -> list[str]:
         """The lines of a cause, marked as an error where the CI can do that."""
-        return [f"{cause.code}: {cause.summary}", *describe_place(cause)]
+        return list(describe_cause(cause, cause.tail, cause.serving))
 
     @abc.abstractmethod
     def fold(self, title: str, lines: Sequence[str]) -> list[str]:
@@ -62,23 +65,15 @@ class Log(Progress, abc.ABC):
         return []
 
 
-def describe_place(cause: Cause) -> list[str]:
-    """Where a cause is, what else is known of it, and what to do about it."""
-    place = [f"  in {cause.place}"] if cause.place else []
-    place += [f"  {detail}" for detail in cause.details]
-    place += [f"  | {line}" for line in cause.tail]
-    return [*place, f"  next: {cause.hint}"] if cause.hint else place
-
-
 def make_sections(story: Story) -> Iterator[tuple[str, Sequence[str]]]:
     """A title and lines for each section: the logs and the events of the causes, and what changed in each workload."""
     for cause in story.causes[:CAUSES]:
-        if cause.log:
+        if len(cause.log) > len(cause.tail):
             yield f"log of {cause.place}", cause.log
         if cause.events:
             yield f"events about {cause.place}", [event.sentence for event in cause.events]
     for outcome in story.outcomes:
-        back = [f"roll back: {outcome.rollback}"] if outcome.rollback else []
+        back = make_field("roll back", [outcome.rollback], indent="")
         if outcome.changes or back:
             yield f"changed in {outcome.title}", [*outcome.changes, *back]
 
@@ -88,7 +83,7 @@ class Github(Log):
 
     def mark(self, cause: Cause) -> list[str]:
         about = f" of {'/'.join(cause.workload)}" if cause.workload else ""
-        text = "\n".join([cause.summary, *describe_place(cause)])
+        text = "\n".join(describe_cause(cause, cause.tail, cause.serving))
         return [f"::error title={escape_property(cause.code + about)}::{escape_data(text)}"]
 
     def fold(self, title: str, lines: Sequence[str]) -> list[str]:

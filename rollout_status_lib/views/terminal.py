@@ -19,9 +19,9 @@ from rollout_status_lib.errors import MISHAPS
 from rollout_status_lib.findings import Judgement
 from rollout_status_lib.interrupts import INTERRUPTS
 from rollout_status_lib.progress import Progress
-from rollout_status_lib.story import STATUS, Cause, Story, tell_story
-from rollout_status_lib.values import format_span
+from rollout_status_lib.story import STATUS, tell_story
 from rollout_status_lib.views.rows import Row, make_rows
+from rollout_status_lib.views.text import CAUSES, list_notes, list_verdict, paint, wants_color
 
 COLORS = {"bad": "red", "wait": "yellow", "good": "green", "end": "dim"}  # by what a status means
 BAR = 10  # cells
@@ -29,7 +29,6 @@ WIDE, NARROW, NARROWEST = 140, 64, 40  # columns from which on a row has its sen
 PODS = 3  # lines below a workload
 TITLE = 44  # cells that a title gets at most, unless there is room to spare
 FULL = 24  # lines that the last picture may always have
-CAUSES = 10  # that the verdict has
 
 
 class Terminal(Progress):
@@ -39,13 +38,17 @@ class Terminal(Progress):
     and only that thread writes to the terminal until then, so no signal interrupts it. A run that ends within GRACE is not drawn.
     """
 
+    shows_errors = True
     GRACE, AGAIN = 0.8, 0.25  # seconds
 
     def __init__(self, stream: IO[str], *, quiet: bool) -> None:
         super().__init__(stream, quiet=quiet)
         # a size in the environment is that of the window as it once was
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-        self.console = Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False, _environ=environment)
+        plain = not wants_color(stream, os.environ)
+        self.console = Console(
+            file=stream, force_terminal=True, no_color=plain, highlight=False, markup=False, emoji=False, _environ=environment
+        )
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.draw, daemon=True)
         self.rows: Sequence[Row] = ()
@@ -82,8 +85,14 @@ class Terminal(Progress):
         self.stop()
         with suppress(*MISHAPS):
             width, height = self.console.size
+            # what has failed is told beneath it
+            self.rows = [row._replace(text="", log=()) if row.status == "failed" else row for row in self.rows]
             picture = self.make_picture(width, max(FULL, height)) if self.rows else []
-            for line in [*picture, *(() if self.is_told else make_verdict(tell_story(result)))]:
+            story = tell_story(result)
+            sign = STATUS["ready" if story.success else "failed"].sign
+            lines = paint([*list_verdict(story, CAUSES), *list_notes(story)], success=story.success, sign=f"{sign} ")
+            verdict = [] if self.is_told else ["", *lines]
+            for line in [*picture, *map(Text.from_ansi, verdict)]:
                 self.console.print(line, soft_wrap=True)  # a command that the terminal breaks can still be copied
         return []
 
@@ -147,7 +156,7 @@ def draw_row(row: Row, now: float, width: int, title: int) -> Iterator[Text]:
     line.append(f"{numbers:>7}  {format_age(now - row.born) if row.born else '':>4}")
     beside = width >= WIDE
     yield line.append(f"  {row.text}") if beside else line
-    if not beside and row.status in ("failed", "waiting"):
+    if not beside and row.text and row.status in ("failed", "waiting"):
         yield Text(f"    {row.text}", style=color)
     yield from draw_below(row, now)
 
@@ -160,7 +169,7 @@ def draw_below(row: Row, now: float) -> Iterator[Text]:
         age = format_age(now - below.born) if below.born else ""
         line = Text(f"    {status.sign} {below.name}{more}", style=COLORS[status.means])
         yield line.append(f"  {age}  {below.text}".rstrip(), style="default")
-    yield from (Text(f"    | {line}", style="dim") for line in row.log)
+    yield from (Text(f"    log | {line}", style="dim") for line in row.log)
     if len(row.below) > PODS:
         yield Text(f"    … and {len(row.below) - PODS} more that are not well", style="dim")
 
@@ -181,40 +190,3 @@ def format_age(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds // unit}{letter}"
     return f"{seconds // 86_400}d"
-
-
-# ----------------------------------------------------------------------------------------------------------- the verdict
-
-
-def make_verdict(story: Story) -> Iterator[Text]:
-    """The verdict, the causes, what changed, and the notes."""
-    yield Text("")
-    sign, color = ("✔", "green") if story.success else ("✖", "red")
-    after = f", after {format_span(story.elapsed)}" if story.elapsed is not None else ""
-    yield Text(f"{sign} {story.headline}{after}", style=f"bold {color}")
-    for cause in story.causes[:CAUSES]:
-        yield from describe_cause(cause)
-    if len(story.causes) > CAUSES:
-        yield Text(f"… and {len(story.causes) - CAUSES} more causes, which the result has", style="dim")
-    for outcome in story.outcomes:
-        yield from make_field(f"changed in {outcome.title}", *outcome.changes)
-        yield from make_field("roll back", outcome.rollback)
-    yield from (Text(f"note: {note}", style="dim") for note in story.notes)
-
-
-def describe_cause(cause: Cause) -> Iterator[Text]:
-    """A blank line, the cause, and below it all that is known of it."""
-    yield Text("")
-    yield Text(cause.code, style="bold red").append(f": {cause.summary}", style="default not bold")
-    yield from make_field("in", cause.place)
-    yield from (Text(f"  {detail}") for detail in cause.details)
-    yield from make_field("log", *cause.log)
-    yield from make_field("events", *(event.sentence for event in cause.events))
-    yield from make_field("next", cause.hint)
-
-
-def make_field(name: str, *values: str) -> list[Text]:
-    """A name with its values: one stands beside it, several below it. Nothing for no value, or for a single empty one."""
-    if len(values) < 2:
-        return [Text(f"  {name}: ", style="dim").append(value, style="not dim") for value in values if value]
-    return [Text(f"  {name}:", style="dim"), *(Text(f"    {value}") for value in values)]

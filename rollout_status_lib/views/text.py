@@ -1,48 +1,75 @@
-"""The result as text for people: -o text."""
+"""The result as text for people: -o text, and the verdict in a terminal."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import IO
 
 from rollout_status_lib import Json
-from rollout_status_lib.story import STATUS, Cause, Outcome, tell_story
+from rollout_status_lib.lines import describe_cause, describe_changes, describe_events
+from rollout_status_lib.story import STATUS, Outcome, Story, tell_story
+
+FORCE = ("CLICOLOR_FORCE", "FORCE_COLOR")  # variables that ask for colour where there would be none
+CAUSES = 10  # that a terminal gets
+RESET, BOLD, DIM, RED, GREEN, YELLOW = (f"\x1b[{number}m" for number in (0, 1, 2, 31, 32, 33))
+COLORS = {"bad": RED, "wait": YELLOW, "good": GREEN, "end": DIM}  # by what a status means
+NAME = re.compile(
+    r"(?P<indent> *)(?P<name>cause|next|in|log|events|changed in [^:]*|roll back|note|on their way|failed|gone|waiting|ready|ignored):"
+)
 
 
-def render_text(result: Mapping[str, Json]) -> str:
-    """The verdict, the causes, the workloads and the notes. If a workload has failed, those that are only on their way are one line."""
+def render_text(result: Mapping[str, Json], *, colored: bool = False) -> str:
+    """The verdict, the causes, what has changed, the workloads and the notes."""
     story = tell_story(result)
-    lines = [f"{story.headline}."]
-    for cause in story.causes:
-        lines += describe_cause(cause)
+    lines = [*list_verdict(story), *list_outcomes(story), *list_notes(story)]
+    return "\n".join(paint(lines, success=story.success) if colored else lines)
+
+
+def wants_color(stream: IO[str], environment: Mapping[str, str]) -> bool:
+    """True if a text gets colours: on a terminal that has some, unless the environment says otherwise; never in a pipe.
+
+    https://no-color.org and https://bixense.com/clicolors
+    """
+    if not stream.isatty():
+        return False
+    if any(environment.get(name, "") not in ("", "0", "false") for name in FORCE):
+        return True
+    is_plain = environment.get("NO_COLOR") or environment.get("CLICOLOR") == "0"
+    return not is_plain and environment.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+def list_verdict(story: Story, most: int | None = None) -> Iterator[str]:
+    """How it ended, the causes, `most` of them, and what has changed. Its first three lines say who is affected, what is broken since when,
+    and what to do next.
+    """
+    yield story.lead
+    for cause in story.causes[:most]:
+        yield from describe_cause(cause, cause.log, story.list_serving(cause))
+        yield from describe_events(cause)
+    if most and len(story.causes) > most:
+        yield f"... and {len(story.causes) - most} more causes, which the result has"
+    for outcome in story.outcomes:
+        yield from describe_changes(outcome)
+
+
+def list_notes(story: Story) -> Iterator[str]:
+    return (f"note: {note}" for note in story.notes)
+
+
+def list_outcomes(story: Story) -> Iterator[str]:
+    """The workloads that neither a cause nor the first line tells of. If one has failed, those that are only on their way are one line."""
+    if story.success and len(story.outcomes) == 1:
+        return
     has_failed = any(outcome.status == "failed" for outcome in story.outcomes)
     on_their_way = []
     for outcome in sorted(story.outcomes, key=rank_outcome):
         if has_failed and outcome.status == "waiting" and not outcome.code:
-            on_their_way.append(name_workload(outcome))
-        else:
-            lines += describe_outcome(outcome)
-    lines += [f"on their way: {', '.join(on_their_way)}"] if on_their_way else []
-    return "\n".join([*lines, *(f"note: {note}" for note in story.notes)])
-
-
-def describe_cause(cause: Cause) -> Iterator[str]:
-    """A cause, where it is, what else is known of it, its log and its hint."""
-    yield f"{cause.code}: {cause.summary}"
-    if cause.resource != cause.workload:
-        yield f"  in {cause.path}{f' and {cause.count - 1} more' if cause.count > 1 else ''}"
-    yield from (f"  {detail}" for detail in cause.details)
-    yield from (f"  event: {event.sentence}" for event in cause.events)
-    yield from (f"  | {line}" for line in cause.log)
-    if cause.hint:
-        yield f"  next: {cause.hint}"
-
-
-def describe_outcome(outcome: Outcome) -> Iterator[str]:
-    """A workload, what changed in it, and the command that goes back."""
-    yield f"{outcome.status}: {name_workload(outcome)}: {outcome.message}"
-    yield from (f"  changed: {change}" for change in outcome.changes)
-    if outcome.rollback:
-        yield f"  roll back: {outcome.rollback}"
+            on_their_way.append(outcome.name)
+        elif not any(outcome.key in (cause.workload, *cause.others) for cause in story.causes):
+            yield f"{outcome.status}: {outcome.name}: {outcome.message}"
+    if on_their_way:
+        yield f"on their way: {', '.join(on_their_way)}"
 
 
 def rank_outcome(outcome: Outcome) -> tuple[int, bool]:
@@ -50,6 +77,15 @@ def rank_outcome(outcome: Outcome) -> tuple[int, bool]:
     return STATUS[outcome.status].rank, not outcome.code
 
 
-def name_workload(outcome: Outcome) -> str:
-    """The name of a workload in a text: `shop/Deployment/web`."""
-    return f"{outcome.namespace}/{outcome.title}"
+def paint(lines: list[str], *, success: bool, sign: str = "") -> Iterator[str]:
+    """The lines in colour: the first one, behind a sign, by how it ended, and the name that a line begins with."""
+    yield f"{BOLD}{GREEN if success else RED}{sign}{lines[0]}{RESET}"
+    for line in lines[1:]:
+        found = NAME.match(line)
+        if not found:
+            yield line
+            continue
+        name = found["name"]
+        color = COLORS[STATUS[name].means] if name in STATUS else f"{BOLD}{RED}" if name == "cause" else DIM
+        strong = BOLD if name in ("cause", "next") else ""
+        yield f"{found['indent']}{color}{name}:{RESET}{strong}{line[found.end() :]}{RESET if strong else ''}"
