@@ -72,6 +72,13 @@ def get_names(node: Json) -> tuple[str, ...]:
     return tuple(name for path in paths for name in path) if all(paths) else ()
 
 
+def get_first_name(node: Json) -> str:
+    """The name that a path begins with: `a` of `a[0].b` and of `a[*].b`; empty if the node is anything else."""
+    while node["children"] and node["type"] not in ("function_expression", "multi_select_list", "multi_select_dict"):
+        node = node["children"][0]
+    return str(node["value"]) if node["type"] == "field" else ""
+
+
 def compile_path(path: tuple[str, ...]) -> Evaluate:
     first, rest = path[0], path[1:]
 

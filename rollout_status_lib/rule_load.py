@@ -31,7 +31,7 @@ from rollout_status_lib.declarations import (
 )
 from rollout_status_lib.errors import RolloutError, UnreadableError, collect_errors, find_closest, suggest
 from rollout_status_lib.expressions import GROWS, MOST_COPIES, Expression, shorten
-from rollout_status_lib.interpreter import measure_growth, reads_whole, walk_nodes
+from rollout_status_lib.interpreter import get_first_name, measure_growth, reads_whole, walk_nodes
 from rollout_status_lib.objects import split_path
 from rollout_status_lib.rule_merge import RuleFiles
 from rollout_status_lib.rule_schema import get_choices, get_keys, get_required
@@ -351,8 +351,8 @@ class RuleLoader:
         for expression in (each for each in rule.walk_expressions() if "params" in each.text and each not in self.checked):
             self.checked.add(expression)
             for node in walk_nodes(expression.tree):
-                names = [child.get("value") for child in node["children"][:2]] if node["type"] == "subexpression" else []
-                if names[:1] == ["params"] and names[1] not in params:
+                names = [get_first_name(child) for child in node["children"][:2]] if node["type"] == "subexpression" else []
+                if names[:1] == ["params"] and names[1] and names[1] not in params:
                     with collect_errors(self.problems):
                         raise RolloutError("invalid-rules", f"{expression.where}: {describe_unknown_param(names[1], params)}")
 
