@@ -346,6 +346,8 @@ class RuleLoader:
         for expression in (each for each in rule.walk_expressions() if each not in self.checked and reads_whole(each.tree)):
             with collect_errors(self.problems):
                 problem = "@ is nothing where names are roots: begin with self, or with the name of a kind"
+                if re.search(r"[=!]=\s*(\[\s*\]|\{\s*\})", expression.text):
+                    problem = "an empty list, or an empty object, stands in backticks: `[]`, `{}`"
                 raise RolloutError("invalid-rules", f"{expression.where}: {problem} (in: {shorten(expression.text)})")
         params = self.entries["params"]
         for expression in (each for each in rule.walk_expressions() if "params" in each.text and each not in self.checked):

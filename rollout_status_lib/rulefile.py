@@ -64,6 +64,11 @@ def refuse_depth(events: Iterable[yaml.Event]) -> None:
             raise RecursionError
 
 
+def name_field(at: FieldPath) -> str:
+    """The name of a field, or of the list that it is in."""
+    return next(str(name) for name in reversed(at) if isinstance(name, str))
+
+
 class Document:
     """A YAML file, read strictly: each key once, no tags, no aliases. Only true, false, null and numbers are no texts.
 
@@ -240,7 +245,7 @@ class Document:
         if at not in self.expressions:
             text, self.expressions[at] = self.get_text(at), None
             with collect_errors(self.problems):
-                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.locate(at)}: {at[-1]}")
+                self.expressions[at] = None if text is None else Expression.parse(text, f"{self.locate(at)}: {name_field(at)}")
         return self.expressions[at]
 
     def require_expression(self, at: FieldPath) -> Expression:
@@ -253,7 +258,7 @@ class Document:
         """The template in a field. None if the field is missing, or if its mistake is among the problems."""
         text = self.get_text(at)
         with collect_errors(self.problems):
-            return None if text is None else form.parse(text, f"{self.locate(at)}: {at[-1]}")
+            return None if text is None else form.parse(text, f"{self.locate(at)}: {name_field(at)}")
         return None
 
 

@@ -27,7 +27,7 @@ LAYERS = """
     # What people see of a run
     views.text views.ci views.rows views.terminal views
     # The verbs: a module each, and what only they need
-    verbs verbs.explain verbs.query verbs.fields verbs.crds verbs.lint_types verbs.lint_expression verbs.lint_null verbs.lint_command verbs.lint_rule verbs.lint verbs.test verbs.new_rule verbs.fixtures verbs.rules verbs.report verbs.completion
+    verbs verbs.explain verbs.query verbs.fields verbs.crds verbs.lint_types verbs.lint_expression verbs.lint_null verbs.lint_command verbs.lint_rule verbs.lint_kind verbs.lint verbs.test verbs.new_rule verbs.fixtures verbs.rules verbs.report verbs.completion
 """
 ORDER = {name: number for number, name in enumerate(re.sub("#.*", "", LAYERS).split(), start=1)} | {"": 0, "reports": 0}
 FILES = sorted((ROOT / PACKAGE).rglob("*.py"))

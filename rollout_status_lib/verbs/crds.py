@@ -48,7 +48,7 @@ def make_tree(schema: Json) -> Json:
     if not isinstance(schema, dict):
         return ANY
     if "items" in schema:
-        return make_tree(schema["items"])
+        return {**make_tree(schema["items"]), "[]": {}}
     properties = schema.get("properties")
     tree = {name: make_tree(each) for name, each in properties.items()} if isinstance(properties, dict) else {}
     is_open = schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("additionalProperties")

@@ -30,9 +30,9 @@ def read_fields() -> Json:
 def collect_fields() -> Json:
     """For each kind the tree of the fields that its objects have in the API's schema or in a fixture.
 
-    Some keys are no fields: `*`: it has any keys; `{}`: it may be an empty object; `$pod`: it has the fields of a pod, being a
-    template; `?`: there may be other fields, since only fixtures say what the kind has. Beside the kinds, `!` has the paths that
-    each of their objects has.
+    Some keys are no fields: `*`: it has any keys; `{}`: it may be an empty object; `[]`: it is a list, and the fields are those of
+    its entries; `$pod`: it has the fields of a pod, being a template; `?`: there may be other fields, since only fixtures say what
+    the kind has. Beside the kinds, `!` has the paths that each of their objects has.
     """
     rules = Rules(find_data("rules"), packs=None)
     trees: dict[str, Json] = json.loads(find_data("tests", "api-fields.json").read_text(encoding="utf-8"))
@@ -82,6 +82,8 @@ def add_fields(tree: dict[str, Json], value: Json, trees: Mapping[str, Json]) ->
     for entry in value if isinstance(value, list) else [value]:
         for key, child in entry.items() if isinstance(entry, dict) else ():
             below = tree.setdefault(key, {})
+            if isinstance(child, list):
+                below["[]"] = {}
             if child == {}:
                 below["{}"] = {}
             elif key in FREE:

@@ -22,6 +22,7 @@ from rollout_status_lib.verbs import Engine, run_verb
 from rollout_status_lib.verbs.crds import list_always, make_tree, read_crds
 from rollout_status_lib.verbs.fields import ALWAYS, read_fields
 from rollout_status_lib.verbs.lint_command import check_command
+from rollout_status_lib.verbs.lint_kind import lint_kind
 from rollout_status_lib.verbs.lint_rule import lint_rule
 
 OF_THE_ENGINE = ("expect_image", "redact_known")  # parameters that no rule need use
@@ -124,6 +125,7 @@ class Linter:
             entry = self.rules.files.entries["kinds"][name]
             if kind.resource and self.is_checked(entry.document):
                 yield from self.check_kind(kind, entry)
+            yield from lint_kind(self.rules, self.fields_of_kinds, kind)
         yield from self.find_unused_params()
 
     def check_kind(self, kind: Kind, entry: Entry) -> Iterator[str]:

@@ -13,10 +13,10 @@ from rollout_status_lib.declarations import Rule, describe_cycle
 from rollout_status_lib.errors import find_closest, suggest
 from rollout_status_lib.expressions import Expression, shorten
 from rollout_status_lib.functions import Functions
-from rollout_status_lib.interpreter import format_path
+from rollout_status_lib.interpreter import format_path, get_names
 from rollout_status_lib.objects import get_field
 from rollout_status_lib.rules import Rules
-from rollout_status_lib.verbs.lint_types import check_literals, check_types, infer
+from rollout_status_lib.verbs.lint_types import check_arguments, check_literals, check_logic, check_types, get_last_name, infer, write
 
 # The fields that a value can have, each with those of its own value, as in fields.json. None: nobody knows them. With `?` there may
 # be others, with `*` any; `$pod` are those of a pod; `{}` says that the value may be empty.
@@ -35,6 +35,9 @@ TOP_FIELDS = ("metadata", "spec", "status")
 
 PYTHON_TYPES = {"string": str, "number": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
 JSON_TYPES: dict[type, str] = {float: "number"} | {type_: name for name, type_ in PYTHON_TYPES.items()}
+ONE_WORD = ("phase", "state", "status", "reason", "type", "kind", "name")  # fields that are one text in every object
+SPECIAL = ("?", "{}", "[]", "*")  # keys of fields that are none
+GIVE_ENTRY = ("named", "max_by", "min_by")  # functions that give one of the entries of their first argument
 KEEP_ENTRIES = ("named", "sort_by", "max_by", "min_by", "reverse", "sort")  # functions that give entries of their first argument
 
 
@@ -93,13 +96,16 @@ class Walker:
         if kind in ("subexpression", "index_expression", "pipe", "projection", "flatten"):
             for index, child in enumerate(children):
                 here = self.walk(child, here, ".".join(map(format_path, children[: index + 1])))
+                here = get_entry(here) if kind in ("projection", "flatten") and not index else here
             return here
         if kind == "filter_projection":
-            entries = self.walk(children[0], here)
+            entries = get_entry(self.walk(children[0], here))
             self.walk(children[2], entries)
             return self.walk(children[1], entries)
-        if kind in ("identity", "current", "index", "slice"):
+        if kind in ("identity", "current", "slice"):
             return here
+        if kind == "index":
+            return get_entry(here)
         if kind == "value_projection":
             self.walk(children[0], here)
             self.walk(children[1], None)
@@ -109,6 +115,8 @@ class Walker:
         if kind == "multi_select_dict":
             return {child["value"]: self.walk(child["children"][0], here) for child in children}
         results = [self.walk(child, here) for child in children if isinstance(child, dict)]
+        for problem in check_logic(node):
+            self.report(problem)
         if kind == "comparator":
             self.check_comparison(node["value"], children, here)
         return (
@@ -120,25 +128,45 @@ class Walker:
         name, children = node["value"], node["children"]
         results: list[Fields] = []
         for child in children:
-            entries = (results or [None])[0] if name != "map" else self.peek(children[1], here)
+            entries = get_entry((results or [None])[0] if name != "map" else self.peek(children[1], here))
             results.append(self.walk(child["children"][0], entries) if child["type"] == "expref" else self.walk(child, here))
-        self.check_arguments(name, children)
-        if name == "contains" and infer(children[1], {}) == "list":
-            self.report("contains() looks for one value in a list: write contains(['a', 'b'], x)")
+        self.check_arguments(name, children, results, here)
         if name == "condition":
-            return get_field(results[0], "status", "conditions") if results else None
-        return merge_fields(results) if name == "not_null" else results[0] if name in KEEP_ENTRIES and results else None
+            return get_entry(get_field(results[0], "status", "conditions")) if results else None
+        kept = results[0] if name in KEEP_ENTRIES and results else None
+        return merge_fields(results) if name == "not_null" else get_entry(kept) if name in GIVE_ENTRY else kept
 
-    def check_arguments(self, name: str, arguments: Sequence[Json]) -> None:
-        """Reports a wrong number of arguments, and literals of a wrong type."""
+    def infer(self, node: Json, fields: Fields, here: Fields) -> str:
+        """The type of what a node gives, by itself or by its fields; empty if nobody knows."""
+        let = self.rule.let if here is AT_ROOT else {}
+        is_field = node["type"] in ("field", "subexpression", "index_expression")
+        return infer(node, let, self.rules.params if here is AT_ROOT else {}) or (name_fields(fields) if is_field else "")
+
+    def find_type(self, expression: Expression | None) -> str:
+        """The type of what an expression gives; empty if nobody knows, or if there is none."""
+        if expression is None:
+            return ""
+        self.path.append(expression)
+        try:
+            return self.infer(expression.tree, self.peek(expression.tree), AT_ROOT)
+        finally:
+            self.path.pop()
+
+    def check_arguments(self, name: str, arguments: Sequence[Json], fields: Sequence[Fields], here: Fields) -> None:
+        """Reports a wrong number of arguments, and arguments of a wrong type."""
         signature = Functions.FUNCTION_TABLE[name]["signature"]
         is_variadic = signature and signature[-1].get("variadic")
         if len(arguments) != len(signature) and not (is_variadic and len(arguments) >= len(signature)):
             self.report(f"{name}() takes {len(signature)} arguments, not {len(arguments)}")
-        for argument, parameter in zip(arguments, signature, strict=False):
-            types = [each.partition("-")[0] for each in parameter["types"]]
-            if argument["type"] == "literal" and types and JSON_TYPES[type(argument["value"])] not in types:
-                self.report(f"{name}() takes a {' or a '.join(types)}, not {json.dumps(argument['value'])}")
+            return
+        types = [self.infer(argument, its, here) for argument, its in zip(arguments, fields, strict=True)]
+        for problem in check_arguments(name, types, [write(each) for each in arguments]):
+            self.report(problem)
+        if name == "contains" and types[1] == "list":
+            self.report(f"contains() looks for one value in a list: write contains({write(arguments[1])}, {write(arguments[0]) or 'x'})")
+        if name == "condition" and get_names(arguments[0])[-1:] == ("conditions",):
+            owner = ".".join(get_names(arguments[0])[:-2]) or "self"
+            self.report(f"condition() looks into status.conditions by itself: write condition({owner}, {write(arguments[1]) or 'TYPE'})")
 
     def check_comparison(self, operator: str, sides: Sequence[Json], here: Fields) -> None:
         """Reports a comparison that cannot be made, or that is never true."""
@@ -149,7 +177,12 @@ class Walker:
         if never:
             return
         for side, other in (sides, sides[::-1]):
+            if here is not AT_ROOT and side["type"] == "field" and side["value"][:1].isupper() and is_unknown(here):
+                self.report(f"{side['value']} stands for a field of the entry: write '{side['value']}' for a text")
+                return
             value = side["value"] if side["type"] == "literal" else None
+            if side["type"] == "multi_select_list" and operator in ("eq", "ne") and get_last_name(other) in ONE_WORD and write(side):
+                self.report(f"{write(other)} is one text: write {'!' if operator == 'ne' else ''}contains({write(side)}, {write(other)})")
             if operator not in ("eq", "ne") and side["type"] == "literal" and JSON_TYPES[type(value)] not in ("number", "string"):
                 self.report(f"{json.dumps(value)} cannot be ordered: compare with a number, like `3`")
             if not isinstance(value, str):
@@ -160,6 +193,29 @@ class Walker:
             is_field = is_path and self.peek(other, here) is not None
             if value == "null" or (value in ("true", "false") and is_field):
                 self.report(f"'{value}' is a text: write {'null' if value == 'null' else f'`{value}`'}")
+            elif is_path or get_names(other):
+                self.check_text(other, value, here)
+
+    def check_text(self, node: Json, text: str, here: Fields) -> None:
+        """Reports a path that is compared with a text and is none, and the name of a kind in small letters."""
+        path, names = write(node), get_names(node)
+        is_kind = here is AT_ROOT and names[-1:] == ("kind",) and (names[:1] == ("workload",) or names[0] in (*self.lineage, "self"))
+        if kept := [each for each in self.peek(node, here) or () if each not in SPECIAL]:
+            is_list = "[]" in self.peek(node, here)
+            remedy = f"write {path}[?{kept[0]} == '{text}']" if is_list else f"it has {', '.join(sorted(kept)[:6])}"
+            self.report(f"{path} is {'a list' if is_list else 'an object'}, which never equals '{text}': {remedy}")
+        elif is_kind and len(names) == 2 and text and text[0].islower():
+            self.report(f"the kind of an object begins with a capital: write '{text.capitalize()}'")
+        elif re.fullmatch(r"-?\d+", text) and here is AT_ROOT and self.is_number(names):
+            self.report(f"{path} is a number: write `{text}`")
+
+    def is_number(self, names: Sequence[str]) -> bool:
+        """True if a path is a number in all objects of its kind, as far as anybody knows."""
+        kinds, path = (self.rule.subjects if names[:1] == ("self",) else names[:1]), names[1:]
+        return bool(path) and all(
+            name in self.rules.kinds and (path in self.rules.kinds[name].zero or ".".join(path) in self.fields_of_kinds["!"].get(name, ()))
+            for name in kinds
+        )
 
     # ------------------------------------------------------------------------------------------------ fields and roots
 
@@ -167,7 +223,14 @@ class Walker:
         """The fields of a field, of a value with the fields `here`. `spot` is the path to the field."""
         if isinstance(here, MaybeRoot):
             return self.walk_maybe_root(here.root, name)
-        names = [each for each in here or () if each not in ("?", "{}")]
+        names = [each for each in here or () if each not in SPECIAL]
+        path = spot.rpartition(".")[0] or spot
+        if path.endswith(".conditions"):
+            self.report(f"{path} is a list: write condition({path.removesuffix('.conditions').removesuffix('.status')}, '{name}')")
+            return None
+        if here and "[]" in here and "*" not in here and "." in spot and name != "null" and not self.is_root(name):
+            self.report(f"{path} is a list, which has no {name}: write {path}[].{name} for those of all entries, or {path}[0].{name}")
+            return None
         if (not names or "?" in here) and name not in names and self.is_root(name):
             return MaybeRoot(name)
         if not names or "*" in here or name == "null":
@@ -191,6 +254,8 @@ class Walker:
             self.report_root_of_entry(name)
         elif f'"{name}"' in self.path[-1].text and not close:
             self.report(f"\"{name}\" stands for a field: write '{name}' for a text")
+        elif "." not in spot and name[:1].isupper() and not close:
+            self.report(f"{name} stands for a field of the entry: write '{name}' for a text")
         elif close or not is_open:
             remedy = f"; did you mean {elsewhere[0]}?" if elsewhere and not close else suggest(name, names)
             self.report(f"there is no {spot}{remedy}")
@@ -220,13 +285,13 @@ class Walker:
             if self.is_early:
                 problem = f"`when` cannot use {name}, since it decides whether they are fetched: use them in fail_when or message"
                 self.report(problem, self.path[0])
-            return dict.fromkeys(USED_FIELDS if name == "used" else EVENT_FIELDS)
+            return {**dict.fromkeys(USED_FIELDS if name == "used" else EVENT_FIELDS), "[]": None}
         if name == "time":
             return dict.fromkeys(TIME_FIELDS)
         if name == "each":
             if rule.each is None and not self.is_unused:
                 self.report("each is null: write `each: EXPR`, the list whose entries the rule is about")
-            return self.walk_expression(rule.each) if rule.each and rule.each not in self.path and not self.is_unused else None
+            return get_entry(self.walk_expression(rule.each)) if rule.each and rule.each not in self.path and not self.is_unused else None
         if name in ("self", "workload", "applied", "first"):
             return self.merge_kinds(rule.subjects if name == "self" and "workload" not in rule.subjects else [*sorted(self.lineage), "?"])
         if name in ("exists", "unasked", "params", "old", "owned", "null"):
@@ -281,6 +346,23 @@ class MaybeRoot(dict[str, Fields]):
         self.root = root
 
 
+def get_entry(fields: Fields) -> Fields:
+    """The fields of the entries of a list; of anything else its own."""
+    return {name: below for name, below in fields.items() if name != "[]"} if isinstance(fields, dict) and "[]" in fields else fields
+
+
+def is_unknown(fields: Fields) -> bool:
+    """True if a value may have other fields than these."""
+    return not isinstance(fields, dict) or "?" in fields or not fields.keys() - set(SPECIAL)
+
+
+def name_fields(fields: Fields) -> str:
+    """The type of a value with these fields, list or object; empty if it may be anything."""
+    if not isinstance(fields, dict) or isinstance(fields, MaybeRoot):
+        return ""
+    return "list" if "[]" in fields else "object" if fields.keys() - {"?", "{}"} else ""
+
+
 def merge_fields(alternatives: Sequence[Fields]) -> Fields:
     """The fields of a value that is one of several; None as soon as nobody knows those of one of them."""
     if not alternatives or any(fields is None or isinstance(fields, MaybeRoot) for fields in alternatives):
@@ -289,4 +371,6 @@ def merge_fields(alternatives: Sequence[Fields]) -> Fields:
     for fields in alternatives:
         for name, below in fields.items():
             merged[name] = merge_fields([merged[name], below]) if name in merged else below
+    if not all("[]" in fields for fields in alternatives):
+        merged.pop("[]", None)
     return merged

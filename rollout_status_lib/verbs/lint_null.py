@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from rollout_status_lib.expressions import Expression, shorten
 from rollout_status_lib.functions import Functions
 from rollout_status_lib.interpreter import get_names, walk_nodes
 from rollout_status_lib.rules import Rules
+from rollout_status_lib.verbs.lint_types import write
 
 Facts = frozenset[str]  # the spellings of what is known not to be null
 
@@ -274,19 +274,3 @@ class NullWalker:
                     f"{path or 'its argument'} may be null, which {node['value']}() does not take: "
                     f"write not_null({path or '...'}, {EMPTY[next(iter(types))]})"
                 )
-
-
-def write(node: Json) -> str:
-    """A node as an expression has it, if it is a path, a literal or a function of such; else nothing."""
-    kind, children = node["type"], node["children"]
-    if kind == "literal":
-        return f"'{node['value']}'" if isinstance(node["value"], str) else f"`{json.dumps(node['value'])}`"
-    if kind == "field":
-        return str(node["value"]) if re.fullmatch(r"[A-Za-z_]\w*", node["value"]) else json.dumps(node["value"])
-    if kind == "index":
-        return f"[{node['value']}]"
-    parts = [write(child) if isinstance(child, dict) else "" for child in children]
-    if kind == "function_expression":
-        return f"{node['value']}({', '.join(parts)})" if all(parts) else ""
-    is_path = kind in ("subexpression", "index_expression") and all(parts)
-    return ".".join(parts).replace(".[", "[") if is_path else ""

@@ -15,7 +15,7 @@ from rollout_status_lib.verbs.fields import ALWAYS
 from rollout_status_lib.verbs.lint_command import check_command
 from rollout_status_lib.verbs.lint_expression import Fields, Walker
 from rollout_status_lib.verbs.lint_null import find_nulls
-from rollout_status_lib.verbs.lint_types import check_truth
+from rollout_status_lib.verbs.lint_types import ARTICLES, check_truth, gives_entry
 
 MOST_CODES = 100  # of the codes that a template can give: so many are looked at
 
@@ -59,19 +59,37 @@ def walk_rule(walker: Walker) -> list[str]:
             if node["type"] in ("field", "subexpression") and "{}" in (walker.peek(node) or ()):
                 path = format_path(node)
                 walker.report(f"{path} may be {{}}, which is false: write {path} != null", condition)
-    walker.is_early, walker.is_unused, walker.path = False, True, []
+    walker.is_early, walker.path = False, []
+    for expression, problem in check_lists_and_times(walker):
+        walker.report(problem, expression)
+    walker.is_unused = True
     for name in sorted(rule.let.keys() - walker.reached):
         walker.walk_expression(rule.let[name])
     return walker.problems
 
 
+def check_lists_and_times(walker: Walker) -> Iterator[tuple[Expression, str]]:
+    """Finds an `each` that is no list, and a `since` that is no time."""
+    each, since = walker.rule.each, walker.rule.since
+    its_type = walker.find_type(each)
+    if each and (gives_entry(each.tree) or its_type not in ("list", "")):
+        remedy = ": leave out its place, as in [0]" if gives_entry(each.tree) else f", not {ARTICLES[its_type]}"
+        yield each, f"each takes a list{remedy}"
+    its_type = walker.find_type(since)
+    if since and its_type not in ("text", ""):
+        yield since, f"since takes a timestamp, not {ARTICLES[its_type]}"
+
+
 def check_message(rules: Rules, rule: Rule) -> Iterator[str]:
-    """Finds `{{path}}`, which prints the path and not its value."""
+    """Finds `{{path}}` and `${path}`, which print more than the value, or something else."""
     document, at = rules.files.entries["rules"][rule.id].find_place("message")
-    for part in rule.message.parts if rule.message else ():
+    parts = rule.message.parts if rule.message else ()
+    for part in parts:
         if isinstance(part, str) and re.match(r"\s*\.?\w+(\.\w+)+\s*}}", part):
             name = part.partition("}")[0].strip().lstrip(".")
             yield f"{document.locate(at)}: message: {{{{ stands for a brace: write {{{name}}} for the value"
+        elif isinstance(part, str) and part.endswith("$") and part is not parts[-1]:
+            yield f"{document.locate(at)}: message: the $ would be printed: write {{...}} for a value"
 
 
 def check_code(rules: Rules, rule: Rule) -> Iterator[str]:
