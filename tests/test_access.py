@@ -69,7 +69,7 @@ def test_each_namespace_has_its_role_and_what_is_in_none_a_cluster_role(kubectl:
     assert shop["rules"] == number["rules"]
     assert (cluster["kind"], rights(cluster)) == (
         "ClusterRole",
-        {("cert-manager.io", "clusterissuers", verb) for verb in ("list", "watch")},
+        {("cert-manager.io", "clusterissuers", verb) for verb in ("get", "list", "watch")},
     )
     assert "list clusterissuers.cert-manager.io -A" in outcome.error["message"]
 
@@ -78,7 +78,7 @@ def test_a_role_has_only_what_is_missing_also_when_a_verdict_does_without(kubect
     outcome = ask(kubectl, "-n", "shop", "deployment/web", allowed="[lw]*")
     assert outcome.exit == 0
     printed, causes = yaml.safe_load_all(outcome.stderr)
-    assert rights(printed) == {("", "pods", "get"), ("", "pods/log", "get")}
+    assert rights(printed) == {("apps", "deployments", "get"), ("apps", "replicasets", "get"), ("", "pods", "get"), ("", "pods/log", "get")}
     assert rights(causes) == rights(CAUSES)
     name = printed["metadata"]["name"]
     assert f"# kubectl -n shop create rolebinding {name} --role={name} --serviceaccount=NAMESPACE:NAME\n" in outcome.stderr

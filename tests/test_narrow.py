@@ -53,7 +53,7 @@ def test_one_that_is_named_is_read_without_the_others(cluster: Cluster) -> None:
     program = cluster(items() + others(3))
     assert run("--kubectl", program, "-n", SPACE, "deployment/web").exit == 0
     assert calls(program) == [
-        f"get deployments.apps/web -n {SPACE} --ignore-not-found -o json # 1",
+        f"get deployments.apps -n {SPACE} --field-selector metadata.name=web -o json # 1",
         f"get replicasets.apps,pods -n {SPACE} -l app=web -o json # {len(items()) - 1}",
     ]
 
@@ -67,6 +67,19 @@ def test_what_comes_through_the_pipe_is_asked_for_at_once(cluster: Cluster) -> N
         f"get deployments.apps/web deployments.apps/my-web -n {SPACE} --ignore-not-found -o json # 2",
         f"get replicasets.apps,pods -n {SPACE} -l app in (my-web,web) -o json # {len(mine) - 2}",
     ]
+
+
+def test_who_may_not_get_lists_from_then_on(cluster: Cluster) -> None:
+    """Two that are named, with the rights of the Role that we had before."""
+    mine = items() + copy_objects(items(), "my-", relabel=True)
+    mine[0]["metadata"]["generation"] += 1
+    program = cluster(mine)
+    text = Path(program).read_text().replace("exec", 'case "$*" in *deployments.apps/*) echo >>$0.refused; exit 1 ;; esac; exec')
+    Path(program).write_text(text)
+    outcome = run("--kubectl", program, "-n", SPACE, "deployment/web", "deployment/my-web", "--timeout", "3s", "--interval", "200ms")
+    assert (outcome.exit, outcome.result["polls"] > 1) == (3, True)
+    assert len(Path(f"{program}.refused").read_text().splitlines()) == 1
+    assert f"get deployments.apps -n {SPACE} -o json # 2" in calls(program)
 
 
 def test_what_a_selector_matches(cluster: Cluster) -> None:

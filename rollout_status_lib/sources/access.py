@@ -51,7 +51,7 @@ def check_access(source: Source, notes: list[str]) -> None:
         raise RolloutError("usage", "--check-access needs a cluster: leave out --replay")
     missing: dict[Right, bool] = {}
     for right, needed, allowed in ask_rights(source):
-        word = "yes" if allowed else f"no{'' if needed else ' (it works without, with a note)'}"
+        word = "yes" if allowed else f"no{'' if needed else ' (it works without)'}"
         say(source, f"# {right.verb:5} {right.resource:24} {' '.join(right.where) or 'here':24} {word}")
         notes.append(f"may {'' if allowed else 'not '}{right}")
         missing |= {} if allowed else {right: needed}
@@ -89,7 +89,7 @@ def list_rights(source: Live) -> dict[Right, bool]:
         revisions = [source.rules.kinds[kind.revisions.kept_in] for kind in kinds if kind.revisions]
         uses = {(verb, resource): verb == "list" for resource in wanted for verb in ("list", "watch")}
         more = [("list", "events"), ("watch", "events"), ("get", "pods"), ("get", "pods/log")]
-        more += [("list", kind.resource) for kind in revisions if not kind.listed]
+        more += [("get", resource) for resource in wanted] + [("list", kind.resource) for kind in revisions if not kind.listed]
         used = list_used(source, kinds)
         more += [("list", kind.resource) for kind in used if not kind.cluster]
         uses |= {use: False for use in more if use not in uses}

@@ -213,12 +213,13 @@ class Live:
             try:
                 found.append((request, self.read_pages(request, answer)))
             except UnreadableError as error:
-                simple = self.simple(request)
+                simple = request.simplify()
                 if answer.killed or simple == [request]:
                     failed.append(self.failed(request, answer.exit, str(error)))
                 else:
                     more = self.lists(simple)
                     found, failed = found + more[0], failed + more[1]
+                    self.plan.may_get &= not (request.names and more[0])
         return found, failed
 
     def read_pages(self, request: Request, answer: Answer) -> tuple[Json, ...]:
@@ -237,12 +238,6 @@ class Live:
             objects += self.objects(page)
             tokens.append(get_continue(page.stdout))
         return objects
-
-    def simple(self, request: Request) -> list[Request]:
-        """The same request, one per resource. A single named workload is asked for by name: the user may not list the others."""
-        namespace = request.where[1] if request.where[:1] == ("-n",) else ""
-        names = {target.name for target in self.selection.targets or () if target.namespace in ("", namespace)}
-        return request.simplify(names.pop() if len(names) == 1 else "")
 
     def objects(self, answer: Answer) -> tuple[Json, ...]:
         """The objects in an answer; UnreadableError with kubectl's words if the call failed."""

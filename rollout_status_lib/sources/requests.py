@@ -43,23 +43,19 @@ class Request:
 
     @property
     def query(self) -> str:
-        """The same choice, in the words of the API; empty if all objects are meant, or several by their names."""
-        labels = self.labels or (self.selector[1] if self.selector[:1] == ("-l",) else "")
-        if labels:
-            return f"labelSelector={urllib.parse.quote(labels, safe='')}"
-        name = self.names[0].rpartition("/")[2] if len(self.names) == 1 else ""
-        return f"fieldSelector=metadata.name%3D{urllib.parse.quote(name, safe='')}" if name else ""
+        """The same choice, in the words of the API; empty if all objects are meant, or some by their names."""
+        flag, text = ("-l", self.labels) if self.labels else self.selector or ("", "")
+        parameter = {"-l": "labelSelector", "--field-selector": "fieldSelector"}.get(flag)
+        return f"{parameter}={urllib.parse.quote(text, safe='')}" if parameter else ""
 
     @property
     def is_whole(self) -> bool:
         """True if the answer has all objects of these resources."""
         return not (self.selector or self.names or self.labels)
 
-    def simplify(self, only: str) -> list[Request]:
-        """The same, asked for one resource at a time, in kubectl's own way; of workloads `only` that name, if there is one."""
-        alone = [replace(self, resources=(each,), workloads=self.workloads & {each}, path="", names=()) for each in self.resources]
-        by_name = ("--field-selector", f"metadata.name={only}")
-        return [replace(each, selector=by_name) if each.workloads and only else each for each in alone]
+    def simplify(self) -> list[Request]:
+        """The same, or more, asked for one resource at a time, in kubectl's own way."""
+        return [replace(self, resources=(each,), workloads=self.workloads & {each}, path="", names=()) for each in self.resources]
 
 
 def build_api_path(version: str, namespace: str, plural: str) -> str:
@@ -75,6 +71,7 @@ class Plan:
         self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" is the namespace in which kubectl looks by itself
         self.spaces: dict[str, str] = {}  # "" -> the namespace in which kubectl looks by itself, once it is known
         self.selectors: dict[str, dict[tuple[Kind, Labels], None]] = {}  # namespace -> the selectors of its workloads
+        self.may_get = True  # objects by their names; who may not lists them
         self.sizes: dict[str, float] = {}  # workload -> how many pods it should have; infinity if it does not say
 
     def begin(self) -> None:
@@ -125,9 +122,15 @@ class Plan:
         workloads = Request(resources, frozenset(resources), where, selector)
         if not self.is_narrow(namespace):
             return [*unknown, *self.list_all(namespace, kinds, workloads)]
-        names = dict.fromkeys(f"{each.kind.resource}/{each.name}" for each in self.find_targets(namespace) if each.kind in declared)
-        first = [replace(workloads, names=() if selector else tuple(names))] if resources else []
+        first = [self.choose(workloads, self.find_targets(namespace))] if resources else []
         return [*unknown, *first, *(self.list_owned(namespace) if self.selectors.get(namespace) else ())]
+
+    def choose(self, workloads: Request, targets: Sequence[Target]) -> Request:
+        """The request for these workloads alone, if they are named."""
+        names = tuple(dict.fromkeys(f"{each.kind.resource}/{each.name}" for each in targets if each.kind.resource in workloads.resources))
+        if len(names) == 1:  # a list of one: nobody needs the right to get
+            return replace(workloads, selector=("--field-selector", f"metadata.name={names[0].rpartition('/')[2]}"))
+        return replace(workloads, names=names if self.may_get else ())
 
     def find_where(self, namespace: str) -> tuple[str, ...]:
         namespace = namespace or self.spaces.get("", "")
