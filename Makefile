@@ -1,4 +1,4 @@
-# make quick | demo | test | varied | coverage | compliance | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | onefile | clean: what they do is in CONTRIBUTING.md
+# make quick | demo | test | varied | coverage | compliance | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | sdist | onefile | archive | release-files | clean: what they do is in CONTRIBUTING.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
@@ -6,7 +6,7 @@ LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-comp
 
 OFFLINE = --ignore tests/e2e --ignore tests/browser --ignore tests/terminal --ignore tests/packaging
 
-.PHONY: quick demo test varied coverage compliance lint e2e browser terminal packaging bench docs lock wheel onefile clean
+.PHONY: quick demo test varied coverage compliance lint e2e browser terminal packaging bench docs lock wheel sdist onefile archive release-files clean
 
 # The virtual environment, with what the program needs; made anew when that changes
 $(VENV)/run: requirements.txt
@@ -120,6 +120,22 @@ onefile: wheel
 	cp rollout_status_start.py build/onefile/
 	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile
 	chmod 755 dist/rollout-status
+
+# The sdist in dist/
+sdist: $(VENV)/build
+	rm -f dist/rollout_status-*.tar.gz
+	$(BIN)/hatchling build --target sdist --directory dist
+
+# dist/rollout-status as an archive of a release: make archive OS=linux ARCH=amd64
+OS ?= linux
+ARCH ?= amd64
+archive: onefile
+	$(BIN)/python packaging/release.py archive $(OS) $(ARCH)
+
+# dist/release/: all files of a release, of the archives that lie in dist/, without a network
+REPOSITORY ?= OWNER/rollout-status
+release-files: $(VENV)/run
+	$(BIN)/python packaging/release.py files $(REPOSITORY)
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

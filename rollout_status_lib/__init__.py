@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 Json = Any  # what json.loads returns
 DEMO = Path(__file__).resolve().parent / "demo"  # the recording that `demo` replays
