@@ -91,6 +91,16 @@ def test_what_a_selector_matches(cluster: Cluster) -> None:
     ]
 
 
+def test_more_names_than_kubectl_gets_at_once_are_listed(cluster: Cluster) -> None:
+    """kubectl would wait between them. What they own is still asked for by itself."""
+    mine = others(9)
+    program = cluster(mine + items())
+    assert run("--kubectl", program, "-f", "-", stdin=applied(mine, "Deployment")).exit == 0
+    first, second = sorted(calls(program))
+    assert first == f"get deployments.apps -n {SPACE} -o json # 10"
+    assert second.startswith(f"get replicasets.apps,pods -n {SPACE} -l app in (other0-web,")
+
+
 def test_many_are_listed_with_all_others(cluster: Cluster) -> None:
     mine = others(101)
     program = cluster(mine)

@@ -14,7 +14,9 @@ from rollout_status_lib.rules import Rules
 from rollout_status_lib.selection import Selection, Target
 from rollout_status_lib.sources.selectors import Labels, join_selectors, read_selector, write_selector
 
-FEW = 100  # workloads of a namespace that are asked for by themselves; benchmarks/README.md has the figures
+# benchmarks/README.md has the figures
+FEW = 100  # workloads of a namespace until which what they own is asked for by itself
+MOST_NAMES = 8  # that kubectl is asked for in one call: it gets them one after the other, and after ten waits a fifth of a second for each
 MOST_LISTS = 4  # of one kind: if the labels of the workloads have less in common, all of the namespace is listed
 LONGEST_SELECTOR = 4_000  # characters: proxies refuse long addresses
 SMALL = 50  # pods until which kubectl may decode them: one process less
@@ -130,7 +132,7 @@ class Plan:
         names = tuple(dict.fromkeys(f"{each.kind.resource}/{each.name}" for each in targets if each.kind.resource in workloads.resources))
         if len(names) == 1:  # a list of one: nobody needs the right to get
             return replace(workloads, selector=("--field-selector", f"metadata.name={names[0].rpartition('/')[2]}"))
-        return replace(workloads, names=names if self.may_get else ())
+        return replace(workloads, names=names if self.may_get and len(names) <= MOST_NAMES else ())
 
     def find_where(self, namespace: str) -> tuple[str, ...]:
         namespace = namespace or self.spaces.get("", "")
