@@ -209,12 +209,12 @@ def test_a_crash_loop_is_told_from_its_first_crash_on() -> None:
     outcome = run("demo")
     told = [line.partition("] ")[2] for line in outcome.stderr.splitlines() if line.startswith("[")]
     assert told[0].startswith(
-        'deployment/web: Container "main" has ended once, with exit code 3 after 2s; fails after 3 restarts (pod web-'
+        'deployment/web: Container "main" has exited once, with exit code 3 after 2s; fails after 3 restarts (pod web-'
     )
-    assert told[1].startswith('deployment/web: Container "main" has ended 2 times, last with exit code 3 after 2s; fails after 3 restarts')
+    assert told[1].startswith('deployment/web: Container "main" has exited 2 times, last with exit code 3 after 2s; fails after 3 restarts')
     error = outcome.error
     assert (error["summary"], error["exitCode"], error["restarts"]) == ('Container "main" exits with code 3 after 2s', 3, 4)
-    assert error["details"] == ["it has ended 5 times, last with exit code 3 after 2s; fails after 3 restarts"]
+    assert error["details"] == ["it has exited 5 times, last with exit code 3 after 2s; fails after 3 restarts"]
     assert outcome.result["elapsedSeconds"] < 120
 
 

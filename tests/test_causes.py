@@ -151,7 +151,7 @@ def test_what_waits_has_its_causes_and_several_share_one(kubectl: Program) -> No
 def test_a_cause_is_told_by_the_workload_that_it_is_about() -> None:
     """A Service waits for the pods of a Deployment."""
     outcome = run("--replay", str(FIXTURES / "packs/network/piped-not-serving"))
-    assert 'service/web: Service "web" has no ready pod behind it, of 2 <- the same cause as for deployment/web' in outcome.error["message"]
+    assert 'service/web: Service "web" has no ready pod, of 2 <- the same cause as for deployment/web' in outcome.error["message"]
 
 
 def test_a_slip_in_uses_is_told_with_its_line(tmp_path: Path) -> None:

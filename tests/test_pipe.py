@@ -26,7 +26,7 @@ def test_what_may_not_be_listed_of_other_kinds_is_a_note(kubectl: Program) -> No
     outcome = run("--kubectl", program, "-f", "-", stdin=applied(WEB))
     assert outcome.exit == 0
     assert {each["kind"] for each in outcome.result["workloads"]} == {"Deployment", "Ingress"}
-    assert [note for note in outcome.result["notes"] if note.startswith("services in namespace") and "are not judged" in note]
+    assert [note for note in outcome.result["notes"] if note.startswith("services in namespace") and "were skipped" in note]
 
 
 def test_a_kind_whose_definition_was_just_applied_is_awaited(kubectl: Program, tmp_path: Path) -> None:

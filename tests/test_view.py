@@ -322,7 +322,7 @@ def test_pods_beneath_are_few_and_of_every_cause() -> None:
 def test_rows_of_a_judgement() -> None:
     (row,) = make_rows(judged(*CRASH))
     assert (row.status, row.title, row.counts) == ("failed", "deployment/app", (0, 1))
-    assert row.text.startswith('Container "main" exits with code 1 within a second; it has ended 3 times')
+    assert row.text.startswith('Container "main" exits with code 1 within a second; it has exited 3 times')
     assert [(each.status, each.name, each.more, each.text) for each in row.below] == [("failed", "app-7c7f66ddc6-qwhsn/main", 0, "")]
     assert row.below[0].born > 1.7e9
 

@@ -141,7 +141,7 @@ def test_a_service_waits_for_one_of_its_pods(namespace: Namespace) -> None:
     assert {each["kind"] for each in result.document["workloads"]} == {"Deployment", "Service"}
     result = piped(namespace, deployment("slow", WEB | {"readinessProbe": NEVER_READY}), service("slow"), arguments=("--timeout", "8s"))
     waiting = {each["kind"]: each for each in result.document["workloads"]}
-    assert waiting["Service"]["message"] == 'Service "slow" has no ready pod behind it, of 1'
+    assert waiting["Service"]["message"] == 'Service "slow" has no ready pod, of 1'
     assert waiting["Service"]["serving"] == {"ready": 0, "desired": 1}
 
 
@@ -162,7 +162,7 @@ def test_a_balancer_without_an_address_and_an_autoscaler_without_a_target(namesp
     scaler |= {"spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 2, "metrics": [cpu]}}
     result = piped(namespace, service("balanced", type="LoadBalancer"), scaler, arguments=("--set", "metric-grace=1s"))
     messages = {each["kind"]: each["message"] for each in result.document["workloads"]}
-    assert messages["Service"] == 'Service "balanced" has no address of a load balancer yet'
+    assert messages["Service"] == 'Service "balanced" has no load balancer address yet'
     assert '"absent" not found' in messages["HorizontalPodAutoscaler"]
     assert result.error["workload"]["kind"] == "HorizontalPodAutoscaler"
 
@@ -190,6 +190,6 @@ def test_a_definition_and_its_object_in_one_pipe(namespace: Namespace) -> None:
         printed += namespace.kubectl("apply", "-f", "-", "-o", "json", stdin=listed(gadget))
         result = rollout_status("-f", "-", stdin=printed)
         assert (result.exit, result.statuses) == (0, {f"gadgets.{group}": "ready", "one": "ready"})
-        assert 'Gadget "one" shows no state, so there is nothing to wait for' in notes(result)
+        assert 'Gadget "one" reports no state, so there is nothing to wait for' in notes(result)
     finally:
         kubectl("delete", "crd", f"gadgets.{group}", "--ignore-not-found", "--wait=false")
