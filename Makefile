@@ -1,4 +1,4 @@
-# make quick | demo | test | varied | coverage | compliance | lint | e2e | browser | terminal | packaging | bench | docs | lock | wheel | sdist | onefile | archive | release-files | clean: what they do is in CONTRIBUTING.md
+# make quick | demo | test | varied | coverage | compliance | lint | e2e | browser | terminal | pictures | packaging | bench | docs | lock | wheel | sdist | onefile | archive | release-files | clean: what they do is in CONTRIBUTING.md
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
@@ -6,7 +6,7 @@ LOCK = --quiet --universal --generate-hashes --python-version 3.10 --custom-comp
 
 OFFLINE = --ignore tests/e2e --ignore tests/browser --ignore tests/terminal --ignore tests/packaging
 
-.PHONY: quick demo test varied coverage compliance lint e2e browser terminal packaging bench docs lock wheel sdist onefile archive release-files clean
+.PHONY: quick demo test varied coverage compliance lint e2e browser terminal pictures packaging bench docs lock wheel sdist onefile archive release-files clean
 
 # The virtual environment, with what the program needs; made anew when that changes
 $(VENV)/run: requirements.txt
@@ -78,6 +78,10 @@ packaging: $(VENV)/ready
 # What a terminal shows, in a real one: tmux, which must be on PATH
 terminal: $(VENV)/ready
 	$(BIN)/pytest -q tests/terminal
+
+# The pictures in docs/, with the Chromium and the tmux on PATH
+pictures: $(VENV)/ready
+	$(BIN)/python tests/pictures.py
 
 # What judging costs, and, with KUBECONFIG, a whole run; writes benchmarks/results.md
 bench: $(VENV)/ready

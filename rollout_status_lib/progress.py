@@ -24,6 +24,7 @@ class Progress:
     HEARTBEAT = 30.0  # seconds
     shows_all = False  # True if the others are waited for once one has failed
     shows_errors = False  # True if it shows at the end whatever has gone wrong
+    is_drawn = False  # True if a picture of the workloads stays
     is_told = False  # True if people read the result on stdout, at the same place
     tail: Callable[[Finding], Sequence[str]] = staticmethod(lambda _: ())  # the last lines of the log of a container that has crashed
 
@@ -49,7 +50,10 @@ class Progress:
             if self.status.get(workload.key) != workload.status:
                 self.status[workload.key] = workload.status
                 self.said = {topic: said for topic, said in self.said.items() if topic[:3] != workload.key}
-            line = f"{title}: {failed}{told}{describe_place(workload, Functions(judgement.at))}"
+            line, before = f"{title}: {failed}{told}", self.said.get(about, ("", 0.0))[0]
+            crashes = bool(workload.findings) and workload.findings[0].rule.logs
+            # what crashes again and again is ready in between, which is no news
+            line = before if crashes and before.startswith(f"{line} (") else f"{line}{describe_place(workload, Functions(judgement.at))}"
             if self.say_new(judgement.at, about, line) and workload.findings:
                 self.show_log(workload)
             waiting += [self.said[about]] if workload.status == "waiting" else []
@@ -63,7 +67,7 @@ class Progress:
     def show_log(self, workload: Workload) -> None:
         """Says how the log of a workload's crash ends, unless the one before ended in the same way."""
         lines = tuple(self.tail(workload.findings[0]))
-        if lines and self.logs.get(workload.key) != lines:
+        if any(lines) and self.logs.get(workload.key) != lines:
             self.logs[workload.key] = lines
             self.print(*(f"    log | {to_line(line)}" for line in lines))
 

@@ -15,7 +15,7 @@ from rollout_status_lib.reports.junit import render_junit
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.reports.page import render_page
 from rollout_status_lib.reports.timeline import Timeline
-from rollout_status_lib.story import STATUS, Sighting, tell_story
+from rollout_status_lib.story import STATUS, Sighting, describe_moment, tell_story
 from rollout_status_lib.verbs.test import read_case, work_in
 from rollout_status_lib.views.ci import Github, Gitlab
 from rollout_status_lib.views.terminal import Terminal
@@ -220,3 +220,34 @@ def test_the_first_three_lines_of_each_view_say_what_is_broken_since_when_who_is
         lines = read_first_lines(view, render(result))
         for words in (cause.summary, "since ", "next", cause.hint, *names):
             assert words.replace("\\", "") in lines.replace("\\", ""), view
+
+
+@pytest.mark.parametrize(
+    ("case", "arguments", "since"),
+    [
+        ("deployment/crash-loop", ("--retry-limit", "1"), "the run began"),
+        ("container/image-not-found", (), "1s before the run began"),
+        ("container/liveness-loop", (), "1m before the run began"),
+        ("job/backoff-limit", (), "1s before the run began"),
+        ("statefulset/no-progress", (), "20s before the run began"),
+        ("container/registry-down", ("--timeout", "10s"), "the run began"),
+        ("kubectl/forbidden", (), ""),
+    ],
+)
+def test_since_when_it_is_broken_is_told_relative_to_the_run(case: str, arguments: tuple[str, ...], since: str) -> None:
+    """As the object tells it, or else as it was first seen."""
+    assert tell_story(run("--replay", str(FIXTURES / case), *arguments).result).causes[0].since == since
+
+
+@pytest.mark.parametrize(
+    ("text", "began", "words"),
+    [
+        ("2026-11-23T06:37:44Z", 1795415852.0, "12s into the run"),
+        ("2026-11-23T06:37:44Z", 1795415864.2, "the run began"),
+        ("2026-11-23T06:37:44Z", 1795419464.0, "1h before the run began"),
+        ("2026-11-23T06:37:44Z", None, "2026-11-23T06:37:44Z"),
+        ("soon", 1795415852.0, "soon"),
+    ],
+)
+def test_a_moment_for_people(text: str, began: float | None, words: str) -> None:
+    assert describe_moment(text, began) == words

@@ -228,7 +228,7 @@ def test_gitlab_has_sections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def test_a_run_that_never_begins_has_no_section() -> None:
     outcome = run(*CRASH, "--set", "nope=1", "--ci", "gitlab")
     assert (outcome.exit, SECTION.findall(outcome.stderr)) == (2, [])
-    assert "could not be judged\ncause: no rule has a parameter nope" in outcome.stderr
+    assert "could not be judged\ncause: unknown parameter nope" in outcome.stderr
 
 
 # ----------------------------------------------------------------------------------------------- without a view

@@ -14,7 +14,7 @@ from conftest import FIXTURES, ROOT, Program, environment, run, snapshot
 
 import rollout_status
 from rollout_status_lib.arguments import build_parser
-from rollout_status_lib.views.text import render_text
+from rollout_status_lib.views.text import NAME, wrap_line
 
 SUCCESS = ("--replay", str(FIXTURES / "deployment/success"), "--quiet")
 WAITS = ("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"), "--quiet")
@@ -321,11 +321,20 @@ def test_a_pipe_gets_no_colours() -> None:
 
 
 def test_a_text_of_several_workloads_is_coloured_by_their_status() -> None:
-    text = render_text(run("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"), "--wait-for-all").result, colored=True)
-    plain = re.sub("\x1b\\[\\d*m", "", text)
-    assert "\n\x1b[1m\x1b[31mcause:\x1b[0m" in text
+    usual = {"NO_COLOR": "", "CLICOLOR": "", "CLICOLOR_FORCE": "1", "FORCE_COLOR": ""}
+    waits = ("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"), "--quiet")
+    text, _ = on_terminal(*waits, **usual)
+    assert "\n\x1b[1m\x1b[31mcause:\x1b[0m\x1b[1m " in text
     assert "\n  \x1b[2mnext:\x1b[0m\x1b[1m kubectl" in text
-    assert plain == render_text(run("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"), "--wait-for-all").result)
+    assert re.sub("\x1b\\[\\d*m", "", text) == run(*waits, "-o", "text").stdout
+
+
+def test_a_narrow_terminal_breaks_lines_between_words() -> None:
+    """But for commands, and for the lines of a log."""
+    long = "cause: a sentence of several words, which does not fit"
+    assert wrap_line(long, NAME.match(long), 30) == ["cause: a sentence of several", "  words, which does not fit"]
+    for whole in (f"  next: {long}", f"    | {long}", "short"):
+        assert wrap_line(whole, NAME.match(whole), 30) == [whole]
 
 
 def test_a_slip_is_said_once_on_a_terminal() -> None:

@@ -14,7 +14,7 @@ from rollout_status_lib.compat import find_mode, render_mode
 from rollout_status_lib.lines import describe_end
 from rollout_status_lib.progress import Progress, complain
 from rollout_status_lib.story import tell_story
-from rollout_status_lib.views.text import render_text, wants_color
+from rollout_status_lib.views.text import render_for_terminal, render_text
 
 CI_VARIABLES = {"github": "GITHUB_ACTIONS", "gitlab": "GITLAB_CI"}  # what a CI sets to "true" in its jobs
 
@@ -73,6 +73,8 @@ def finish(run: Any, arguments: Sequence[str]) -> tuple[str, int]:
     if sentence := run.fault or (run.progress.name_slip(run.result, run.exit_code) if is_json and not mode else ""):
         complain(f"rollout-status: {sentence}")
     text = render_mode(run.result, run.rules.codes if run.rules else {}) if mode else to_json(run.result)
-    if not is_json:
-        text = render_text(run.result, colored=wants_color(sys.stdout, os.environ))
+    if not is_json and sys.stdout.isatty():
+        text = render_for_terminal(run.result, sys.stdout, drawn=run.progress.is_told and run.progress.is_drawn)
+    elif not is_json:
+        text = render_text(run.result)
     return text, min(run.exit_code, 1) if mode else run.exit_code

@@ -51,7 +51,7 @@ def make_rows(judgement: Judgement, tail: Callable[[Finding], Sequence[str]] = l
         title = clean_line(f"{workload.key[1]}: {workload.title}" if several and workload.key[1] else workload.title)
         text = clean_line(told)
         counts = count_ready(workload, functions)
-        log = tuple(map(clean_line, tail(workload.findings[0]))) if workload.findings else ()
+        log = tuple(map(clean_line, filter(None, tail(workload.findings[0])))) if workload.findings else ()
         rows.append(Row(workload.status, title, counts, get_birth(workload.value), text, tuple(find_below(workload, text)), log))
     return rows
 

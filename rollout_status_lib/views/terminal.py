@@ -21,7 +21,7 @@ from rollout_status_lib.interrupts import INTERRUPTS
 from rollout_status_lib.progress import Progress
 from rollout_status_lib.story import STATUS, tell_story
 from rollout_status_lib.views.rows import Row, make_rows
-from rollout_status_lib.views.text import CAUSES, list_notes, list_verdict, paint, wants_color
+from rollout_status_lib.views.text import CAUSES, lay_out, list_notes, list_verdict, wants_color
 
 COLORS = {"bad": "red", "wait": "yellow", "good": "green", "end": "dim"}  # by what a status means
 BAR = 10  # cells
@@ -89,10 +89,10 @@ class Terminal(Progress):
             self.rows = [row._replace(text="", log=()) if row.status == "failed" else row for row in self.rows]
             picture = self.make_picture(width, max(FULL, height)) if self.rows else []
             story = tell_story(result)
-            sign = STATUS["ready" if story.success else "failed"].sign
-            lines = paint([*list_verdict(story, CAUSES), *list_notes(story)], success=story.success, sign=f"{sign} ")
-            verdict = [] if self.is_told else ["", *lines]
-            for line in [*picture, *map(Text.from_ansi, verdict)]:
+            self.is_drawn = bool(picture)
+            sign, lines = STATUS["ready" if story.success else "failed"].sign, [*list_verdict(story, CAUSES), *list_notes(story)]
+            verdict = [] if self.is_told else list(lay_out([f"{sign} {lines[0]}", *lines[1:]], story, self.stream, os.environ))
+            for line in [*picture, *[""][: len(picture) + len(verdict)], *map(Text.from_ansi, verdict)]:
                 self.console.print(line, soft_wrap=True)  # a command that the terminal breaks can still be copied
         return []
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO
 
 from rollout_status_lib import Json
@@ -12,6 +14,8 @@ from rollout_status_lib.story import STATUS, Outcome, Story, tell_story
 
 FORCE = ("CLICOLOR_FORCE", "FORCE_COLOR")  # variables that ask for colour where there would be none
 CAUSES = 10  # that a terminal gets
+WIDE, NARROWEST = 1_000, 20  # columns where nobody knows how many there are, and those that words need
+COMMANDS = ("next", "roll back")
 RESET, BOLD, DIM, RED, GREEN, YELLOW = (f"\x1b[{number}m" for number in (0, 1, 2, 31, 32, 33))
 COLORS = {"bad": RED, "wait": YELLOW, "good": GREEN, "end": DIM}  # by what a status means
 NAME = re.compile(
@@ -19,11 +23,17 @@ NAME = re.compile(
 )
 
 
-def render_text(result: Mapping[str, Json], *, colored: bool = False) -> str:
+def render_text(result: Mapping[str, Json]) -> str:
     """The verdict, the causes, what has changed, the workloads and the notes."""
     story = tell_story(result)
-    lines = [*list_verdict(story), *list_outcomes(story), *list_notes(story)]
-    return "\n".join(paint(lines, success=story.success) if colored else lines)
+    return "\n".join([*list_verdict(story), *list_outcomes(story), *list_notes(story)])
+
+
+def render_for_terminal(result: Mapping[str, Json], stream: IO[str], *, drawn: bool) -> str:
+    """The same as a terminal shows it, without the workloads if they are drawn above it."""
+    story = tell_story(result)
+    lines = [*list_verdict(story), *(() if drawn else list_outcomes(story)), *list_notes(story)]
+    return "\n".join(lay_out(lines, story, stream, os.environ))
 
 
 def wants_color(stream: IO[str], environment: Mapping[str, str]) -> bool:
@@ -77,15 +87,35 @@ def rank_outcome(outcome: Outcome) -> tuple[int, bool]:
     return STATUS[outcome.status].rank, not outcome.code
 
 
-def paint(lines: list[str], *, success: bool, sign: str = "") -> Iterator[str]:
-    """The lines in colour: the first one, behind a sign, by how it ended, and the name that a line begins with."""
-    yield f"{BOLD}{GREEN if success else RED}{sign}{lines[0]}{RESET}"
-    for line in lines[1:]:
-        found = NAME.match(line)
-        if not found:
-            yield line
-            continue
-        name = found["name"]
-        color = COLORS[STATUS[name].means] if name in STATUS else f"{BOLD}{RED}" if name == "cause" else DIM
-        strong = BOLD if name in ("cause", "next") else ""
-        yield f"{found['indent']}{color}{name}:{RESET}{strong}{line[found.end() :]}{RESET if strong else ''}"
+def lay_out(lines: Iterable[str], story: Story, stream: IO[str], environment: Mapping[str, str]) -> Iterator[str]:
+    """The lines as they fit into a terminal, in colour if it wants some."""
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns or WIDE
+    except (OSError, ValueError):
+        width = WIDE
+    colored = wants_color(stream, environment)
+    for number, line in enumerate(lines):
+        name = NAME.match(line)
+        for part, text in enumerate(wrap_line(line, name, width)):
+            if not colored:
+                yield text
+            elif not number:
+                yield f"{BOLD}{GREEN if story.success else RED}{text}{RESET}"
+            else:
+                yield text if part or not name else paint_name(text, name)
+
+
+def wrap_line(line: str, name: re.Match[str] | None, width: int) -> list[str]:
+    """The lines that a line becomes in a window, broken between words. A command stays whole, to be copied; so does a line of a log."""
+    if len(line) <= width or (name and name["name"] in COMMANDS) or line.startswith("    | "):
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, max(width, NARROWEST), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def paint_name(line: str, found: re.Match[str]) -> str:
+    """A line with the name that it begins with in colour."""
+    name = found["name"]
+    color = COLORS[STATUS[name].means] if name in STATUS else f"{BOLD}{RED}" if name == "cause" else DIM
+    strong = BOLD if name in ("cause", "next") else ""
+    return f"{found['indent']}{color}{name}:{RESET}{strong}{line[found.end() :]}{RESET if strong else ''}"
