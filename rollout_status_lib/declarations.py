@@ -164,6 +164,7 @@ class Kind:
     version: str
     listed: bool  # kubectl is asked for it; otherwise only a recording may have it
     cluster: bool  # its objects are in no namespace
+    names_only: bool  # of its objects that others use only the names are read, and nothing that is in them: Secrets
     observes: bool  # the status of its objects has an observedGeneration, which tells whether it speaks about their spec of now
     waits: bool  # a rule must be able to wait for it; false only for a kind that has nothing to wait for
     deadline: Expression | None  # seconds that an object may go without progress; None, or null: the parameter progress_deadline
@@ -196,6 +197,16 @@ class Kind:
     @property
     def plural(self) -> str:
         return self.resource.partition(".")[0]
+
+    @property
+    def api_version(self) -> str:
+        """Its API group and version: `v1`, `apps/v1`. One that says no version is taken for v1."""
+        return "/".join([*self.resource.split(".", 1)[1:], self.version or "v1"])
+
+    @property
+    def is_named(self) -> bool:
+        """True if those of its objects that others use are asked for by their names, and not by a list of all."""
+        return self.cluster or self.names_only
 
 
 def is_word_for(word: str, resource: str, names: Collection[str]) -> bool:

@@ -116,6 +116,7 @@ class RuleLoader:
             version=entry.get_text("version") or "",
             listed=entry.get_flag("listed", default=True),
             cluster=entry.get_flag("cluster", default=False),
+            names_only=entry.get_flag("names_only", default=False),
             observes=entry.get_flag("observes", default=True),
             waits=entry.get_flag("waits", default=True),
             deadline=entry.get_expression("deadline"),

@@ -22,7 +22,8 @@ CODE = ("code", "type", "exit", "text")  # what a new code has; a file that lies
 class RuleFiles:
     """What the rule files declare: for each code, kind, parameter and rule the places where its fields are written.
 
-    The built-in files come first, with those about what other objects use (used/), then the packs that declare a requested kind
+    The built-in files come first, with those about what other objects use (used/), then the packs that declare a requested kind, or one
+    that such a kind uses
     (`packs`; None: all packs), then the teams' files on top. With a team's file all packs are read, since it may be about any kind.
     Between the two lies the file of a `mode`.
     RolloutError `invalid-rules`, with file and line, when a file is wrong; with a list of `problems` the error is added to
@@ -97,8 +98,17 @@ class RuleFiles:
         words = [word for word in packs or () if not any(self.declares(each, word) for each in documents)]
         if packs is None or words:
             candidates = [self.read(path) for path in sorted((folder / "packs").glob("*.yaml"))]
-            documents += [each for each in candidates if packs is None or any(self.declares(each, word) for word in words)]
+            chosen = [each for each in candidates if packs is None or any(self.declares(each, word) for word in words)]
+            for document in chosen:  # which grows by the packs that declare what kinds of others use
+                used = self.list_used(document)
+                chosen += [each for each in candidates if each not in chosen and any(self.declares(each, name) for name in used)]
+            documents += chosen
         return documents
+
+    def list_used(self, document: Document) -> list[str]:
+        """The names of the kinds that those of a file use."""
+        uses = [use for at in document.list_entries(("kinds",)) for use in document.list_entries((*at, "uses"))]
+        return [str(document.get((*use, "kind"))) for use in uses]
 
     def declares(self, document: Document, word: str) -> bool:
         """True if a file declares the kind that a word of the command line means."""

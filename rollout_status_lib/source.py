@@ -21,27 +21,34 @@ class Answer:
 class Lists:
     """What waiting subjects use, of one snapshot: a list for each kind and namespace, read when a subject asks for it first.
 
-    Objects that are in no namespace are asked for by their names. `read` is called with a kind, a namespace and names; it returns
-    None when they cannot be read.
+    Objects that are in no namespace, and those of which only the names are read, are asked for by their names. `read` is called with
+    a kind, a namespace and names; it returns None when they cannot be read.
     """
 
     def __init__(self, read: Callable[[Kind, str, Collection[str]], Answer | None]) -> None:
         self.read = read
         self.answers: dict[tuple[str, str], Answer | None] = {}  # resource and namespace -> what was read
         self.taken: dict[str, Json] = {}  # identity -> object that a subject uses
-        self.asked: dict[str, list[str]] = {}  # resource -> namespaces, or names of objects that are in none, whose objects are all known
+        self.asked: dict[str, list[str]] = {}  # resource -> the places (list_places) of which all is known
 
     def look(self, kind: Kind, namespace: str, names: Collection[str] = ()) -> Answer | None:
-        """The objects of a kind in a namespace; of a kind that is in none, those with these names that were asked for until now."""
+        """The objects of a kind in a namespace; of a kind that is asked for by names, those that were asked for until now."""
         space, key = "" if kind.cluster else namespace, (kind.resource, "" if kind.cluster else namespace)
-        before = self.answers.get(key)
-        fresh = [name for name in names if name not in self.asked.get(kind.resource, ())] if kind.cluster else []
+        before, known = self.answers.get(key), self.asked.get(kind.resource, ())
+        fresh = [name for name in names if not {*list_places(kind, space, [name])} <= {*known}] if kind.is_named else []
         if key not in self.answers or (before and before.whole and fresh):
             answer = self.read(kind, space, fresh)
             self.answers[key] = answer and Answer([*(before.objects if before else ()), *answer.objects], answer.whole)
             if answer and answer.whole:
-                self.asked.setdefault(kind.resource, []).extend(fresh if kind.cluster else [namespace])
+                self.asked.setdefault(kind.resource, []).extend(list_places(kind, space, fresh))
         return self.answers[key]
+
+
+def list_places(kind: Kind, namespace: str, names: Collection[str]) -> list[str]:
+    """What is known of a kind once these objects were asked for: a namespace; the names of objects; or namespace/name of each."""
+    if not kind.is_named:
+        return [namespace]
+    return [name if kind.cluster else f"{namespace}/{name}" for name in names]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

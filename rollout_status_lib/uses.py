@@ -39,15 +39,15 @@ class Uses:
         seen: set[str] = set()
         while users:
             seen |= users.keys()
-            names: dict[str, dict[str, None]] = {}
+            names: dict[tuple[str, str], dict[str, None]] = {}
             for user in users.values():
                 for use in user.kind.uses:
-                    if self.rules.kinds[use.kind].cluster:
+                    if self.rules.kinds[use.kind].is_named:
                         with suppress(EvaluationError):  # `read` says it
-                            names.setdefault(use.kind, {}).update(dict.fromkeys(self.list_names(use, user)))
-            for kind, wanted in names.items():
+                            names.setdefault((use.kind, self.find_space(use, user)), {}).update(dict.fromkeys(self.list_names(use, user)))
+            for (kind, space), wanted in names.items():
                 if wanted:
-                    self.snapshot.used.look(self.rules.kinds[kind], "", list(wanted))
+                    self.snapshot.used.look(self.rules.kinds[kind], space, list(wanted))
             users = {each.key: each for user in users.values() for each in self.read(user) if each.key not in seen}
 
     def explain(self, findings: Iterable[Finding]) -> list[Finding]:
@@ -114,13 +114,17 @@ class Uses:
         found = use.names.evaluate(user.value, self.tree.functions)
         return [str(name) for name in (found if isinstance(found, list) else [found]) if name]
 
+    def find_space(self, use: Use, user: Subject) -> str:
+        """The namespace of the objects that an object uses; empty if they are in none."""
+        elsewhere: Json = use.namespace.evaluate(user.value, self.tree.functions) if use.namespace else None
+        return "" if self.rules.kinds[use.kind].cluster else str(elsewhere or get_namespace(user.value))
+
     def find_used(self, use: Use, user: Subject) -> Iterator[Subject]:
         kind, names = self.rules.kinds[use.kind], self.list_names(use, user)
         labels: Json = use.labels.evaluate(user.value, self.tree.functions) if use.labels else None
         if not (names or labels or use.owned):
             return
-        elsewhere: Json = use.namespace.evaluate(user.value, self.tree.functions) if use.namespace else None
-        namespace = str(elsewhere or get_namespace(user.value))
+        namespace = self.find_space(use, user)
         answer = self.snapshot.used.look(kind, namespace, names)
         if not answer:
             return
@@ -141,12 +145,12 @@ class Uses:
             yield self.make_subject(kind, each, user.lineage)
 
     def index(self, kind: Kind, namespace: str, answer: Answer) -> dict[str, Json]:
-        """The objects of a kind in a namespace, by their names."""
-        key = (kind.resource, "" if kind.cluster else namespace)
+        """The objects of a kind in a namespace, or in none, by their names."""
+        key = (kind.resource, namespace)
         before, by_name = self.by_name.get(key, (None, {}))
         if before is not answer:
             there = [each for each in answer.objects if self.rules.find_kind(each) is kind]
-            by_name = {get_name(each): each for each in there if kind.cluster or get_namespace(each) == namespace}
+            by_name = {get_name(each): each for each in there if not namespace or get_namespace(each) == namespace}
             self.by_name[key] = answer, by_name
         return by_name
 
@@ -159,9 +163,8 @@ class Uses:
 
     def make_missing(self, kind: Kind, namespace: str, name: str, above: Lineage) -> Subject:
         """What an object refers to and what does not exist."""
-        metadata = {"name": name} if kind.cluster else {"name": name, "namespace": namespace}
-        value = {"kind": kind.title, "metadata": metadata}
-        key = f"{kind.resource}/{'' if kind.cluster else namespace}/{name}"
+        value = {"kind": kind.title, "metadata": {"name": name, **({"namespace": namespace} if namespace else {})}}
+        key = f"{kind.resource}/{namespace}/{name}"
         return self.known.setdefault(key, Subject(kind, value, key, (*above, (kind.name, value)), (), (), (), None, exists=False))
 
 

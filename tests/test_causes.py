@@ -1,5 +1,6 @@
 """The cause behind the cause: what is asked for while something waits, and how it is told. The cases are in fixtures/used/."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -56,6 +57,25 @@ def test_many_claims_are_one_list_and_their_class_one_call(kubectl: Program) -> 
     ]
 
 
+def test_five_hundred_pods_with_a_claim_each_are_two_lists_more(kubectl: Program, tmp_path: Path) -> None:
+    objects = json.loads(snapshot(CASE).read_text())["items"]
+    (pod, *_), (claim, *_) = ([each for each in objects if each["kind"] == kind] for kind in ("Pod", "PersistentVolumeClaim"))
+    for number in range(500):
+        volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": f"data-{number}"}}]
+        names = [{"name": f"{each}-{number}", "uid": f"{each}-{number}"} for each in ("web", "data")]
+        objects.append({**pod, "metadata": pod["metadata"] | names[0], "spec": pod["spec"] | {"volumes": volumes}})
+        objects.append({**claim, "metadata": claim["metadata"] | names[1]})
+    (tmp_path / "crowd.json").write_text(json.dumps({"kind": "List", "items": objects}))
+    program = kubectl(f"FORBIDDEN=nothing\n{CLUSTER % (tmp_path / 'crowd.json')}")
+    outcome = run("--kubectl", program, "-n", "i16", "--once", "--pending-deadline=-1", "--set", "provision-grace=-1")
+    assert outcome.exit == 3
+    assert calls(program) == [
+        "--raw /api/v1/namespaces/i16/persistentvolumeclaims",
+        "storageclasses.storage.k8s.io nope --ignore-not-found -o json",
+    ]
+    assert len(Path(program).with_name("calls").read_text().splitlines()) <= 6  # these, the workloads, the pods, the events, the version
+
+
 def test_while_all_is_well_nothing_more_is_asked(kubectl: Program) -> None:
     program = kubectl(f"cat {snapshot('deployment/success')}")
     assert run("--kubectl", program, "-n", "r-deployment-success").exit == 0
@@ -85,6 +105,32 @@ def test_a_recording_has_what_was_read_and_what_was_not_there(kubectl: Program, 
         "storageclasses.storage.k8s.io": ["nope"],
     }
     assert run("--set", "missing-grace=0", "--replay", str(tmp_path / "record")).error == outcome.error
+
+
+def test_of_secrets_only_the_names_are_read(kubectl: Program, tmp_path: Path) -> None:
+    """The table that people see; with -o json or -o name the API server would send what is in them, too."""
+    table = "*' secrets '*) echo 'web-tls   kubernetes.io/tls   2   5m' ;; *) false ;;"
+    program = kubectl(f'FORBIDDEN=nothing\ncase "$*" in {table} esac ||\n{CLUSTER % snapshot("packs/network/ingress-secret-missing")}')
+    outcome = run("--kubectl", program, "-n", "shop", "--kinds", "ingress", "--once", "--record", str(tmp_path / "record"))
+    assert [call for call in calls(program) if "secrets" in call] == ["secrets web-tls api-tls -n shop --ignore-not-found --no-headers"]
+    assert outcome.result["notes"] == ['Ingress "web" has no certificate of its own: there is no Secret "api-tls"']
+    recorded = json.loads((tmp_path / "record/001.json").read_text())["items"]
+    assert [each for each in recorded if each["kind"] == "Secret"] == [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web-tls", "namespace": "shop"}}
+    ]
+    used = yaml.safe_load((tmp_path / "record/recording.yaml").read_text())["polls"][-1]["used"]
+    assert used["secrets"] == ["shop/web-tls", "shop/api-tls"]
+    assert run("--kinds", "ingress", "--replay", str(tmp_path / "record")).error["causes"] == outcome.error["causes"]
+
+
+def test_a_kind_that_the_cluster_does_not_have_is_a_note(kubectl: Program) -> None:
+    """cert-manager without its ACME issuers."""
+    lacks = """*orders.acme*) echo "error: the server doesn't have a resource type \\"orders\\"" >&2; exit 1 ;; *) false ;;"""
+    program = kubectl(f'FORBIDDEN=nothing\ncase "$*" in {lacks} esac ||\n{CLUSTER % snapshot("packs/cert-manager/certificate-challenge")}')
+    outcome = run("--kubectl", program, "-n", "shop", "--kinds", "certificate", "--once")
+    assert outcome.exit == 3
+    assert [each["kind"] for each in outcome.error["causes"]] == ["CertificateRequest", "ClusterIssuer"]  # by its name there is none
+    assert [note for note in outcome.result["notes"] if note.startswith("orders.acme.cert-manager.io of namespace shop could not be read")]
 
 
 def test_what_a_recording_did_not_ask_for_is_not_missing(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def list_rights(source: Live) -> dict[Right, bool]:
         more = [("list", "events"), ("watch", "events"), ("get", "pods"), ("get", "pods/log")]
         more += [("get", resource) for resource in wanted] + [("list", kind.resource) for kind in revisions if not kind.listed]
         used = list_used(source, kinds)
-        more += [("list", kind.resource) for kind in used if not kind.cluster]
+        more += [("get" if kind.is_named else "list", kind.resource) for kind in used if not kind.cluster]
         uses |= {use: False for use in more if use not in uses}
         for (verb, resource), needed in uses.items():
             rights[Right(verb, resource, ("-A",) if resource in in_no_namespace else where)] = needed

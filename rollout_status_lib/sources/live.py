@@ -33,6 +33,12 @@ from rollout_status_lib.sources.watches import Bell
 Found = tuple[Request, tuple[Json, ...]]
 
 
+def read_names(kind: Kind, namespace: str, table: str) -> tuple[Json, ...]:
+    """The objects in the rows of a table, of which nothing but their names is known."""
+    names = [line.split()[0] for line in table.splitlines() if line.strip()]
+    return tuple({"apiVersion": kind.api_version, "kind": kind.title, "metadata": {"name": name, "namespace": namespace}} for name in names)
+
+
 class Live:
     """A Source that asks a cluster: at once when a watch hears a change, otherwise with pauses that grow up to --interval."""
 
@@ -305,14 +311,18 @@ class Live:
                 return source.Answer(objects, whole=True)
         if kind.cluster:
             call: tuple[str, ...] = ("get", kind.resource, *names, "--ignore-not-found", "-o", "json")
+        elif kind.names_only:  # as a table, of which the API server gives nothing but what people see
+            call = ("get", kind.resource, *names, "-n", namespace, "--ignore-not-found", "--no-headers")
         elif kind.version:
-            call = ("get", "--raw", build_api_path(kind.version, namespace, kind.plural))
+            call = ("get", "--raw", build_api_path(kind.api_version, namespace, kind.plural))
         else:
             call = ("get", kind.resource, "-n", namespace, "-o", "json")
         note = f"{kind.resource}{'' if kind.cluster else f' of namespace {namespace}'} could not be read, so a cause may lie there: "
         self.notes = [each for each in self.notes if not each.startswith(note)]
         answer = self.kubectl.run(call)[0]
         try:
+            if kind.names_only and not answer.exit:
+                return source.Answer(read_names(kind, namespace, answer.stdout), whole=True)
             return source.Answer(self.objects(answer) if answer.exit or answer.stdout.strip() else (), whole=True)
         except UnreadableError as error:
             self.notes.append(f"{note}{error}")

@@ -12,7 +12,7 @@ from rollout_status_lib.errors import RolloutError, UnreadableError, describe_er
 from rollout_status_lib.objects import find_newest_time, get_field, get_namespace, parse_objects
 from rollout_status_lib.rulefile import Document, FieldPath
 from rollout_status_lib.selection import Selection
-from rollout_status_lib.source import Answer, Hooks, Lists, LogPlace, Poll, Snapshot
+from rollout_status_lib.source import Answer, Hooks, Lists, LogPlace, Poll, Snapshot, list_places
 from rollout_status_lib.untrusted import check_values, is_name, read_text
 from rollout_status_lib.values import format_timestamp, parse_timestamp
 
@@ -142,7 +142,7 @@ class Replay:
         """A snapshot of these objects. What was `asked` for because subjects use it is whole; of other kinds the objects may lack some."""
 
         def look(kind: Kind, namespace: str, names: Collection[str]) -> Answer:
-            return Answer(objects, {*(names if kind.cluster else [namespace])} <= {*asked.get(kind.resource, ())})
+            return Answer(objects, {*list_places(kind, namespace, names)} <= {*asked.get(kind.resource, ())})
 
         events = [each for each in objects if each["kind"] == "Event"]
         return Snapshot(at, objects, None, lambda namespace: [event for event in events if get_namespace(event) == namespace], Lists(look))

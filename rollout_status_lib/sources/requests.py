@@ -153,9 +153,8 @@ class Plan:
     def find_path(self, kind: Kind, namespace: str) -> str:
         """The path in the API by which the objects of a kind are read; empty if kubectl is to find it."""
         space = "" if self.selection.everywhere else namespace or self.spaces.get("", "")
-        group = kind.resource.partition(".")[2]
         is_known = kind.version and (space or self.selection.everywhere)
-        return build_api_path(f"{group}/{kind.version}" if group else kind.version, space, kind.plural) if is_known else ""
+        return build_api_path(kind.api_version, space, kind.plural) if is_known else ""
 
     def learn(self, namespace: str, workloads: Iterable[tuple[Kind, Json]]) -> None:
         """Takes note of what workloads select. What one has selected before counts on: it may still own that."""
