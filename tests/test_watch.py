@@ -243,3 +243,28 @@ def test_old_pods_are_among_what_is_judged(kubectl: Program) -> None:
         old += len(pods - run.memory.grown.keys())
         assert pods <= run.get_judged()
     assert old > 0
+
+
+USED_LATER = """case "$*" in
+  *' services '*) [ $(grep -c ' services ' $DIR/calls) -ge %d ] && cat $DIR/service.json || echo '{"kind": "List", "items": []}' ;;
+  *--ignore-not-found*) ;;
+  *) cat $DIR/ingress.json ;;
+esac"""
+
+
+@pytest.mark.parametrize(("comes", "exit_code", "polls"), [(5, 0, range(5, 6)), (99, 3, range(5, 12))], ids=["later", "never"])
+def test_what_is_used_and_not_watched_is_seen_at_the_next_poll(
+    kubectl: Program, tmp_path: Path, comes: int, exit_code: int, polls: range
+) -> None:
+    """An Ingress does not change when the Service comes that it names: all that is watched is quiet, and it is polled as without a bell."""
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    names = {"ingress": ("networking.k8s.io/v1", "Ingress", {"defaultBackend": backend}), "service": ("v1", "Service", {"type": "ClusterIP"})}
+    for file, (version, kind, spec) in names.items():
+        metadata = {"name": "web", "namespace": "shop", "uid": file, "resourceVersion": "1"}
+        thing = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}
+        (tmp_path / f"{file}.json").write_text(json.dumps({"kind": "List", "items": [thing]}))
+    program = kubectl(USED_LATER % comes, watch=f"{BOOKMARK}; exec sleep 1000")
+    applied = (tmp_path / "ingress.json").read_text()
+    outcome = run("--kubectl", program, "-f", "-", "--interval", "1s", "--timeout", "8s", stdin=applied)
+    assert (outcome.exit, outcome.result["workloads"][0]["status"]) == (exit_code, "waiting" if exit_code else "ready")
+    assert outcome.result["polls"] in polls
