@@ -262,21 +262,27 @@ class Judgement:
 def tell_lines(workloads: Sequence[Workload]) -> list[str]:
     """What is to be said of each of these workloads, with its causes.
 
-    A last cause that several of them have is told with the one that is about it itself, or else with the first.
+    What several of them have in common is told with the one that has nothing behind it, or else with the first.
     """
-    ends = [(*each.findings[:1], *each.causes)[-1:] for each in workloads]
-    keys = [(end[0].rule.id, end[0].subject.key) if end else None for end in ends]
-    own = sorted(zip(keys, workloads, strict=True), key=lambda pair: bool(pair[1].causes))
-    told = dict(reversed([pair for pair in own if pair[0]]))
-    lines = []
-    for key, workload in zip(keys, workloads, strict=True):
-        sentences = [workload.findings[0].sentence if workload.findings else workload.sentence, *(each.summary for each in workload.causes)]
-        first = told[key] if workload.causes else workload
-        if first is not workload:
-            elsewhere = "" if first.key[1] == workload.key[1] else f" in namespace {first.key[1]}"
-            sentences[-1] = f"the same cause as for {first.title}{elsewhere}"
-        lines.append(trace_causes(sentences))
-    return lines
+    chains = [(*each.findings[:1], *each.causes) for each in workloads]
+    told: dict[tuple[str, str], Workload] = {}
+    for workload, chain in sorted(zip(workloads, chains, strict=True), key=lambda pair: len(pair[1]) > 1):
+        for finding in chain:
+            if told.setdefault((finding.rule.id, finding.subject.key), workload) is not workload and finding is not chain[0]:
+                break  # what is behind that one is told there, too
+    return [trace_causes(list(tell_chain(workload, chain, told))) for workload, chain in zip(workloads, chains, strict=True)]
+
+
+def tell_chain(workload: Workload, chain: Sequence[Finding], told: Mapping[tuple[str, str], Workload]) -> Iterator[str]:
+    """The sentences about a workload and its causes, up to the first cause that is `told` with another workload."""
+    yield chain[0].sentence if chain else workload.sentence
+    for finding in chain[1:]:
+        teller = told[finding.rule.id, finding.subject.key]
+        if teller is not workload:
+            elsewhere = "" if teller.key[1] == workload.key[1] else f" in namespace {teller.key[1]}"
+            yield f"the same cause as for {teller.title}{elsewhere}"
+            return
+        yield finding.summary
 
 
 def promote_causes(findings: list[Finding], codes: Mapping[str, Code]) -> list[Finding]:

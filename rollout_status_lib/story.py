@@ -258,7 +258,8 @@ def make_cause(entry: Json, began: float | None) -> Cause:
         told |= {"hint": behind[-1].get("hint") or entry.get("hint", "")}
         if "resource" in entry:  # else the message is about all that waits, and tells the causes
             told |= {"message": behind[-1]["message"], "summary": behind[-1]["message"]}
-            told |= {"details": [trace_entry(entry, behind), *entry.get("details", ())]}
+            trace = trace_causes([entry.get("summary", entry["message"]), *(each["message"] for each in behind)])
+            told |= {"details": [trace, *entry.get("details", ())]}
         return make_cause(told, began)
     return Cause(
         code=clean_line(entry["code"]),
@@ -310,20 +311,33 @@ def leave_out(text: str, told: Iterable[str]) -> str:
     return text
 
 
-def trace_entry(entry: Json, behind: Sequence[Json]) -> str:
-    """What an entry says and what is behind it, in one line."""
-    return trace_causes([entry.get("summary", entry["message"]), *(each["message"] for each in behind)])
-
-
 def make_outcomes(result: Mapping[str, Json], errors: Sequence[Json]) -> Iterator[Outcome]:
-    """The outcomes of workloads. The last cause leads; the way to it is told once, by an error or by the first that waits."""
-    told = {each["causes"][-1]["message"] for each in errors if each.get("causes")}
+    """The outcomes of the workloads of a result. What is wrong with an object is told with one of them, or with an error."""
+    told: dict[Key, str] = {}  # namespace of a workload, kind and name of an object -> the workload with which that object is told
+    for error in errors:
+        for each in (error["resource"], *error.get("causes", ())) if "workload" in error else ():
+            told[error["workload"]["namespace"], each["kind"], each["name"]] = name_workloads([make_key(error["workload"])])
+    has_all = any("causes" in each and "workload" not in each for each in errors)  # an error that says of all what they wait for
     for entry in result.get("workloads", ()):
-        own = {name: entry[name] for name in ("kind", "namespace", "name")}
-        behind = entry.get("causes") or next((each["causes"] for each in errors if each.get("workload") == own and each.get("causes")), ())
-        last = behind[-1]["message"] if behind else entry.get("summary", entry["message"])
-        yield make_outcome(entry, result, last if not behind or last in told else trace_entry(entry, behind))
-        told |= {last} if behind else set()
+        message = tell_wait(entry, told, has_all=has_all) if "causes" in entry else find_behind(entry, errors)
+        yield make_outcome(entry, result, message or entry.get("summary", entry["message"]))
+
+
+def tell_wait(entry: Json, told: dict[Key, str], *, has_all: bool) -> str:
+    """What a workload waits for, with its causes up to one that is told elsewhere. If an error has all that, the last cause alone."""
+    title = name_workloads([make_key({name: entry[name] for name in ("kind", "namespace", "name")})])
+    sentences = [entry.get("summary", entry["message"])]
+    for each in entry["causes"]:
+        if (teller := told.setdefault((entry["namespace"], each["kind"], each["name"]), title)) != title:
+            return trace_causes([*sentences, f"the same cause as for {teller}"])
+        sentences.append(each["message"])
+    return str(sentences[-1]) if has_all else trace_causes(sentences)
+
+
+def find_behind(entry: Json, errors: Sequence[Json]) -> str:
+    """What is wrong with the object that is the cause of a workload's failure; empty if the workload itself says most."""
+    own = {name: entry[name] for name in ("kind", "namespace", "name")} if entry["status"] == "failed" else {}
+    return next((each["causes"][-1]["message"] for each in errors if each.get("workload") == own and each.get("causes")), "")
 
 
 def make_outcome(entry: Json, result: Mapping[str, Json], message: str) -> Outcome:

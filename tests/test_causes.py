@@ -187,11 +187,15 @@ def test_what_waits_has_its_causes_and_several_share_one(kubectl: Program) -> No
     for told in (outcome.error["message"], outcome.stderr.partition("The rollout")[0]):
         assert told.count('<- StorageClass "nope" does not exist') == 1
         assert line in told
-    story = tell_story(outcome.result)
-    assert [each.message.count(" <- ") for each in story.outcomes] == [0, 0]  # the error tells what leads to it
-    assert {each.message for each in story.outcomes} == {'StorageClass "nope" does not exist'}
+    first, second = tell_story(outcome.result).outcomes
+    assert first.message == 'StorageClass "nope" does not exist'  # the error tells what leads to it
+    assert second.message == line.partition(": ")[2].replace("deployment/scratch", "Deployment/scratch in i16-sts")
     beside = {**outcome.result, "error": {"code": "not-found", "type": "rollout", "message": "gone"}}
-    assert [each.message.count(" <- ") for each in tell_story(beside).outcomes] == [2, 0]
+    assert [each.message.count(" <- ") for each in tell_story(beside).outcomes] == [2, 2]
+    own = {name: scratch[name] for name in ("kind", "namespace", "name")}
+    failed = {**outcome.result["error"], "message": "x", "workload": own, "resource": own | {"kind": "Pod"}}
+    waits = tell_story({**outcome.result, "error": failed}).outcomes[1]
+    assert waits.message.endswith("<- the same cause as for Deployment/scratch in i16-sts")
 
 
 def test_a_cause_is_told_by_the_workload_that_it_is_about() -> None:

@@ -258,7 +258,10 @@ def test_what_is_used_and_not_watched_is_seen_at_the_next_poll(
 ) -> None:
     """An Ingress does not change when the Service comes that it names: all that is watched is quiet, and it is polled as without a bell."""
     backend = {"service": {"name": "web", "port": {"number": 80}}}
-    names = {"ingress": ("networking.k8s.io/v1", "Ingress", {"defaultBackend": backend}), "service": ("v1", "Service", {"type": "ClusterIP"})}
+    names = {
+        "ingress": ("networking.k8s.io/v1", "Ingress", {"defaultBackend": backend}),
+        "service": ("v1", "Service", {"type": "ClusterIP"}),
+    }
     for file, (version, kind, spec) in names.items():
         metadata = {"name": "web", "namespace": "shop", "uid": file, "resourceVersion": "1"}
         thing = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}
