@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import FIXTURES, command
+from conftest import FIXTURES, ROOT, command
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not (shutil.which("buildah") and shutil.which("mmdebstrap")), reason="needs root, buildah and mmdebstrap"
@@ -93,6 +94,14 @@ def container(buildah: Buildah):
 def test_it_runs_as_nobody_who_is_root(container) -> None:
     assert container.user == "65532:65532"
     assert container("id", "-u").stdout.strip() == "65532"
+
+
+def test_its_size(container) -> None:
+    """What docs/install.md says that Python packages take of it, in megabytes."""
+    size = int(container("du", "-sm", "/opt/rollout-status").stdout.split()[0])
+    said = re.search(r"(\d+) MB of Python packages", (ROOT / "docs" / "install.md").read_text())
+    assert said
+    assert 0.5 * int(said[1]) < size <= int(said[1])
 
 
 def test_the_demo(container) -> None:

@@ -94,6 +94,43 @@ def test_the_version(tool) -> None:
     assert tool("--version").stdout == f"rollout-status {version[1]}\n"
 
 
+# How it comes with rich, for the picture in a terminal, and the Python that has both
+WITH_TERMINAL: dict[str, tuple[list, str]] = {
+    "uv tool": (
+        [[BIN / "uv", "tool", "install", "rollout-status[terminal] @ git+file://{repository}"]],
+        "{folder}/tools/rollout-status/bin",
+    ),
+    "pipx inject": (
+        [[BIN / "pipx", "install", "--python", sys.executable, "{wheel}"], [BIN / "pipx", "inject", "rollout-status", "rich"]],
+        "{folder}/pipx/venvs/rollout-status/bin",
+    ),
+    "requirements": (
+        [[sys.executable, "-m", "venv", "{folder}/venv"], ["{folder}/venv/bin/pip", "install", "-q", "-r", "{folder}/requirements.txt"]],
+        "{folder}/venv/bin",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WITH_TERMINAL)
+def test_with_the_picture_of_a_terminal(way: str, repository: Path, wheel: Path, tmp_path: Path) -> None:
+    """As docs/install.md has it."""
+    (tmp_path / "requirements.txt").write_text(f"rollout-status[terminal] @ file://{wheel}\n")
+    install, programs = WITH_TERMINAL[way]
+    variables = {
+        "PIPX_HOME": f"{tmp_path}/pipx",
+        "PIPX_BIN_DIR": f"{tmp_path}/bin",
+        "UV_TOOL_DIR": f"{tmp_path}/tools",
+        "UV_TOOL_BIN_DIR": f"{tmp_path}/bin",
+        "UV_PYTHON": sys.executable,
+    }
+    for words in install:
+        command(*(str(word).format(folder=tmp_path, wheel=wheel, repository=repository) for word in words), cwd=tmp_path, **variables)
+    folder = Path(programs.format(folder=tmp_path))
+    command(folder / "python", "-c", "import rich, rollout_status")
+    done = command(folder / "rollout-status", "demo", "--quiet", exit=1)
+    assert json.loads(done.stdout)["error"]["code"] == "process-crashing"
+
+
 def test_the_scripts_header_says_what_pyproject_says() -> None:
     """By the regular expression of PEP 723."""
     header = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
