@@ -124,7 +124,7 @@ def build_parser() -> Parser:
         prog="rollout-status",
         usage="rollout-status [explain] [KIND/NAME ... | KIND NAME ...] [flags]\n"
         "       rollout-status query|new-rule|lint|test|fixtures|rules|report|completion, with --help; demo",
-        description="Waits until what was applied has rolled out, prints one JSON verdict and exits.",
+        description="Waits until a rollout has succeeded or failed, prints one JSON verdict and exits.",
         epilog="Flags take one dash or two; times are like 90s or 1m30s. Exit codes: 0 success, 1 failed, 2 wrong input, "
         "3 time was up, 4 the cluster or kubectl could not be asked, 70 a bug, 130/143 interrupted.",
         allow_abbrev=False,
@@ -132,45 +132,50 @@ def build_parser() -> Parser:
         formatter_class=Screen,
     )
     add = flags.add_argument_group("what to judge").add_argument
-    add("names", nargs="*", metavar="KIND/NAME", help="these workloads; default: all of the namespace")
+    add("names", nargs="*", metavar="KIND/NAME", help="the workloads; default: all in the namespace")
     add("-n", "--namespace", **several, type=parse_kubectl_word, metavar="NAME", help="repeatable; default: the context's")
     add("-A", "--all-namespaces", action="store_true", help="all namespaces")
     add("-l", "--selector", default="", type=parse_name, metavar="LABELS", help="only workloads with these labels")
-    kinds = "any that kubectl knows; default: deployment,statefulset,daemonset,job"
+    kinds = "any that kubectl knows (deployment,statefulset,daemonset,job)"
     add("--kinds", **several, type=parse_kubectl_word, metavar="KIND,...", help=kinds)
     add("--kind-filter", **several, type=parse_kubectl_word, metavar="KIND,...", dest="kinds", help=argparse.SUPPRESS)
     add(
-        "-f", "--filename", **several, type=parse_manifest, metavar="FILE", help="what is in these manifests; -: what apply -o json printed"
+        "-f",
+        "--filename",
+        **several,
+        type=parse_manifest,
+        metavar="FILE",
+        help="the objects in these manifests; -: the output of kubectl apply -o json",
     )
-    add("-k", "--kustomize", default="", type=parse_name, metavar="DIR", help="what is in this kustomization")
+    add("-k", "--kustomize", default="", type=parse_name, metavar="DIR", help="the objects in this kustomization")
     add = flags.add_argument_group("what counts as failure").add_argument
-    add("--retry-limit", metavar="N", help="restarts tolerated before a crash is fatal; -1: any number (3)")
-    add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1: for ever (180s)")
-    add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret")
-    add("--on-superseded", metavar="note|fail", help="what it is that something else was applied since (note)")
-    add("--revision", metavar="N", help="fail if the workloads named have another revision")
-    add("--expect-image", **several, metavar="NAME=IMAGE", help="wait until container NAME runs it; repeatable")
+    add("--retry-limit", metavar="N", help="restarts before a crash is fatal; -1: no limit (3)")
+    add("--pending-deadline", metavar="TIME", help="how long a pod may stay unschedulable; -1: no limit (180s)")
+    add("--ignore-secret-not-found", action="store_true", help="wait for a missing Secret instead of failing")
+    add("--on-superseded", metavar="note|fail", help="how it counts if something else has been applied since (note)")
+    add("--revision", metavar="N", help="fail if a named workload has another revision")
+    add("--expect-image", **several, metavar="NAME=IMAGE", help="wait until container NAME runs this image; repeatable")
     add("--expect", **several, metavar="EXPR", help="wait until this is true of each workload; repeatable")
-    add("--rules", **several, type=parse_word, metavar="PATH", help="a team's rules, a file or a folder; repeatable")
+    add("--rules", **several, type=parse_word, metavar="PATH", help="rules of your own: a file or a folder; repeatable")
     add("--set", **several, type=parse_setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
     add = flags.add_argument_group("how long").add_argument
     add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
-    add("--timeout", default=0.0, type=seconds, metavar="TIME", help="overall limit; 0: none (0)")
+    add("--timeout", default=0.0, type=seconds, metavar="TIME", help="limit for the whole run; 0: none (0)")
     add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
-    add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long the workloads may take to appear (0)")
-    add("--wait-for-all", action="store_true", help="do not end at the first failure: wait for all verdicts")
-    add("--allow-empty", action="store_true", help="nothing to judge is success")
-    add("--once", action="store_true", help="judge what is there now and do not wait")
-    add("--check-access", action="store_true", help="only say which rights are there, with a Role that has the missing ones")
+    add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long to wait for workloads to be created (0)")
+    add("--wait-for-all", action="store_true", help="do not stop at the first failure, wait for all verdicts")
+    add("--allow-empty", action="store_true", help="succeed if there is nothing to judge")
+    add("--once", action="store_true", help="judge the current state and do not wait")
+    add("--check-access", action="store_true", help="only print which rights you have, and a Role with the missing ones")
     add = flags.add_argument_group("where from").add_argument
-    add("--context", default="", type=parse_name, metavar="NAME", help="passed on to kubectl")
+    add("--context", default="", type=parse_name, metavar="NAME", help="passed to kubectl")
     add("--kubecontext", default="", type=parse_name, metavar="NAME", dest="context", help=argparse.SUPPRESS)
-    add("--kubeconfig", default="", type=parse_name, metavar="FILE", help="passed on to kubectl")
+    add("--kubeconfig", default="", type=parse_name, metavar="FILE", help="passed to kubectl")
     add("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl on PATH")
-    add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="longest time for one kubectl call (30s)")
-    add("--record", default="", metavar="DIR", help="write what is seen to this new folder, for --replay")
+    add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="limit for each kubectl call (30s)")
+    add("--record", default="", metavar="DIR", help="record the run into this new folder, for --replay")
     add("--dump", default="", metavar="DIR", help="the same, but only if the exit code is not 0")
-    add("--replay", default="", metavar="PATH", help="a recording, or a file that `kubectl get ... -o json` printed")
+    add("--replay", default="", metavar="PATH", help="a recording, or a file with the output of `kubectl get ... -o json`")
     add("--now", type=parse_timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
     add_output_flags(flags)
     flags.set_defaults(nothing_found="")
@@ -181,10 +186,10 @@ def add_output_flags(flags: Parser) -> None:
     """Adds the flags about what is printed and written."""
     several: Any = {"action": "append", "default": []}
     add = flags.add_argument_group("output").add_argument
-    add("-o", "--output", choices=["json", "text"], metavar="json|text", help="what goes to stdout (json; to a terminal text)")
+    add("-o", "--output", choices=["json", "text"], metavar="json|text", help="format of stdout (json; text in a terminal)")
     add("--report", **several, type=parse_word, metavar="FILE", help="write a report: .html, .md, .xml (JUnit), .json; repeatable")
-    add("--redact", **several, type=parse_pattern, metavar="REGEX", help="replace what matches, line by line; repeatable")
-    add("--ci", choices=["none", "github", "gitlab"], metavar="none|github|gitlab", help="whose log stderr is; default: by the environment")
+    add("--redact", **several, type=parse_pattern, metavar="REGEX", help="hide what matches, line by line; repeatable")
+    add("--ci", choices=["none", "github", "gitlab"], metavar="none|github|gitlab", help="format of stderr; default: by the environment")
     add("--quiet", action="store_true", help="no progress on stderr")
     mode = os.environ.get(VARIABLE, "")
     add("--compat", default=mode, type=parse_mode, metavar="socialgouv|none", help=f"its defaults and JSON; also ${VARIABLE}")
