@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT, run, snapshot
 from test_both_ways import copy_objects
 
+from rollout_status_lib.sources.live import Live
 from rollout_status_lib.sources.selectors import join_selectors, read_selector, write_selector
 
 CASE, SPACE = "deployment/success", "r-deployment-success"
@@ -29,6 +30,12 @@ def cluster(tmp_path: Path) -> Cluster:
         return str(tmp_path / "kubectl")
 
     return make
+
+
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is watched is polled so seldom that only a bell would tell of a change in time."""
+    monkeypatch.setattr(Live, "IDLE", 600.0)
 
 
 def calls(program: str) -> list[str]:
@@ -124,6 +131,35 @@ def test_a_name_that_is_not_there_may_be_meant_for_another(cluster: Cluster) -> 
     outcome = run("--kubectl", program, "-n", SPACE, "deployment/wbe")
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
     assert "did you mean web?" in outcome.error["message"]
+
+
+def test_who_may_not_list_others_is_told_that_it_is_not_there(cluster: Cluster) -> None:
+    program = cluster(items())
+    refused = 'case "$*" in *field-selector*) ;; *"get deployments"*) echo "Error from server (Forbidden)" >&2; exit 1 ;; esac; exec'
+    Path(program).write_text(Path(program).read_text().replace("exec", refused))
+    outcome = run("--kubectl", program, "-n", SPACE, "deployment/wbe")
+    assert (outcome.exit, outcome.error["code"], outcome.error["message"]) == (1, "not-found", 'deployments.apps "wbe" not found')
+
+
+def test_what_is_in_no_namespace_does_not_hide_the_namespace(cluster: Cluster) -> None:
+    """Without -n; the first answer begins with an object that is in none."""
+    ready = {"type": "Ready", "status": "True", "reason": "ACMEAccountRegistered", "message": "", "observedGeneration": 1}
+    issuer = {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": "acme", "uid": "issuer", "generation": 1}}
+    program = cluster([issuer | {"status": {"conditions": [ready]}}, *items()])
+    assert run("--kubectl", program, "clusterissuer/acme", "deployment/web", "--timeout", "20s").exit == 0
+
+
+@pytest.mark.usefixtures("seldom")
+def test_what_is_not_there_yet_is_asked_for_often(cluster: Cluster, tmp_path: Path) -> None:
+    """What is there is watched; what is not there cannot be."""
+    job = {**next(each for each in json.loads(snapshot("job/success").read_text())["items"] if each["kind"] == "Job")}
+    job["metadata"] = {**job["metadata"], "namespace": SPACE, "name": "migrate"}
+    program = cluster(items())
+    (tmp_path / "later.json").write_text(json.dumps({"kind": "List", "items": [*items(), job]}))
+    later = f'[ "$(grep -c jobs.batch/migrate {tmp_path}/calls 2>/dev/null)" -gt 3 ] && cp {tmp_path}/later.json {tmp_path}/now.json; exec'
+    Path(program).write_text(Path(program).read_text().replace("exec", later))
+    words = ("deployment/web", "job/migrate", "--wait-for-create", "60s", "--timeout", "60s", "--interval", "300ms")
+    assert run("--kubectl", program, "-n", SPACE, *words).exit == 0
 
 
 def test_an_owner_whose_labels_say_nothing_is_read_with_all(cluster: Cluster) -> None:

@@ -27,10 +27,8 @@ from rollout_status_lib.rules import Rules
 from rollout_status_lib.selection import Selection
 from rollout_status_lib.source import LOG_BYTES, LOG_LINES, Hooks, Lists, LogPlace, Poll, Snapshot
 from rollout_status_lib.sources.kubectl import Answer, Clock, Kubectl
-from rollout_status_lib.sources.requests import Plan, Request, build_api_path
+from rollout_status_lib.sources.requests import Found, Plan, Request, build_api_path
 from rollout_status_lib.sources.watches import Bell
-
-Found = tuple[Request, tuple[Json, ...]]
 
 
 def read_names(kind: Kind, namespace: str, table: str) -> tuple[Json, ...]:
@@ -65,6 +63,7 @@ class Live:
         self.plan = Plan(rules, selection)
         self.last: dict[str, Json] = {}  # identity -> object of the last poll
         self.found: list[Found] = []  # what the last poll has read
+        self.is_complete = True  # whether all that is named was there
         self.shown: set[tuple[str, str, str]] = set()  # API version, resource and namespace of what was ever seen
         self.versions: dict[str, str] = {}  # path in the API -> the version of the list that was read there last
         self.with_events: set[str] = set()  # namespaces whose events were read
@@ -86,7 +85,8 @@ class Live:
                 if poll.snapshot:
                     self.listen()
                 pause = pause * self.SLOWER if self.bell.known == before and pause else self.FIRST_PAUSE
-                is_heard = self.bell.is_alive and poll.snapshot and not poll.snapshot.used.answers  # what is used is not watched
+                # what is used is not watched, nor is what is not there yet
+                is_heard = self.bell.is_alive and self.is_complete and poll.snapshot and not poll.snapshot.used.answers
                 pause = self.IDLE if is_heard else min(pause, self.options.interval)
                 waited = self.rest(poll, pause)
                 gap = self.GAP if waited > self.LONGEST_GAP else min(self.LONGEST_GAP, gap * self.SLOWER)
@@ -186,17 +186,22 @@ class Live:
         first = [request for namespace in namespaces for request in self.plan.list_first(namespace)]
         found, failed = self.lists(first, at_ease=not self.plan.is_settled)
         self.learn(found)
-        more = [request for namespace in namespaces for request in self.plan.list_more(namespace, found)] if not failed else []
-        again = self.lists(more) if more else ([], [])
-        return found + again[0], failed + again[1]
+        if failed:
+            return found, failed
+        alike = [request for namespace in namespaces for request in self.plan.list_alike(namespace, found)]
+        more = [request for namespace in namespaces for request in self.plan.list_more(namespace, found)]
+        self.is_complete = not alike
+        rest, failed = self.lists(more) if more else ([], [])
+        return found + (self.lists(alike)[0] if alike else []) + rest, failed  # who may not list others does without
 
     def learn(self, found: Iterable[Found]) -> None:
         """Learns from the first answers what words mean, and where kubectl looks by itself."""
         for request, answer in found:
             if request.resources[0] in self.rules.undeclared:
                 self.rules.learn_kind(request.resources[0], answer)
-            if answer and not request.where:
-                self.plan.spaces[""] = str(get_field(answer[0], "metadata", "namespace") or "")
+            spaces = [space for each in answer if (space := get_field(each, "metadata", "namespace"))] if not request.where else ()
+            if spaces:
+                self.plan.spaces[""] = str(spaces[0])
 
     def prepare(self, *, at_ease: bool) -> None:
         """Does what the run has to do before the first poll is judged; `at_ease` one part of it, since there will be more time."""

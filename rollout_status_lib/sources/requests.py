@@ -65,6 +65,9 @@ def build_api_path(version: str, namespace: str, plural: str) -> str:
     return f"/{'apis' if '/' in version else 'api'}/{version}{f'/namespaces/{namespace}' if namespace else ''}/{plural}"
 
 
+Found = tuple[Request, tuple[Json, ...]]
+
+
 class Plan:
     """The requests of a poll, for each namespace. What workloads own is found by their own selectors once these are known."""
 
@@ -183,30 +186,37 @@ class Plan:
             for (text, path), kinds in lists.items()
         ]
 
-    def list_more(self, namespace: str, found: Sequence[tuple[Request, tuple[Json, ...]]]) -> Iterator[Request]:
-        """What else to ask for, once the workloads are read: what they own, and what may be meant by a name that is not there."""
-        if not self.is_narrow(namespace):
-            return
+    def find_workloads(self, namespace: str, found: Sequence[Found]) -> list[tuple[Kind, Json]]:
+        """The workloads of a namespace among what was read for their sake, each with its kind."""
         spaces = ("", namespace or self.spaces.get("", ""))
-        there = [(request, each) for request, objects in found for each in objects]
-        workloads = [
+        return [
             (kind, each)
-            for request, each in there
+            for request, objects in found
+            for each in objects
             if (self.selection.everywhere or (get_field(each, "metadata", "namespace") or "") in spaces)
             and (kind := self.rules.find_kind(each))
             and kind.resource in request.workloads
         ]
-        targets = self.find_targets(namespace)
-        present = {(kind.resource, get_name(each)) for kind, each in workloads}
-        absent = {each.kind.resource for each in targets if (each.kind.resource, each.name) not in present}
-        declared = [each for each in absent if each not in self.rules.undeclared]
-        if declared:  # others of its kind may be meant
-            yield Request(tuple(sorted(declared)), frozenset(declared), self.find_where(namespace))
-        names = {(each.kind.resource, each.name) for each in targets}
-        chosen = [each for each in workloads if self.selection.targets is None or (each[0].resource, get_name(each[1])) in names]
-        self.learn(namespace, chosen)
+
+    def list_alike(self, namespace: str, found: Sequence[Found]) -> list[Request]:
+        """All of the kinds of what was asked for by its name and is not there: another one may be meant."""
+        present = {(kind.resource, get_name(each)) for kind, each in self.find_workloads(namespace, found)}
+        absent = {each.kind.resource for each in self.find_targets(namespace) if (each.kind.resource, each.name) not in present}
+        asked = {resource for request, _ in found if request.is_whole for resource in request.resources}
+        resources = tuple(sorted(absent - asked - self.rules.undeclared.keys())) if self.is_narrow(namespace) else ()
+        return [Request(resources, frozenset(resources), self.find_where(namespace))] if resources else []
+
+    def list_more(self, namespace: str, found: Sequence[Found]) -> list[Request]:
+        """What the workloads of a namespace own, where only they could tell how to ask for it."""
+        if not self.is_narrow(namespace):
+            return []
+        names = {(each.kind.resource, each.name) for each in self.find_targets(namespace)}
+        workloads = self.find_workloads(namespace, found)
+        self.learn(
+            namespace, [each for each in workloads if self.selection.targets is None or (each[0].resource, get_name(each[1])) in names]
+        )
         asked = [request for request, _ in found]
-        yield from (each for each in self.list_owned(namespace) if each not in asked)
+        return [each for each in self.list_owned(namespace) if each not in asked]
 
 
 def narrow(selectors: Sequence[Labels]) -> list[str]:
