@@ -8,7 +8,7 @@ from rollout_status_lib import Json
 from rollout_status_lib.commands import add_kubectl_flags, quote_word
 from rollout_status_lib.declarations import Code, get_code
 from rollout_status_lib.errors import RolloutError
-from rollout_status_lib.findings import Finding, Judgement, Workload
+from rollout_status_lib.findings import NO_PROGRESS, Finding, Judgement, Workload
 from rollout_status_lib.logs import Logs
 from rollout_status_lib.objects import get_field, get_identity, get_name, make_reference
 from rollout_status_lib.values import format_timestamp
@@ -87,15 +87,19 @@ def make_error_entries(
 def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Mapping[str, Code], logs: Logs) -> dict[str, Json]:
     """The entry for findings that are the same error. Reads the log if the rule wants one.
 
-    For an error of the whole workload, what the objects below it wait for says more.
+    For an error of the whole workload, what the objects below it wait for says more. Where nothing else has failed, people read
+    it first.
     """
     first, source = findings[0], logs.source
     code, subject = first.code(codes), first.subject
     assert code  # a rule that can fail has one
     entry: dict[str, Json] = {"code": code.name, "type": code.type, "message": first.message}
-    entry |= {"summary": first.summary} if first.summary != first.message else {}
-    below = [each.sentence for each in workload.findings if each.verdict == "wait" and each.subject is not workload.subject]
-    details = [*first.details, *(list(dict.fromkeys(below))[:BELOW] if subject is workload.subject else ())]
+    waits = [each for each in workload.findings if each.verdict == "wait" and each.subject is not workload.subject]
+    below = waits if subject is workload.subject else []
+    lead = below[0] if below and code.name == NO_PROGRESS and first is workload.findings[0] else first
+    entry |= {"summary": lead.summary} if lead.summary != first.message else {}
+    others = dict.fromkeys(each.sentence for each in below if lead is first or each.sentence != lead.sentence)
+    details = [*first.details, *(lead.details if lead is not first else ()), *list(others)[:BELOW]]
     entry |= {"details": details} if details else {}
     facts = {name: first.read(expression, source.notes) for name, expression in subject.kind.facts.items()}
     entry |= {name: value for name, value in facts.items() if type(value) is int}
@@ -107,7 +111,7 @@ def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Map
     entry |= make_causes(findings, codes, source.flags)
     if first.scope.seen_events:
         entry["events"] = list(map(make_event_entry, first.scope.seen_events[:5]))
-    hint = first.hint
+    hint = lead.hint or first.hint
     if not hint and (first.idle is not None or first.rule.verdict == "wait"):  # a rule that only waits may have none
         space = get_field(subject.holder, "metadata", "namespace")
         kind, name = quote_word(get_field(subject.holder, "kind")), quote_word(get_name(subject.holder))

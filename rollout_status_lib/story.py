@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -34,6 +35,7 @@ STATUS = {
 
 
 HEADLINES = {"interrupted": "The run was interrupted", "timeout": "The rollout is not done yet"}  # by the code of the first cause
+QUOTED = re.compile('"[^"]*"')  # the names in a message
 REPEATED = 40  # characters from which on a text is not told twice
 SHOWN = 5  # of the last lines of a log, those that stand outside of a fold
 
@@ -272,7 +274,7 @@ def make_cause(entry: Json, began: float | None) -> Cause:
         hint=clean_line(entry.get("hint", "")),
         log=tuple(clean_log(entry["log"]).split("\n")) if entry.get("log") else (),
         since=describe_since(entry, began),
-        events=tuple(make_event(event, entry["message"], began) for event in entry.get("events", ())),
+        events=tuple(make_event(event, entry["message"], began) for event in share_events(entry.get("events", ()))),
     )
 
 
@@ -300,7 +302,17 @@ def make_event(entry: Json, told: str, began: float | None) -> Event:
     """An event; what it repeats of a message that is told already is left out."""
     texts = {name: clean_line(entry[name] or "") for name in ("reason", "message")}
     last_seen = describe_moment(entry["lastSeen"], began) if entry["lastSeen"] else ""
+    last_seen = f"as {last_seen}" if last_seen == "the run began" else last_seen
     return Event(last_seen, entry["count"], texts["reason"], leave_out(texts["message"], [told]))
+
+
+def share_events(entries: Iterable[Json]) -> list[Json]:
+    """Events that say the same of objects with other names are one; the first of them, which is the newest, tells it."""
+    alike: dict[tuple[Json, str], Json] = {}
+    for entry in entries:
+        key = entry["reason"], QUOTED.sub("", entry["message"] or "")
+        alike[key] = {**alike[key], "count": alike[key]["count"] + entry["count"]} if key in alike else entry
+    return list(alike.values())
 
 
 def leave_out(text: str, told: Iterable[str]) -> str:

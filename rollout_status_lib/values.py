@@ -166,7 +166,7 @@ def format_span(seconds: float) -> str:
     """A number of seconds in its two largest units, like `2m 5s`. Below ten seconds it has one decimal, like `1.5s`."""
     sign, length = "-" if seconds < 0 else "", abs(seconds)
     if length < 10 and length != int(length):
-        return f"{sign}{length:.1f}s"
+        return f"{sign}{round(length, 1):g}s"
     days, hours, minutes = int(length // 86400), int(length % 86400 // 3600), int(length % 3600 // 60)
     units = ((days, "d"), (hours, "h"), (minutes, "m"), (int(length % 60), "s"))
     parts = [f"{number}{unit}" for number, unit in units if number]

@@ -501,7 +501,7 @@ def test_a_lane_keeps_no_more_than_it_can_show() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0s"), (0.25, "0.2s"), (9, "9s"), (61.9, "1m 1s"), (3600, "1h"), (-3725, "-1h 2m"), (90000, "1d 1h")],
+    [(0, "0s"), (0.25, "0.2s"), (9, "9s"), (5.96, "6s"), (61.9, "1m 1s"), (3600, "1h"), (-3725, "-1h 2m"), (90000, "1d 1h")],
 )
 def test_span(seconds: float, text: str) -> None:
     assert format_span(seconds) == text

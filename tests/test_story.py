@@ -251,3 +251,21 @@ def test_since_when_it_is_broken_is_told_relative_to_the_run(case: str, argument
 )
 def test_a_moment_for_people(text: str, began: float | None, words: str) -> None:
     assert describe_moment(text, began) == words
+
+
+def test_what_is_below_leads_where_a_workload_only_says_that_nothing_moves() -> None:
+    """Its probe is what is broken, and its pod is where to look."""
+    lines = render_text(run("--replay", str(FIXTURES / "container/readiness-failing")).result).splitlines()
+    assert lines[1].startswith(
+        'cause: Container "main" is running, but not ready: its readiness probe (GET /missing on port 8080) does not'
+    )
+    assert lines[2].endswith("describe pod web-d6f7747db-fsbgl")
+    assert '  Deployment "web" is not progressing: ReplicaSet "web-d6f7747db" has timed out progressing.' in lines
+
+
+def test_events_that_say_the_same_are_one() -> None:
+    events = [{"reason": "R", "message": f'pods "x-{number}" is forbidden', "count": 2, "lastSeen": None} for number in range(3)]
+    (told,) = tell_story(result_of(cause("a", events=[*events, {**events[0], "message": None}]))).causes
+    assert [each.sentence for each in told.events] == ['6x R: pods "x-0" is forbidden', "2x R"]
+    at_once = result_of(cause("a"), startedAt="2026-11-23T06:37:44Z")
+    assert tell_story(at_once).causes[0].events[0].sentence == "4x Killing: event a (last seen as the run began)"
