@@ -15,7 +15,7 @@ from rollout_status_lib.reports.junit import render_junit
 from rollout_status_lib.reports.markdown import render_markdown
 from rollout_status_lib.reports.page import render_page
 from rollout_status_lib.reports.timeline import Timeline
-from rollout_status_lib.story import STATUS, Sighting, describe_moment, tell_story
+from rollout_status_lib.story import STATUS, Sighting, describe_moment, name_workloads, tell_story
 from rollout_status_lib.verbs.test import read_case, work_in
 from rollout_status_lib.views.ci import Github, Gitlab
 from rollout_status_lib.views.terminal import Terminal
@@ -269,3 +269,29 @@ def test_events_that_say_the_same_are_one() -> None:
     assert [each.sentence for each in told.events] == ['6x R: pods "x-0" is forbidden', "2x R"]
     at_once = result_of(cause("a"), startedAt="2026-11-23T06:37:44Z")
     assert tell_story(at_once).causes[0].events[0].sentence == "4x Killing: event a (last seen as the run began)"
+
+
+def test_who_is_affected_in_a_few_words() -> None:
+    keys = [("Deployment", "shop", name) for name in "abcde"]
+    assert name_workloads(keys[:1]) == "Deployment/a in shop"
+    assert name_workloads(keys[:2]) == "Deployment/a and Deployment/b in shop"
+    assert name_workloads(keys) == "Deployment/a, Deployment/b, Deployment/c and 2 more in shop"
+    assert name_workloads([keys[0], ("Node", "", "n"), ("Job", "other", "j")]) == "Deployment/a in shop, Node/n and Job/j in other"
+    assert name_workloads([("Node", "", "n")]) == "Node/n"
+    assert name_workloads([]) == ""
+
+
+def test_a_teams_kind_that_errs_about_since_when_costs_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("version: 1\nkinds:\n- name: deployment\n  facts: {since: sum(metadata.name)}\n")
+    error = run("--replay", str(FIXTURES / "deployment/paused"), "--rules", str(tmp_path / "team.yaml")).error
+    assert (error["code"], error["since"]) == ("paused", run("--replay", str(FIXTURES / "deployment/paused")).error["since"])
+
+
+def test_a_pipeline_that_keeps_the_json_reads_three_lines_at_the_end() -> None:
+    outcome = run("--replay", str(FIXTURES / "container/image-not-found"))
+    first, second, third = outcome.stderr.splitlines()[-3:]
+    assert first.startswith("The rollout failed after 1.1s: Deployment/app in ")
+    assert second.startswith("cause: The image localhost:5000/app:does-not-exist ")
+    assert third.startswith("  next: kubectl -n ")
+    for case, more in (("container/image-not-found", ("-o", "text")), ("deployment/success", ()), ("kubectl/forbidden", ())):
+        assert "The rollout" not in run("--replay", str(FIXTURES / case), *more).stderr

@@ -46,15 +46,15 @@ class Log(Progress, abc.ABC):
         """The verdict, the causes, and the folded sections."""
         yield story.lead
         for cause in story.causes[:CAUSES]:
-            yield from self.mark(cause)
+            yield from self.mark(cause, story.list_serving(cause))
         if len(story.causes) > CAUSES:
             yield f"... and {len(story.causes) - CAUSES} more causes, which the result has"
         for title, lines in make_sections(story):
             yield from self.fold(title, [f"| {line}" for line in lines])
 
-    def mark(self, cause: Cause) -> list[str]:
-        """The lines of a cause, marked as an error where the CI can do that."""
-        return list(describe_cause(cause, cause.tail, cause.serving))
+    def mark(self, cause: Cause, serving: Sequence[str]) -> list[str]:
+        """The lines of a cause, marked as an error where the CI can do that; `serving` is what no line before has told."""
+        return list(describe_cause(cause, cause.tail, serving))
 
     @abc.abstractmethod
     def fold(self, title: str, lines: Sequence[str]) -> list[str]:
@@ -81,7 +81,7 @@ def make_sections(story: Story) -> Iterator[tuple[str, Sequence[str]]]:
 class Github(Log):
     """Annotations, groups, and the summary of the step."""
 
-    def mark(self, cause: Cause) -> list[str]:
+    def mark(self, cause: Cause, serving: Sequence[str]) -> list[str]:  # noqa: ARG002, an annotation stands alone
         about = f" of {'/'.join(cause.workload)}" if cause.workload else ""
         text = "\n".join(describe_cause(cause, cause.tail, cause.serving))
         return [f"::error title={escape_property(cause.code + about)}::{escape_data(text)}"]
