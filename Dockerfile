@@ -15,6 +15,8 @@ COPY pyproject.toml README.md LICENSE rollout_status.py rollout_status_start.py 
 COPY rollout_status_lib rollout_status_lib
 COPY rules rules
 RUN /opt/rollout-status/bin/pip install --no-cache-dir --no-deps . && /opt/rollout-status/bin/pip uninstall --yes pip
+# What is read at the first start is kept for all others: the demo's rollout has failed, so it ends with 1
+RUN /opt/rollout-status/bin/rollout-status demo >/dev/null 2>&1; test $? -eq 1
 
 FROM ${BASE}
 COPY --from=build /opt/rollout-status /opt/rollout-status
