@@ -172,7 +172,7 @@ def test_an_ingress_waits_for_its_service(namespace: Namespace) -> None:
     ingress = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"}, "spec": {"defaultBackend": backend}}
     result = piped(namespace, ingress, arguments=("--timeout", "3s"))
     assert (result.exit, causes(result)) == (3, ['Service "web" does not exist'])
-    assert 'Ingress "web" waits for Service "web"' in result.error["message"]
+    assert 'Ingress "web" is waiting for Service "web"' in result.error["message"]
     assert piped(namespace, ingress, deployment("web", WEB), service("web")).exit == 0
 
 
