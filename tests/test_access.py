@@ -23,7 +23,8 @@ case "$*" in
   *"create role"*"--resource=endpoints "*)
     echo '{"kind": "Role", "rules": [{"verbs": ["list"], "apiGroups": [""], "resources": ["endpoints"]}]}' ;;
   *"create role"*) echo 'the server does not have it' >&2; exit 1 ;;
-  *api-resources*) echo clusterissuers.cert-manager.io ;;
+  *api-resources*namespaced*) echo clusterissuers.cert-manager.io ;;
+  *api-resources*) echo $RESOURCES ;;
   *rbac.yaml*) echo '{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "rollout-status", "namespace": "of-the-pod"}}' ;;
   *"auth can-i "$ALLOWED*) echo yes ;;
   *) echo no; exit 1 ;;
@@ -31,8 +32,8 @@ esac
 """
 
 
-def ask(kubectl: Program, *arguments: str, allowed: str = "nothing") -> Outcome:
-    return run("--kubectl", kubectl(f"ALLOWED='{allowed}'\n{KUBECTL}"), "--check-access", *arguments)
+def ask(kubectl: Program, *arguments: str, allowed: str = "nothing", resources: str = "") -> Outcome:
+    return run("--kubectl", kubectl(f"ALLOWED='{allowed}' RESOURCES='{resources}'\n{KUBECTL}"), "--check-access", *arguments)
 
 
 def first(text: str) -> dict[str, Any]:
@@ -82,6 +83,15 @@ def test_a_role_has_only_what_is_missing_also_when_a_verdict_does_without(kubect
     assert rights(causes) == rights(CAUSES)
     name = printed["metadata"]["name"]
     assert f"# kubectl -n shop create rolebinding {name} --role={name} --serviceaccount=NAMESPACE:NAME\n" in outcome.stderr
+
+
+def test_no_right_is_missing_to_what_the_cluster_does_not_have(kubectl: Program) -> None:
+    """kubectl says `no` for each such resource, whatever the Role has: here for devices that pods claim."""
+    outcome = ask(kubectl, "-n", "shop", "deployment/web", allowed="[lw]*", resources="deployments.apps nodes persistentvolumeclaims")
+    _, causes = yaml.safe_load_all(outcome.stderr)
+    assert rights(causes) == {("", "nodes", "get")}
+    assert "may list persistentvolumeclaims -n shop" in outcome.result["notes"]
+    assert not [note for note in outcome.result["notes"] if "resource.k8s.io" in note]
 
 
 def test_kubectl_is_asked_for_logs_as_a_part_of_pods(kubectl: Program) -> None:

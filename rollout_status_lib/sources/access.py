@@ -81,7 +81,7 @@ def list_rights(source: Live) -> dict[Right, bool]:
     """The rights that a run uses, each with whether a verdict needs it."""
     if unread := source.read_manifests():
         raise RolloutError("usage", unread["stderr"])
-    names, in_no_namespace = read_names(source), read_names_in_no_namespace(source)
+    names, (in_no_namespace, known) = read_names(source), read_resources(source)
     rights: dict[Right, bool] = {}
     for namespace, kinds in source.plan.wanted.items():
         where = ("-A",) if source.selection.everywhere else ("-n", namespace) if namespace else ()
@@ -90,7 +90,7 @@ def list_rights(source: Live) -> dict[Right, bool]:
         uses = {(verb, resource): verb == "list" for resource in wanted for verb in ("list", "watch")}
         more = [("list", "events"), ("watch", "events"), ("get", "pods"), ("get", "pods/log")]
         more += [("get", resource) for resource in wanted] + [("list", kind.resource) for kind in revisions if not kind.listed]
-        used = list_used(source, kinds)
+        used = [kind for kind in list_used(source, kinds) if kind.resource in known or not known]
         more += [("get" if kind.is_named else "list", kind.resource) for kind in used if not kind.cluster]
         uses |= {use: False for use in more if use not in uses}
         for (verb, resource), needed in uses.items():
@@ -131,10 +131,13 @@ def read_resource(word: str, answer: Answer) -> str:
     return ".".join(part for part in (rule["resources"][0], rule["apiGroups"][0]) if part)
 
 
-def read_names_in_no_namespace(source: Live) -> Collection[str]:
-    """The resources whose objects are in no namespace: a right to them is one in the whole cluster, wherever the run looks."""
-    (answer,) = source.kubectl.run(("api-resources", "--namespaced=false", "-o", "name"))
-    return answer.stdout.split()  # also those that it could find out when an API of the cluster is down
+def read_resources(source: Live) -> list[Collection[str]]:
+    """The resources whose objects are in no namespace, and all that the cluster has; none if kubectl cannot tell.
+
+    A right to the former is one in the whole cluster, wherever the run looks. To what the cluster does not have no right is missing.
+    """
+    answers = source.kubectl.run(("api-resources", "--namespaced=false", "-o", "name"), ("api-resources", "-o", "name"))
+    return [answer.stdout.split() for answer in answers]  # also those that it could find out when an API of the cluster is down
 
 
 def write_roles(source: Live, missing: Collection[Right]) -> Iterator[str]:
