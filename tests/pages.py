@@ -182,7 +182,7 @@ def make_deadlines() -> str:
         "What can never succeed fails at once. What may pass by itself (a registry that is away, a quota that is freed) is given a grace, and fails when that"
     ]
     lines += [
-        "is over. Everything else ends with the deadline of the workload. `--timeout` ends all of it earlier, with exit 3: no verdict.",
+        "is over. Almost everything else ends with the deadline of the workload. `--timeout` ends all of it earlier, with exit 3: no verdict.",
         "",
     ]
     lines += [
@@ -234,6 +234,14 @@ def make_deadlines() -> str:
         if rule.get("verdict") == "fail":
             at_once.setdefault(describe_code(RULES.rules[name]), []).append(f"`{name}`")
     lines += [f"| {code or 'that of its cause'} | {', '.join(names)} |" for code, names in sorted(at_once.items())]
+    endless = [f"`{name}`" for name, rule in RULES.files.entries["rules"].items() if rule.get("endless")]
+    lines += [
+        "",
+        "## Without a limit",
+        "",
+        "What these rules wait for may rightly last: containers of a Job that run, a queue, a pause on purpose. Only `--timeout` ends it:",
+    ]
+    lines += [f"{', '.join(endless)}."]
     lines += ["", "A rule that both waits and fails has its condition in [rules.md](rules.md); `rollout-status rules ID` shows it."]
     return "\n".join(lines) + "\n"
 
