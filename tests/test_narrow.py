@@ -89,6 +89,16 @@ def test_who_may_not_get_lists_from_then_on(cluster: Cluster) -> None:
     assert f"get deployments.apps -n {SPACE} -o json # 2" in calls(program)
 
 
+def test_a_selector_that_the_api_server_makes_is_read_from_it(cluster: Cluster) -> None:
+    """As a Job's: what is piped is what `kubectl create --dry-run=client -o json` prints."""
+    mine = [each for each in json.loads(snapshot("job/success").read_text())["items"] if each["kind"] in ("Job", "Pod")]
+    manifest = json.loads(applied(mine, "Job"))["items"][0]
+    del manifest["spec"]["selector"], manifest["metadata"]["uid"]
+    program = cluster(mine + others(2))
+    assert run("--kubectl", program, "-f", "-", stdin=json.dumps(manifest)).exit == 0
+    assert ["pods?labelSelector=batch.kubernetes.io%2Fcontroller-uid%3D" in call for call in calls(program)] == [False, True]
+
+
 def test_what_a_selector_matches(cluster: Cluster) -> None:
     program = cluster(items() + others(3))
     assert run("--kubectl", program, "-n", SPACE, "-l", "app=web").exit == 0

@@ -84,11 +84,15 @@ class Plan:
         namespaces = self.selection.namespaces or ("",)
         if self.selection.targets is None:
             self.wanted = {namespace: list(self.selection.kinds) for namespace in namespaces}
+        chosen: dict[str, dict[Kind, None]] = {}
         for target in self.selection.targets or ():
             for namespace in [target.namespace] if target.namespace else namespaces:
-                self.wanted.setdefault(namespace, []).append(target.kind)
-                if target.manifest and self.is_narrow(namespace):
-                    self.learn(namespace, [(target.kind, target.manifest)])
+                chosen.setdefault(namespace, {})[target.kind] = None
+        for namespace, kinds in chosen.items():
+            self.wanted[namespace] = list(kinds)
+            if self.is_narrow(namespace):
+                targets = [(each.kind, each.manifest) for each in self.find_targets(namespace) if each.manifest]
+                self.learn(namespace, [each for each in targets if self.read_labels(*each)])  # the API server may add what is not told
 
     def find_targets(self, namespace: str) -> list[Target]:
         """What is chosen by its name in a namespace, and whose kind may be read."""
@@ -164,9 +168,13 @@ class Plan:
         known = self.selectors.setdefault(namespace, {})
         for kind, value in workloads:
             if self.list_below([kind]):
-                known.setdefault((kind, read_selector(kind.selector.evaluate(value, self.functions)) if kind.selector else ()))
+                known.setdefault((kind, self.read_labels(kind, value)))
                 size: Json = kind.desired.evaluate(value, self.functions) if kind.desired else None
                 self.sizes[f"{kind.resource}/{get_name(value)}"] = size if type(size) is int else float("inf")
+
+    def read_labels(self, kind: Kind, workload: Json) -> Labels:
+        """What a workload selects; nothing if nobody can tell."""
+        return read_selector(kind.selector.evaluate(workload, self.functions)) if kind.selector else ()
 
     def list_owned(self, namespace: str) -> list[Request]:
         """What the workloads of a namespace own, by what they select, in as few lists as can be."""
