@@ -287,14 +287,10 @@ def describe_cycle(name: str, let: Mapping[str, Expression]) -> str:
     """The end of a sentence about a name in a `let` that reads itself, and no root is called so: the way back to it."""
     ways: list[list[str]] = [[name]]
     seen: set[str] = set()
-    while ways:
-        way = ways.pop(0)
-        for root in sorted(let[way[-1]].roots & (let.keys() - seen)):
-            if root == name:
-                return f": the let {name} is made of itself, {' -> '.join([*way, name])}; write out what one of them means"
-            seen.add(root)
-            ways.append([*way, root])
-    return ""
+    while name not in (found := let[ways[0][-1]].roots & let.keys() - seen):
+        way, seen = ways.pop(0), seen | found
+        ways += [[*way, root] for root in sorted(found)]
+    return f": the let {name} is made of itself, {' -> '.join([*ways[0], name])}; write out what one of them means"
 
 
 def find_code(codes: Mapping[str, Code], name: str) -> Code | None:

@@ -190,12 +190,10 @@ class Secrets:
         """Where something is that --redact names. A pattern sees one line at a time, and of a very long one a piece."""
         at = 0
         for line in text.splitlines(keepends=True) if self.patterns else ():
-            for begin in range(0, len(line), LONGEST // 2):
+            for begin in range(0, max(1, len(line) - LONGEST // 2), LONGEST // 2):
                 piece = line[begin : begin + LONGEST].rstrip("\r\n")
                 spans = (match.span() for pattern in self.patterns for match in pattern.finditer(piece))
                 yield from ((at + begin + start, at + begin + end) for start, end in spans if start < end)
-                if begin + LONGEST >= len(line):
-                    break
             at += len(line)
 
 

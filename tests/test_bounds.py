@@ -94,7 +94,7 @@ def test_the_object_that_kubectl_logs_is_none_of_its_words() -> None:
 def test_a_date_of_nonsense_is_none(date: str) -> None:
     clock = Clock()
     offset = clock.offset
-    assert clock.correct(Answer(0, "", f"    Date: {date}", asked=1.0, answered=2.0)) == ""
+    assert clock.correct(Answer(0, "", "", f"    Date: {date}", asked=1.0, answered=2.0)) == ""
     assert clock.offset == offset
 
 

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from conftest import FIXTURES, Outcome, run
 
+from rollout_status import run_to_end
+
 SUCCESS, CRASH = FIXTURES / "deployment/success", FIXTURES / "deployment/crash-loop"
 ORDER = "deployment.spec.nothing > `3`"  # nothing is null, and null has no order
 MIXED = "deployment.metadata.name > `3`"
@@ -238,3 +240,29 @@ def test_a_file_that_is_wrong_ends_the_run(tmp_path: Path, when: str, verdict: s
     """A root that is none is wrong whatever is there."""
     outcome = judged(write(tmp_path, when=when, verdict=verdict))
     assert (outcome.exit, outcome.error["code"]) == (2, "invalid-rules")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "wrong"),
+    [
+        ("container.yaml", "    restarts: restartCount", '    restarts: "name > `3`"'),
+        ("deployment.yaml", "  progress: [", '  progress: ["metadata.name > `3`", '),
+        ("pod.yaml", "  progress: [", '  blocked_by: "metadata.name > `3`"\n  progress: ['),
+        ("container.yaml", "- id: container-crash-loop\n", '- id: container-crash-loop\n  details: ["{container.name > `3`}"]\n'),
+    ],
+    ids=str,
+)
+def test_an_error_in_the_built_in_files_ends_the_run(tmp_path: Path, file: str, text: str, wrong: str) -> None:
+    """Nobody else would learn of it."""
+    base = shutil.copytree(Path(__file__).parents[1] / "rules", tmp_path / "rules")
+    content = (base / file).read_text()
+    assert text in content
+    (base / file).write_text(content.replace(text, wrong, 1))
+    ended = run_to_end(["--replay", str(CRASH), "--quiet", "--retry-limit", "1"], base)
+    assert (ended.exit_code, ended.result["error"]["code"]) == (2, "invalid-rules"), ended.result
+
+
+def test_what_nearly_holds_of_a_rule_that_has_no_value(tmp_path: Path) -> None:
+    rules = write(tmp_path, when=f"deployment.spec != null && {ORDER}", verdict="note")
+    explained = run("explain", "--nearly", "--replay", str(SUCCESS), "--rules", rules, "--quiet")
+    assert "nearly: acme/x" in explained.stdout

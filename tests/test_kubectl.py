@@ -580,3 +580,12 @@ def test_explain_without_anything_to_explain_says_what_is_wrong() -> None:
     outcome = run("explain", "--replay", "nowhere")
     assert outcome.exit == 2
     assert "cause: nowhere: No such file or directory (usage)" in outcome.stdout
+
+
+def test_what_is_used_and_listed_anyway_is_not_asked_for_again(kubectl: Program) -> None:
+    """The claims are judged, too, so that their list is there already."""
+    program = kubectl(cluster("used/storage/class-missing"))
+    namespace = json.loads(snapshot("used/storage/class-missing").read_text())["items"][0]["metadata"]["namespace"]
+    outcome = run("--kubectl", program, "-n", namespace, "--kinds", "deployment,persistentvolumeclaim", "--once")
+    assert outcome.exit in (1, 3)
+    assert len([call for call in calls(program) if "persistentvolumeclaims" in call]) == 1

@@ -367,3 +367,17 @@ def test_the_exit_codes_of_verbs_are_in_their_help_and_in_the_reference() -> Non
         text = " ".join(done.stdout.split())
         assert "Exit codes: 0 " in text
         assert f"### {verb}\n" in reference
+
+
+def test_a_part_that_the_script_needs_at_once() -> None:
+    """What starts it is not there: it says so itself, with nothing else to help it."""
+    program = "import runpy, sys; sys.modules['rollout_status_start'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(ROOT / "rollout_status.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (70, "internal")
+    assert "copy the whole program" in done.stderr

@@ -333,3 +333,13 @@ def test_a_pattern_sees_a_line_at_a_time_and_pieces_of_a_very_long_one() -> None
     assert (once, hide(once)) == ("redacted efg", "redacted efg")
     middle = "z" * (LONGEST - 3) + "qqqqr" + "z" * 5 * LONGEST + "qr"
     assert hide(middle) == "z" * (LONGEST - 3) + "redacted" + "z" * 5 * LONGEST + "redacted"
+
+
+def test_values_that_begin_alike_and_are_as_long() -> None:
+    """And one that is longer: each is hidden as a whole."""
+    SECRETS.forget()
+    values = ["correct-horse-1", "correct-horse-2", "correct-horse-battery"]
+    container = {"name": "main", "image": "app", "env": [{"name": f"V{number}", "value": value} for number, value in enumerate(values)]}
+    SECRETS.learn([{"kind": "Pod", "metadata": {"name": "p", "uid": "1"}, "spec": {"containers": [container]}}])
+    assert hide(" ".join(values)) == "redacted redacted redacted"
+    SECRETS.forget()

@@ -17,7 +17,7 @@ from conftest import ROOT, SCHEMA, environment, run, snapshot
 import rollout_status_start as start
 from rollout_status_lib.interrupts import INTERRUPTS, Interrupted
 from rollout_status_lib.sources.kubectl import Kubectl
-from rollout_status_lib.sources.processes import MARK, find_marked
+from rollout_status_lib.sources.processes import MARK, find_marked, make_tie
 
 Program = Callable[..., str]
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
@@ -180,3 +180,37 @@ def test_a_signal_that_somebody_has_caught_is_not_forgotten() -> None:
     INTERRUPTS.defer()
     INTERRUPTS.check()
     INTERRUPTS.forget()
+
+
+# Begins as the installed command does, is told what to remove, and ends itself
+ENDED = (
+    "import os, rollout_status_start as s; s.listen(); s.LAST_WISHES.append(lambda: print('removed', flush=True)); os.kill(os.getpid(), 15)"
+)
+
+
+def test_what_must_be_removed_is_when_a_signal_ends_what_has_not_begun() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (143, "removed")
+
+
+def test_the_installed_command_begins_here() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "rollout-status"), "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stdout.startswith("rollout-status ")) == (0, True)
+
+
+def test_what_cannot_begin_and_cannot_say_so_still_ends_with_its_code() -> None:
+    program = "import sys, rollout_status_start as s; sys.exit(s.refuse(['demo'], 'it is broken'))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=full, check=False, cwd=ROOT)
+    assert done.returncode == 70
+
+
+def test_nothing_ties_a_process_where_there_is_no_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert make_tie()() is None  # type: ignore[func-returns-value]

@@ -168,3 +168,9 @@ def test_what_stands_in_for_a_stream_is_written_as_it_is() -> None:
 def test_a_file_that_cannot_be_opened_is_no_pipe(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), streams.open_to_write(tmp_path):
         pass
+
+
+def test_a_stdin_that_python_has_found_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(OSError, match="it is closed"):
+        streams.read_in(1.0)

@@ -126,6 +126,33 @@ def test_lint_knows_a_kind_by_its_definition(tmp_path: Path, observed: str, when
     assert run("lint", str(tmp_path / "team.yaml"), "--crd", str(tmp_path / "crd.yaml")).stdout == found.stdout
 
 
+def test_lint_takes_a_definition_of_several_versions_of_which_one_says_nothing(tmp_path: Path) -> None:
+    """And a field that nothing is said of may have any fields."""
+    crd = yaml.safe_load(CRD % "")
+    crd["spec"]["versions"].append({"name": "v0", "storage": False})
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["free"] = None
+    (tmp_path / "crd.yaml").write_text(json.dumps(crd))
+    (tmp_path / "team.yaml").write_text(WIDGET % "widget.status.free.a.b != 'Ready' || widget.status.phase != 'Ready'")
+    found = run("lint", str(tmp_path / "team.yaml"), "--crd", str(tmp_path / "crd.yaml"))
+    assert found.stdout == "no findings\n"
+
+
+def test_lint_of_a_definition_that_is_nested_without_end(tmp_path: Path) -> None:
+    crd = yaml.safe_load(CRD % "")
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = "DEEP"
+    deep = '{"type": "object", "properties": {"a": ' * 1200 + "{}" + "}}" * 1200
+    (tmp_path / "crd.yaml").write_text(json.dumps(crd).replace('"DEEP"', deep))
+    (tmp_path / "team.yaml").write_text(WIDGET % "widget.status.phase != 'Ready'")
+    found = run("lint", str(tmp_path / "team.yaml"), "--crd", str(tmp_path / "crd.yaml"))
+    assert (found.exit, found.stderr) == (2, "rollout-status lint: what it was given is nested too deeply\n")
+
+
+def test_lint_of_a_long_expression_that_cannot_be_parsed(tmp_path: Path) -> None:
+    """To look for a slip would take long: where it stops making sense is said."""
+    (tmp_path / "team.yaml").write_text(WIDGET % ("widget.spec.a == 'x' || " * 100 + "widget."))
+    assert "team.yaml:7: acme/widget: when: it ends too early" in run("lint", str(tmp_path / "team.yaml")).stdout
+
+
 @pytest.mark.parametrize("text", ["{", "kind: Deployment", "[]", "kind: CustomResourceDefinition", "", "- a"])
 def test_lint_refuses_what_is_no_definition(tmp_path: Path, text: str) -> None:
     (tmp_path / "crd.yaml").write_text(text)
@@ -288,6 +315,18 @@ def test_a_new_rule_is_ready_to_lint_and_to_test(tmp_path: Path, monkeypatch: py
     assert "rec/case.yaml already exists: remove it, or name another recording" in again.stderr
 
 
+def test_a_new_rule_beside_a_rule_that_has_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written, and its case expects nothing yet: nobody expects an error of the rules."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(FIXTURES / "deployment/crash-loop", "rec")
+    Path("rec/case.yaml").unlink()
+    other = {"id": "acme/other", "subject": "pod", "when": "pod.spec.nothing > `3`", "verdict": "note", "message": "it is so"}
+    Path("other.yaml").write_text(json.dumps({"version": 1, "rules": [other]}))
+    monkeypatch.setenv("ROLLOUT_STATUS_RULES", "other.yaml")
+    assert run("new-rule", "--replay", "rec", "--subject", "container").exit == 0
+    assert "expect" not in yaml.safe_load(Path("rec/case.yaml").read_text())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -297,12 +336,14 @@ def test_a_new_rule_is_ready_to_lint_and_to_test(tmp_path: Path, monkeypatch: py
         (("--replay", "rec", "--subject", "pod", "--id", "Broken"), "--id Broken: invalid id: write it like acme/broken"),
         (("--replay", "rec", "--subject", "pod", "--file", "rec/001.json/x.yaml"), "cannot be written"),
         (("--replay", "rec"), "--subject"),
+        (("--replay", "down", "--subject", "pod"), "new-rule: kubectl has no cluster to ask"),
     ],
 )
 def test_what_no_rule_can_be_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(FIXTURES / "deployment/crash-loop", "rec")
-    Path("rec/case.yaml").unlink()
+    for name, case in (("rec", "deployment/crash-loop"), ("down", "kubectl/unconfigured")):
+        shutil.copytree(FIXTURES / case, name)
+        Path(name, "case.yaml").unlink()
     outcome = run("new-rule", *arguments)
     assert outcome.exit != 0
     assert words in outcome.stderr

@@ -355,3 +355,10 @@ def test_the_document_is_a_report_too(tmp_path: Path) -> None:
     outcome = run(*FAILS, "--report", str(tmp_path / "verdict.json"), "-o", "text")
     assert outcome.exit == 1
     assert json.loads((tmp_path / "verdict.json").read_text()) == run(*FAILS).result
+
+
+def test_what_was_named_and_is_ignored(tmp_path: Path) -> None:
+    rule = {"id": "acme/x", "subject": "deployment", "when": "deployment.spec != null", "verdict": "ignore"}
+    (tmp_path / "team.yaml").write_text(json.dumps({"version": 1, "rules": [rule]}))
+    outcome = run("--replay", str(FIXTURES / "deployment/success"), "deployment/web", "--rules", f"{tmp_path}/team.yaml", "--quiet")
+    assert (outcome.error["code"], outcome.error["message"]) == ("not-found", "All workloads are ignored, by a rule or by their annotation")

@@ -36,13 +36,12 @@ def kill_all(group: int, mark: str) -> None:
     """Kills the processes of a group, and those with this mark, whatever they have made of themselves."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
-    for _ in range(3):  # one of them could start another meanwhile
-        marked = list(find_marked(mark))
+    left = 3  # one of them could start another meanwhile
+    while left and (marked := list(find_marked(mark))):
+        left -= 1
         for pid in marked:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if not marked:
-            return
 
 
 def find_marked(mark: str) -> Iterator[int]:

@@ -59,6 +59,6 @@ def list_always(schema: Json, path: str = "") -> Iterator[str]:
     """The paths that each object has: those that are required, or have a default, in what is there."""
     properties = schema.get("properties")
     for name, each in (properties if isinstance(properties, dict) else {}).items():
-        if name in schema.get("required", ()) or "default" in each:
+        if isinstance(each, dict) and (name in schema.get("required", ()) or "default" in each):
             yield f"{path}{name}"
             yield from list_always(each, f"{path}{name}.")
