@@ -101,7 +101,7 @@ def make_error_entry(findings: Sequence[Finding], workload: Workload, codes: Map
     others = dict.fromkeys(each.sentence for each in below if lead is first or each.sentence != lead.sentence)
     details = [*first.details, *(lead.details if lead is not first else ()), *list(others)[:BELOW]]
     entry |= {"details": details} if details else {}
-    facts = {name: first.read(expression, source.notes) for name, expression in subject.kind.facts.items()}
+    facts = {name: first.read(expression, source.notes) for name, expression in subject.kind.facts.items() if name != "since"}
     entry |= {name: value for name, value in facts.items() if type(value) is int}
     if (log := logs.read(first)) is not None:
         entry["log"] = log

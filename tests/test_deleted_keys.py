@@ -53,7 +53,7 @@ PROGRAM = [ROOT / "rollout_status.py", *sorted((ROOT / "rollout_status_lib").rgl
 TEXT = "\n".join(path.read_text() for path in [*PROGRAM, *sorted((ROOT / "rules").rglob("*.yaml"))])
 # All words of the program and its rules: a key that is none of them is never asked for by its name
 MENTIONED = {*re.findall(r"\w+", TEXT), *re.findall(r"[\w./-]+", TEXT)}
-HOOKS = Hooks(lambda: None, frozenset, lambda _: False)
+HOOKS = Hooks((), frozenset, lambda _: False)
 EACH = "*"  # in a path: all entries of a list
 TEMPLATE, HASH = ("spec", "template"), ("metadata", "labels", "pod-template-hash")
 

@@ -295,3 +295,9 @@ def test_a_pipeline_that_keeps_the_json_reads_three_lines_at_the_end() -> None:
     assert third.startswith("  next: kubectl -n ")
     for case, more in (("container/image-not-found", ("-o", "text")), ("deployment/success", ()), ("kubectl/forbidden", ())):
         assert "The rollout" not in run("--replay", str(FIXTURES / case), *more).stderr
+
+
+def test_a_container_that_does_not_tell_its_restarts_has_an_error_all_the_same(tmp_path: Path) -> None:
+    text = (FIXTURES / "container/image-not-found/002.json").read_text()
+    (tmp_path / "x.json").write_text(re.sub(r'"restartCount": \d+,?', "", text).replace(",\n      }", "\n      }"))
+    assert run("--replay", str(tmp_path / "x.json")).error["since"] == "2026-11-23T06:46:11.000Z"
