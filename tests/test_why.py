@@ -34,18 +34,20 @@ def test_the_cause_comes_before_its_symptom() -> None:
     """A missing Secret that is waited for, until the Deployment's own deadline has passed."""
     outcome = run("--replay", str(FIXTURES / "container/missing-secret-until-deadline"), "--ignore-secret-not-found")
     assert [each["code"] for each in (outcome.error, *outcome.result["errors"])] == ["invalid-config", "not-progressing"]
-    assert outcome.stderr.splitlines()[-1].endswith('cannot be created: secret "db" not found (pod api-857cd5f8fb-rtwqn, 0 of 1 ready)')
+    assert 'cause: Container "main" cannot be created: secret "db" not found (invalid-config, ' in outcome.stderr
     lines = text_of("container/missing-secret-until-deadline", "--ignore-secret-not-found")
-    assert [line.partition(": ")[0] for line in lines if ": " in line and line[0] != " "] == ["invalid-config", "not-progressing", "failed"]
+    assert [re.search(r"\(([a-z-]+), since ", line)[1] for line in lines if line.startswith("cause: ")] == [
+        "invalid-config",
+        "not-progressing",
+    ]  # type: ignore[index]
 
 
 def test_what_pods_wait_for_stands_beside_a_symptom_without_a_cause() -> None:
     lines = text_of("container/readiness-failing")
-    assert lines[1].startswith("not-progressing: ")
-    assert lines[2] == (
-        '  Container "main" is running, but not ready: its readiness probe (GET /missing on port 8080) does not pass; '
-        "Readiness probe failed: HTTP probe failed with statuscode: 404"
+    assert lines[1].startswith(
+        'cause: Container "main" is running, but not ready: its readiness probe (GET /missing on port 8080) does not pass (not-progressing, '
     )
+    assert lines[4] == "  Readiness probe failed: HTTP probe failed with statuscode: 404"
 
 
 def test_what_could_not_fail_by_itself_is_no_cause() -> None:
@@ -59,12 +61,12 @@ def test_five_pods_with_the_same_failure_are_one_entry() -> None:
     assert outcome.error["count"] == 5
     assert sum("is not ready" in each for each in outcome.result["workloads"][0]["waitingFor"]) == 1
     lines = text_of("container/crash-of-five", "--retry-limit", "1")
-    assert [line for line in lines if line.startswith("  in ")] == ["  in Pod/why-shop/web-f985b554b-7p57b/main and 4 more"]
+    assert [line for line in lines if line.startswith("  in: ")] == ["  in: Pod/why-shop/web-f985b554b-7p57b/main and 4 more like it"]
 
 
 def test_who_waits_for_nothing_of_its_own_while_another_has_failed_is_no_problem() -> None:
     lines = text_of("selection/release-one-fails-one-waits")
-    assert [line for line in lines if "front" in line] == ["on their way: why-shop/Deployment/front"]
+    assert [line for line in lines if "front" in line] == ["on their way: Deployment/front in why-shop"]
     outcome = run("--replay", str(FIXTURES / "selection/release-one-fails-one-waits"))
     assert not [line for line in outcome.stderr.splitlines()[-1:] if "front" in line]
 
@@ -82,9 +84,9 @@ def test_who_waits_in_a_state_of_its_own_is_listed_behind_the_failed_ones(tmp_pa
     waiting = [each for each in outcome.result["workloads"] if each["status"] == "waiting"]
     assert [each.get("code") for each in waiting] == ["invalid-config"]
     words = [
-        line.partition(":")[0] for line in run(*arguments, "-o", "text").stdout.splitlines() if re.match(r"\w+: \S+/Deployment/", line)
+        line.partition(":")[0] for line in run(*arguments, "-o", "text").stdout.splitlines() if re.match(r"cause: |\w+: Deployment/", line)
     ]
-    assert words == ["failed", "waiting", "ready"]
+    assert words == ["cause", "waiting", "ready"]
 
 
 def test_the_time_is_up_names_what_could_fail_first(tmp_path: Path) -> None:
@@ -199,7 +201,12 @@ def test_what_changed(tmp_path: Path, edit: Edit, expected: list[str]) -> None:
     assert workload["rollback"] == "kubectl -n r-deployment-surge-crash-old-serving rollout undo deployment web --to-revision=1"
     assert SECRET not in outcome.stdout
     lines = changed(tmp_path, edit, "-o", "text").stdout.splitlines()
-    assert [line.removeprefix("  changed: ") for line in lines if line.startswith("  changed: ")] == expected
+    (at,) = [index for index, line in enumerate(lines) if line.startswith("changed in Deployment/web:")]
+    told = [
+        line.strip()
+        for line in [lines[at].removeprefix("changed in Deployment/web:"), *lines[at + 1 : -1 - len(outcome.result.get("notes", ()))]]
+    ]
+    assert [line for line in told if line] == expected
     assert lines[-1 - len(outcome.result.get("notes", ()))] == f"  roll back: {workload['rollback']}"
 
 
