@@ -243,7 +243,7 @@ def test_this_machine_may_be_the_cluster_that_a_kubeconfig_names(kubectl: Progra
 
 def test_what_was_waited_for_comes_before_kubectls_last_words(kubectl: Program) -> None:
     waiting = snapshot("seed/container-creating")
-    lists = f'[ -e $DIR/once ] && {{ echo "{REFUSED}" >&2; exit 1; }}; case "$*" in *" -o json"*) touch $DIR/once ;; esac; cat {waiting}'
+    lists = f'[ -e $DIR/once ] && {{ echo "{REFUSED}" >&2; exit 1; }}; case "$*" in *replicasets*) touch $DIR/once ;; esac; cat {waiting}'
     program = kubectl(f'case "$*" in *"config view"*) exit ;; *"--raw"*) cat {waiting}; exit ;; esac; {lists}', watch="exit 1")
     outcome = run("--kubectl", program, "-n", "default", "deployment/container-creating", "--timeout", "3s")
     assert (outcome.exit, outcome.error["code"]) == (3, "timeout")
