@@ -100,7 +100,7 @@ def test_without_a_bell_it_polls(kubectl: Program, monkeypatch: pytest.MonkeyPat
     outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--interval", "100ms", "--timeout", "60s")
     assert outcome.exit == 0
     silent = [
-        note for note in outcome.result.get("notes", ()) if re.search("pods cannot be watched, so it is polled each 0.1s: forbidden", note)
+        note for note in outcome.result.get("notes", ()) if re.search("pods cannot be watched, so it is polled every 0.1s: forbidden", note)
     ]
     assert len(silent) == ("forbidden" in watch)
 
@@ -115,7 +115,7 @@ def test_a_watch_that_ends_again_and_again_is_given_up(kubectl: Program, monkeyp
     )
     outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--interval", "200ms", "--timeout", "90s")
     assert outcome.exit == 0
-    assert any("pods cannot be watched, so it is polled each 0.2s: it has ended" in note for note in outcome.result["notes"])
+    assert any("pods cannot be watched, so it is polled every 0.2s: it has ended" in note for note in outcome.result["notes"])
     assert set(map(watched(program).count, set(watched(program)))) == {Watch.OFTEN + 1}
 
 
@@ -136,7 +136,7 @@ def test_a_watch_of_which_nothing_is_heard_any_longer_is_given_up(kubectl: Progr
     program = kubectl(f'[ "$(wc -l <$DIR/calls)" -gt 60 ] && cat {READY} || cat {WAITING}', f"{BOOKMARK}; exec sleep 1000")
     outcome = run("--kubectl", program, "-n", "r-deployment-slow-readiness", "--interval", "200ms", "--timeout", "90s")
     assert outcome.exit == 0
-    assert any("pods cannot be watched, so it is polled each 0.2s: nothing is heard of it" in note for note in outcome.result["notes"])
+    assert any("pods cannot be watched, so it is polled every 0.2s: nothing is heard of it" in note for note in outcome.result["notes"])
 
 
 def test_a_watch_that_cannot_be_started(kubectl: Program) -> None:

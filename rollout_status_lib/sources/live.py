@@ -99,7 +99,7 @@ class Live:
         self.bell.subjects = self.hooks.subjects()
         self.bell.listen({path: self.versions.get(path, "0") for path in self.list_watched()})
         silent = {
-            f"{path} cannot be watched, so it is polled each {self.options.interval:g}s: {why}" for path, why in self.bell.silent.items()
+            f"{path} cannot be watched, so it is polled every {self.options.interval:g}s: {why}" for path, why in self.bell.silent.items()
         }
         self.notes += sorted(silent - {*self.notes})
         if self.bell.polled:

@@ -594,7 +594,7 @@ def test_without_the_right_to_watch_it_polls_and_says_so(namespace: Namespace, t
     namespace.apply(deployment("web", WEB, minReadySeconds=10))  # longer than it takes to find out
     result = namespace.rollout_status("--kubeconfig", config, "--interval", "1s")
     assert result.exit == 0
-    assert any("pods cannot be watched, so it is polled each 1s: Error from server (Forbidden)" in note for note in notes(result))
+    assert any("pods cannot be watched, so it is polled every 1s: Error from server (Forbidden)" in note for note in notes(result))
 
 
 def test_the_role_does_not_suffice_for_all_namespaces(namespace: Namespace, tmp_path: Path) -> None:
