@@ -120,6 +120,8 @@ onefile: wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --target build/onefile/lib --no-deps dist/*.whl
 	rm -rf build/onefile/lib/bin build/onefile/lib/jsonschema/tests build/onefile/lib/jsonschema/benchmarks
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash -s build/onefile/lib build/onefile/lib
+	# what the first start reads is kept for all others; the rollout of the demo has failed, so it ends with 1
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python build/onefile/lib/rollout_status.py demo >/dev/null 2>&1; test $$? -eq 1
 	cp packaging/onefile.py build/onefile/__main__.py
 	cp rollout_status_start.py build/onefile/
 	$(BIN)/python -m zipapp --compress --python '/usr/bin/env python3' --output dist/rollout-status build/onefile

@@ -37,6 +37,7 @@ def main() -> int:
         except OSError as error:
             return start.refuse(argv, f"it cannot unpack itself into {folder.name}: {error}; set TMPDIR to a folder with 8 MB to spare")
         sys.path[0] = folder.name + "/lib"
+        sys.dont_write_bytecode = True  # the folder is removed at the end
         import rollout_status  # noqa: PLC0415, only now is it there
 
         return rollout_status.main()

@@ -175,6 +175,10 @@ def test_one_file_is_made_without_what_developers_need(onefile: Path) -> None:
     assert not programs & {"pytest", "mypy", "ruff", "uv"}
 
 
+def test_one_file_holds_what_its_first_start_has_read(onefile: Path) -> None:
+    assert any(re.fullmatch(r"lib/rollout_status_lib/__pycache__/rules\.\w+\.json", name) for name in zipfile.ZipFile(onefile).namelist())
+
+
 def test_one_file_leaves_nothing_behind(onefile: Path, tmp_path: Path) -> None:
     command(onefile, "demo", "--quiet", exit=1, TMPDIR=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
