@@ -11,7 +11,7 @@ from rollout_status_lib.views.rows import make_rows
 
 def test_the_log_stands_below_the_first_crash_and_is_not_said_again() -> None:
     lines = run("demo").stderr.splitlines()
-    assert lines[1:3] == ["        | starting shop-web v2", "        | FATAL: cannot connect to database db:5432"]
+    assert lines[1:3] == ["    log | starting shop-web v2", "    log | FATAL: cannot connect to database db:5432"]
     assert sum("FATAL" in line for line in lines) == 1
 
 
@@ -24,7 +24,7 @@ def test_the_log_is_read_once_for_each_run_that_has_ended(kubectl: Program, tmp_
     outcome = run("--kubectl", program, "--timeout", "2s", "--interval", "0.2s", "--retry-limit", "9")
     assert outcome.error["code"] == "timeout"
     assert outcome.error["log"] == "it fails\n"
-    assert outcome.stderr.count("        | it fails\n") == 1
+    assert outcome.stderr.count("    log | it fails\n") == 1
     assert 1 <= len(calls.read_text().split()) <= 2
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import copy_program, environment, snapshot
 
+from rollout_status_lib.kept import Kept
+
 REPLAY = ("--replay", str(snapshot("deployment/crash-loop")), "--retry-limit", "1")
 
 
@@ -64,3 +66,27 @@ def test_nothing_is_kept_where_python_keeps_nothing(program: Path) -> None:
 def test_a_folder_that_cannot_be_written_to_is_no_reason_to_end(program: Path) -> None:
     (program.parent / "rollout_status_lib/__pycache__").write_text("no folder")
     assert judge(program)[0] == 1
+
+
+def test_another_reads_what_one_has_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, whose own runs are not measured where they keep something."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    one, other, third = (make_kept(tmp_path / "new" / "rules.json") for _ in range(3))
+    assert one.find("source", lambda: ["made"]) == ["made"]
+    one.save()
+    one.save()  # nothing is new
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["rules.json"]
+    assert other.find("source", lambda: pytest.fail("it is kept")) == ["made"]
+    other.save()
+    (tmp_path / "new/rules.json").write_text("{")
+    assert third.find("source", lambda: "anew") == "anew"
+    lost = make_kept(tmp_path / "new/rules.json/rules.json")
+    lost.find("source", lambda: 1)
+    lost.save()  # to where no folder can be
+    assert make_kept(tmp_path / "new/rules.json").values == {}
+
+
+def make_kept(path: Path) -> Kept:
+    kept = Kept()
+    kept.__dict__["path"] = path
+    return kept

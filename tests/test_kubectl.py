@@ -239,7 +239,7 @@ def test_interrupted(kubectl: Program, signum: int, code: int) -> None:
     hangs = Path(program).with_name("hangs")
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "rollout_status.py"), "--kubectl", program, "deployment/web"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env=environment(),
     )  # fmt: skip
     while not hangs.exists():
         assert process.poll() is None

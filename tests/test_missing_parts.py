@@ -101,7 +101,7 @@ def test_without_a_part(tmp_path: Path, part: str, arguments: tuple[str, ...]) -
 def test_explain_says_it_too_and_shows_what_there_is(tmp_path: Path) -> None:
     done = call(copy_program(tmp_path / "copy", "rules"), "explain", *FAILS)
     assert (done.returncode, COPY in done.stderr) == (70, True)
-    assert done.stdout.startswith("The rollout could not be judged.\ninternal: ")
+    assert done.stdout.startswith("The rollout could not be judged\ncause: ")
 
 
 def test_rules_schema_json_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

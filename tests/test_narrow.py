@@ -197,6 +197,24 @@ def test_what_was_selected_before_still_counts(cluster: Cluster, tmp_path: Path)
     ]
 
 
+def test_several_of_which_none_is_there(cluster: Cluster) -> None:
+    outcome = run("--kubectl", cluster(items()), "-n", SPACE, "deployment/one", "deployment/two")
+    assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
+
+
+def test_a_selector_that_changes_changes_what_is_watched(cluster: Cluster, tmp_path: Path) -> None:
+    mine = items()
+    mine[0]["metadata"]["generation"] += 1
+    program = cluster(mine)
+    mine[0]["spec"]["selector"]["matchLabels"] = {"app": "new"}
+    (tmp_path / "later.json").write_text(json.dumps({"kind": "List", "items": mine}))
+    later = f'[ "$(grep -c watch=1 {tmp_path}/calls 2>/dev/null)" -ge 3 ] && cp {tmp_path}/later.json {tmp_path}/now.json; exec'
+    Path(program).write_text(Path(program).read_text().replace("exec", later))
+    assert run("--kubectl", program, "-n", SPACE, "deployment/web", "--timeout", "5s", "--interval", "300ms").exit == 3
+    watched = [call for call in calls(program) if "pods?" in call and "watch=1" in call]
+    assert ["app%20in%20%28new%2Cweb%29" in call for call in watched] == [False, True]
+
+
 def test_what_is_watched_is_as_narrow(cluster: Cluster) -> None:
     mine = items()
     mine[0]["metadata"]["generation"] += 1  # nobody has observed it

@@ -124,7 +124,9 @@ class Replay:
             moment = parse_timestamp(str(document.get(at)))
         except UnreadableError as error:
             document.refuse(at, str(error))
-        return moment if is_moment(moment) else document.refuse(at, f"{document.get(at)!r} is no moment that can be written")
+        return (
+            moment if is_moment(moment) else document.refuse(at, f"invalid time {document.get(at)!r}: it is outside of the years 1 to 9999")
+        )
 
     def objects(self, path: Path) -> tuple[Json, ...]:
         """The objects in a file that are in the requested namespaces, or in none."""
