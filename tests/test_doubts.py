@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import FIXTURES, Outcome, run
+from conftest import FIXTURES, ROOT, Outcome, run
 
 from rollout_status import run_to_end
 
@@ -266,3 +266,13 @@ def test_what_nearly_holds_of_a_rule_that_has_no_value(tmp_path: Path) -> None:
     rules = write(tmp_path, when=f"deployment.spec != null && {ORDER}", verdict="note")
     explained = run("explain", "--nearly", "--replay", str(SUCCESS), "--rules", rules, "--quiet")
     assert "nearly: acme/x" in explained.stdout
+
+
+def test_a_text_of_a_built_in_rule_that_has_no_value_ends_the_run(tmp_path: Path) -> None:
+    """Nobody but us can mend it, so it must not go unseen."""
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    rules = tmp_path / "rules/container.yaml"
+    rules.write_text(rules.read_text().replace('details:\n  - "{over', "details:\n  - \"{sum('a') && over"))
+    ended = run_to_end(["--replay", str(CRASH), "--retry-limit", "1", "--quiet"], tmp_path / "rules")
+    assert (ended.exit_code, ended.result["error"]["code"]) == (2, "invalid-rules")
+    assert "container.yaml:" in ended.result["error"]["message"]

@@ -91,3 +91,10 @@ def test_the_note_about_what_does_not_roll_out_is_recorded(tmp_path: Path, kubec
     assert (outcome.exit, outcome.result["notes"]) == (0, ["skipped 1 object that does not roll out: ConfigMap"])
     again = run("--replay", str(tmp_path / "record"))
     assert (again.exit, again.result["notes"]) == (0, outcome.result["notes"])
+
+
+def test_manifests_that_hold_nothing_of_the_kinds_that_were_asked_for(kubectl: Program) -> None:
+    text = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop", "uid": "u"}})
+    outcome = run("--kubectl", kubectl("exit 1"), "-f", "-", "--kinds", "deployment", stdin=text)
+    assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
+    assert outcome.error["message"] == "There is no workload to judge in the manifests"

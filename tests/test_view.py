@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSWINSZ
@@ -556,3 +557,27 @@ def test_no_color() -> None:
 
 def test_quiet_on_a_terminal() -> None:
     assert Screen(*CRASH, "--quiet").end().stderr == ""
+
+
+class TerminalStdout(io.TextIOWrapper):
+    """A stdout that says that it is a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8")
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("changes", [{}, {"NO_COLOR": "1"}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, {"TERM": "dumb"}])
+def test_stdout_on_a_terminal_is_the_text_in_colours(changes: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"TERM": "xterm"} | changes).items():
+        monkeypatch.setenv(name, value)
+    stdout = TerminalStdout()
+    with redirect_stdout(stdout):
+        assert rollout_status.main(["demo", "--quiet"]) == 1
+    text = stdout.buffer.getvalue().decode()
+    assert ("\x1b[" in text) == (not changes or "FORCE_COLOR" in changes)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", text).startswith("The rollout failed after ")
