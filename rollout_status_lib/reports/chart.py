@@ -146,7 +146,7 @@ def share_rows(lanes: Iterable[Lane]) -> list[list[Lane]]:
 
 def erase_numbers(text: str, name: str) -> str:
     """A text without the name of its object, numbers and uids: two pods in the same back-off tell the same."""
-    return re.sub(r"[0-9a-f-]*\d[0-9a-f-]*", "#", text.replace(name, ""))
+    return re.sub(r"[0-9a-f-]+", lambda found: "#" if re.search(r"\d", found[0]) else found[0], text.replace(name, ""))
 
 
 def draw_alike(lanes: Sequence[Lane], axis: Axis) -> Element:
