@@ -47,7 +47,7 @@ test: $(VENV)/ready
 varied: $(VENV)/ready
 	$(BIN)/pytest -q --numprocesses auto $(VARIED)
 
-# Which branches are reached: 99.9 % at least; those that are not are listed
+# Which branches are reached: 99.8 % at least; those that are not are listed
 coverage: $(VENV)/ready
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m $(TEST) --deselect tests/test_why.py::test_each_hint_is_a_whole_command

@@ -119,7 +119,9 @@ WAITING = f"cat {snapshot('container/slow-readiness', 1)}"
 
 def begin(program: str, *arguments: str, **options) -> subprocess.Popen:
     command = [sys.executable, str(ROOT / "rollout_status.py"), "--kubectl", program, *arguments]
-    return subprocess.Popen(command, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **options})
+    # unmeasured: coverage locks what it counts, and a signal in that moment would wait for ever
+    known = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, "env": environment()}
+    return subprocess.Popen(command, **{**known, **options})
 
 
 def test_no_kubectl_outlives_a_tool_that_is_killed(kubectl: Program, tmp_path: Path) -> None:
