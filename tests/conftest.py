@@ -1,5 +1,6 @@
 """What the offline tests share."""
 
+import email.utils
 import io
 import json
 import os
@@ -80,6 +81,21 @@ def kubectl(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return program
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Callable[..., str]:
+    """Makes a kubectl whose cluster has these objects (cluster.py). `calls` beside it lists what was asked, and how many were given."""
+
+    def make(objects: list[dict[str, Any]], moment: float = 1793491200.0) -> str:
+        (tmp_path / "now.json").write_text(json.dumps({"kind": "List", "items": objects}))
+        arguments = f'{tmp_path}/now.json {tmp_path}/calls "{email.utils.formatdate(moment, usegmt=True)}"'
+        program = tmp_path / "kubectl"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {ROOT}/tests/cluster.py {arguments} "$@"\n')
+        program.chmod(0o755)
+        return str(program)
+
+    return make
 
 
 def snapshot(case: str, number: int = -1) -> Path:

@@ -1,20 +1,17 @@
 """Each case once more, told by names in a namespace of others, from a cluster: the verdict is that of a replay, which reads all."""
 
-import email.utils
 import json
 import re
-import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import CASES, FIXTURES, ROOT, Outcome, run
+from conftest import CASES, FIXTURES, ROOT, Outcome, Program, run
 
 from rollout_status_lib.rules import Rules
 from rollout_status_lib.values import format_timestamp
 
-CLUSTER = ROOT / "tests/cluster.py"
 RULES = Rules(ROOT / "rules")
 
 
@@ -54,19 +51,15 @@ def told(outcome: Outcome) -> tuple:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if (FIXTURES / case / "001.json").exists()])
-def test_the_verdict_is_the_same(case: str, tmp_path: Path) -> None:
+def test_the_verdict_is_the_same(case: str, api: Program, tmp_path: Path) -> None:
     file, moment = last_poll(case)
     objects = [each for each in json.loads(file.read_text())["items"] if is_listed(each)]
     everything = copy_objects(objects, "same-", relabel=False) + objects + copy_objects(objects, "far-", relabel=True)
-    (tmp_path / "now.json").write_text(json.dumps({"kind": "List", "items": everything}))
-    date, now = email.utils.formatdate(moment.timestamp(), usegmt=True), int(moment.timestamp()) + 0.5  # as the clock reads the date
-    program = tmp_path / "kubectl"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {CLUSTER} {tmp_path}/now.json {tmp_path}/calls "{date}" "$@"\n')
-    program.chmod(0o755)
+    program, now = api(everything, moment.timestamp()), int(moment.timestamp()) + 0.5  # as the clock reads the date
     for each in objects:
         kind, owners = RULES.find_kind(each), each["metadata"].get("ownerReferences")
         if kind and kind.selector and not owners:
             where = ("-n", each["metadata"].get("namespace", "default"), f"{kind.name}/{each['metadata']['name']}", "--once")
             replayed = run("--replay", str(tmp_path / "now.json"), "--now", format_timestamp(now), *where)
-            assert told(run("--kubectl", str(program), *where)) == told(replayed)
+            assert told(run("--kubectl", program, *where)) == told(replayed)
             assert not re.search(r"get (\S+,)?pods -n \S+ -o", (tmp_path / "calls").read_text())

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def write(tmp_path: Path, **fields: str) -> str:
 
 def judged(rules: str, *arguments: str, case: Path = SUCCESS) -> Outcome:
     return run("--replay", str(case), "--rules", rules, "--quiet", *arguments)
+
+
+def go_on(tmp_path: Path) -> Path:
+    """The recording of the success, which goes on until every wait has ended."""
+    later = shutil.copytree(SUCCESS, tmp_path / "later")
+    with (later / "recording.yaml").open("a") as recording:
+        recording.write("- {at: 2026-11-23T07:05:50Z, objects: 003.json}\n")
+    return later
 
 
 @pytest.mark.parametrize(
@@ -68,10 +77,7 @@ def test_what_could_have_kept_it_from_success_waits_and_fails_in_the_end(tmp_pat
     (note,) = outcome.result["notes"]
     assert note.startswith(f"a rule cannot be evaluated: {rules}:")
     assert f"It is not known whether acme/x holds, which cannot be evaluated: {rules}:" in outcome.error["message"]
-    later = shutil.copytree(SUCCESS, tmp_path / "later")
-    with (later / "recording.yaml").open("a") as recording:
-        recording.write("- {at: 2026-11-23T07:05:50Z, objects: 003.json}\n")
-    ended = judged(rules, case=later)
+    ended = judged(rules, case=go_on(tmp_path))
     assert (ended.exit, ended.error["code"], ended.error["rule"]) == (1, "not-progressing", "acme/x")
     assert note.partition(": ")[2] in ended.error["message"]
 
@@ -172,10 +178,7 @@ def test_an_object_of_which_nobody_knows_what_belongs_to_it_waits(tmp_path: Path
     (note,) = outcome.result["notes"]
     assert note.startswith(f"a kind cannot be evaluated: {rules}:")
     assert f"It is not known what belongs to it, since its kind cannot be evaluated: {rules}:" in outcome.error["message"]
-    later = shutil.copytree(SUCCESS, tmp_path / "later")
-    with (later / "recording.yaml").open("a") as recording:
-        recording.write("- {at: 2026-11-23T07:05:50Z, objects: 003.json}\n")
-    ended = judged(rules, case=later)
+    ended = judged(rules, case=go_on(tmp_path))
     assert (ended.exit, ended.error["code"], ended.result["notes"]) == (1, "not-progressing", [note])
 
 
@@ -276,3 +279,16 @@ def test_a_text_of_a_built_in_rule_that_has_no_value_ends_the_run(tmp_path: Path
     ended = run_to_end(["--replay", str(CRASH), "--retry-limit", "1", "--quiet"], tmp_path / "rules")
     assert (ended.exit_code, ended.result["error"]["code"]) == (2, "invalid-rules")
     assert "container.yaml:" in ended.result["error"]["message"]
+
+
+@pytest.mark.parametrize("field", ["selector", "desired"])
+def test_a_kind_that_cannot_tell_what_its_objects_own_is_listed_whole(api: Callable[..., str], tmp_path: Path, field: str) -> None:
+    """Where one is named, its own selector says what to list: one that has no value is no reason to end the run."""
+    items = [each for each in json.loads((SUCCESS / "003.json").read_text())["items"] if each["kind"] != "Event"]
+    program = api(items)
+    outcome = run(
+        "--kubectl", program, "-n", "r-deployment-success", "deployment/web", "--rules", write_kind(tmp_path, "deployment", **{field: ERR})
+    )
+    assert (outcome.exit, outcome.result["success"]) == (0, True)
+    lists = [call for call in Path(program).with_name("calls").read_text().splitlines() if "pods" in call]
+    assert ["labelSelector" in call for call in lists] == [field == "desired"]

@@ -1,35 +1,18 @@
 """What is asked of a cluster where few are judged: these and what they select; and what is watched then."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run, snapshot
+from conftest import run, snapshot
 from test_both_ways import copy_objects
 
 from rollout_status_lib.sources.live import Live
 from rollout_status_lib.sources.selectors import join_selectors, read_selector, write_selector
 
 CASE, SPACE = "deployment/success", "r-deployment-success"
-Cluster = Callable[[list[dict]], str]
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    """Makes a kubectl whose cluster has these objects. `calls` beside it tells what was asked, and how many objects were given."""
-
-    def make(objects: list[dict]) -> str:
-        (tmp_path / "now.json").write_text(json.dumps({"kind": "List", "items": objects}))
-        script = (
-            f'exec {sys.executable} -S -E {ROOT}/tests/cluster.py {tmp_path}/now.json {tmp_path}/calls "Sun, 01 Nov 2026 00:00:00 GMT" "$@"'
-        )
-        (tmp_path / "kubectl").write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "kubectl").chmod(0o755)
-        return str(tmp_path / "kubectl")
-
-    return make
+Cluster = Callable[..., str]
 
 
 @pytest.fixture
@@ -56,8 +39,8 @@ def applied(objects: list[dict], *kinds: str) -> str:
     )
 
 
-def test_one_that_is_named_is_read_without_the_others(cluster: Cluster) -> None:
-    program = cluster(items() + others(3))
+def test_one_that_is_named_is_read_without_the_others(api: Cluster) -> None:
+    program = api(items() + others(3))
     assert run("--kubectl", program, "-n", SPACE, "deployment/web").exit == 0
     assert calls(program) == [
         f"get deployments.apps -n {SPACE} --field-selector metadata.name=web -o json # 1",
@@ -65,10 +48,10 @@ def test_one_that_is_named_is_read_without_the_others(cluster: Cluster) -> None:
     ]
 
 
-def test_what_comes_through_the_pipe_is_asked_for_at_once(cluster: Cluster) -> None:
+def test_what_comes_through_the_pipe_is_asked_for_at_once(api: Cluster) -> None:
     """Two Deployments of which others have nothing: one list for what both own."""
     mine = items() + copy_objects(items(), "my-", relabel=True)
-    program = cluster(mine + others(3))
+    program = api(mine + others(3))
     assert run("--kubectl", program, "-f", "-", stdin=applied(mine, "Deployment")).exit == 0
     assert sorted(calls(program)) == [
         f"get deployments.apps/web deployments.apps/my-web -n {SPACE} --ignore-not-found -o json # 2",
@@ -76,11 +59,11 @@ def test_what_comes_through_the_pipe_is_asked_for_at_once(cluster: Cluster) -> N
     ]
 
 
-def test_who_may_not_get_lists_from_then_on(cluster: Cluster) -> None:
+def test_who_may_not_get_lists_from_then_on(api: Cluster) -> None:
     """Two that are named, with the rights of the Role that we had before."""
     mine = items() + copy_objects(items(), "my-", relabel=True)
     mine[0]["metadata"]["generation"] += 1
-    program = cluster(mine)
+    program = api(mine)
     text = Path(program).read_text().replace("exec", 'case "$*" in *deployments.apps/*) echo >>$0.refused; exit 1 ;; esac; exec')
     Path(program).write_text(text)
     outcome = run("--kubectl", program, "-n", SPACE, "deployment/web", "deployment/my-web", "--timeout", "3s", "--interval", "200ms")
@@ -89,18 +72,18 @@ def test_who_may_not_get_lists_from_then_on(cluster: Cluster) -> None:
     assert f"get deployments.apps -n {SPACE} -o json # 2" in calls(program)
 
 
-def test_a_selector_that_the_api_server_makes_is_read_from_it(cluster: Cluster) -> None:
+def test_a_selector_that_the_api_server_makes_is_read_from_it(api: Cluster) -> None:
     """As a Job's: what is piped is what `kubectl create --dry-run=client -o json` prints."""
     mine = [each for each in json.loads(snapshot("job/success").read_text())["items"] if each["kind"] in ("Job", "Pod")]
     manifest = json.loads(applied(mine, "Job"))["items"][0]
     del manifest["spec"]["selector"], manifest["metadata"]["uid"]
-    program = cluster(mine + others(2))
+    program = api(mine + others(2))
     assert run("--kubectl", program, "-f", "-", stdin=json.dumps(manifest)).exit == 0
     assert ["pods?labelSelector=batch.kubernetes.io%2Fcontroller-uid%3D" in call for call in calls(program)] == [False, True]
 
 
-def test_what_a_selector_matches(cluster: Cluster) -> None:
-    program = cluster(items() + others(3))
+def test_what_a_selector_matches(api: Cluster) -> None:
+    program = api(items() + others(3))
     assert run("--kubectl", program, "-n", SPACE, "-l", "app=web").exit == 0
     assert [call.partition(" -n ")[2] for call in calls(program)] == [
         f"{SPACE} -l app=web -o json # 1",
@@ -108,19 +91,19 @@ def test_what_a_selector_matches(cluster: Cluster) -> None:
     ]
 
 
-def test_more_names_than_kubectl_gets_at_once_are_listed(cluster: Cluster) -> None:
+def test_more_names_than_kubectl_gets_at_once_are_listed(api: Cluster) -> None:
     """kubectl would wait between them. What they own is still asked for by itself."""
     mine = others(9)
-    program = cluster(mine + items())
+    program = api(mine + items())
     assert run("--kubectl", program, "-f", "-", stdin=applied(mine, "Deployment")).exit == 0
     first, second = sorted(calls(program))
     assert first == f"get deployments.apps -n {SPACE} -o json # 10"
     assert second.startswith(f"get replicasets.apps,pods -n {SPACE} -l app in (other0-web,")
 
 
-def test_many_are_listed_with_all_others(cluster: Cluster) -> None:
+def test_many_are_listed_with_all_others(api: Cluster) -> None:
     mine = others(101)
-    program = cluster(mine)
+    program = api(mine)
     assert run("--kubectl", program, "-f", "-", stdin=applied(mine, "Deployment")).exit == 0
     assert sorted(call.partition(" # ")[0] for call in calls(program)) == [
         f"get --raw /api/v1/namespaces/{SPACE}/pods",
@@ -128,43 +111,43 @@ def test_many_are_listed_with_all_others(cluster: Cluster) -> None:
     ]
 
 
-def test_many_pods_are_not_decoded_by_kubectl(cluster: Cluster) -> None:
+def test_many_pods_are_not_decoded_by_kubectl(api: Cluster) -> None:
     mine = items()
     mine[0]["spec"]["replicas"] = 51
-    program = cluster(mine)
+    program = api(mine)
     run("--kubectl", program, "-n", SPACE, "deployment/web", "--once")
     assert f"get --raw /api/v1/namespaces/{SPACE}/pods?labelSelector=app%3Dweb # {len(mine) - 2}" in calls(program)
 
 
-def test_a_name_that_is_not_there_may_be_meant_for_another(cluster: Cluster) -> None:
-    program = cluster(items())
+def test_a_name_that_is_not_there_may_be_meant_for_another(api: Cluster) -> None:
+    program = api(items())
     outcome = run("--kubectl", program, "-n", SPACE, "deployment/wbe")
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
     assert "did you mean web?" in outcome.error["message"]
 
 
-def test_who_may_not_list_others_is_told_that_it_is_not_there(cluster: Cluster) -> None:
-    program = cluster(items())
+def test_who_may_not_list_others_is_told_that_it_is_not_there(api: Cluster) -> None:
+    program = api(items())
     refused = 'case "$*" in *field-selector*) ;; *"get deployments"*) echo "Error from server (Forbidden)" >&2; exit 1 ;; esac; exec'
     Path(program).write_text(Path(program).read_text().replace("exec", refused))
     outcome = run("--kubectl", program, "-n", SPACE, "deployment/wbe")
     assert (outcome.exit, outcome.error["code"], outcome.error["message"]) == (1, "not-found", 'deployments.apps "wbe" not found')
 
 
-def test_what_is_in_no_namespace_does_not_hide_the_namespace(cluster: Cluster) -> None:
+def test_what_is_in_no_namespace_does_not_hide_the_namespace(api: Cluster) -> None:
     """Without -n; the first answer begins with an object that is in none."""
     ready = {"type": "Ready", "status": "True", "reason": "ACMEAccountRegistered", "message": "", "observedGeneration": 1}
     issuer = {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": "acme", "uid": "issuer", "generation": 1}}
-    program = cluster([issuer | {"status": {"conditions": [ready]}}, *items()])
+    program = api([issuer | {"status": {"conditions": [ready]}}, *items()])
     assert run("--kubectl", program, "clusterissuer/acme", "deployment/web", "--timeout", "20s").exit == 0
 
 
 @pytest.mark.usefixtures("seldom")
-def test_what_is_not_there_yet_is_asked_for_often(cluster: Cluster, tmp_path: Path) -> None:
+def test_what_is_not_there_yet_is_asked_for_often(api: Cluster, tmp_path: Path) -> None:
     """What is there is watched; what is not there cannot be."""
     job = {**next(each for each in json.loads(snapshot("job/success").read_text())["items"] if each["kind"] == "Job")}
     job["metadata"] = {**job["metadata"], "namespace": SPACE, "name": "migrate"}
-    program = cluster(items())
+    program = api(items())
     (tmp_path / "later.json").write_text(json.dumps({"kind": "List", "items": [*items(), job]}))
     later = f'[ "$(grep -c jobs.batch/migrate {tmp_path}/calls 2>/dev/null)" -gt 3 ] && cp {tmp_path}/later.json {tmp_path}/now.json; exec'
     Path(program).write_text(Path(program).read_text().replace("exec", later))
@@ -172,10 +155,10 @@ def test_what_is_not_there_yet_is_asked_for_often(cluster: Cluster, tmp_path: Pa
     assert run("--kubectl", program, "-n", SPACE, *words).exit == 0
 
 
-def test_an_owner_whose_labels_say_nothing_is_read_with_all(cluster: Cluster) -> None:
+def test_an_owner_whose_labels_say_nothing_is_read_with_all(api: Cluster) -> None:
     mine = items()
     mine[0]["spec"]["selector"] = {}
-    program = cluster(mine + others(1))
+    program = api(mine + others(1))
     assert run("--kubectl", program, "-n", SPACE, "deployment/web").exit == 0
     assert sorted(calls(program)[1:]) == [
         f"get --raw /api/v1/namespaces/{SPACE}/pods # {2 * (len(mine) - 2)}",
@@ -183,12 +166,12 @@ def test_an_owner_whose_labels_say_nothing_is_read_with_all(cluster: Cluster) ->
     ]
 
 
-def test_what_was_selected_before_still_counts(cluster: Cluster, tmp_path: Path) -> None:
+def test_what_was_selected_before_still_counts(api: Cluster, tmp_path: Path) -> None:
     """The selector of a Deployment has changed since it was applied; its old pods have the old labels."""
     mine = items()
     text = applied(mine, "Deployment")
     mine[0]["spec"]["selector"]["matchLabels"] = {"app": "new"}
-    program = cluster(mine)
+    program = api(mine)
     assert run("--kubectl", program, "-f", "-", stdin=text).exit == 0
     assert sorted(call.partition(" -l ")[2] for call in calls(program)) == [
         "",
@@ -197,15 +180,15 @@ def test_what_was_selected_before_still_counts(cluster: Cluster, tmp_path: Path)
     ]
 
 
-def test_several_of_which_none_is_there(cluster: Cluster) -> None:
-    outcome = run("--kubectl", cluster(items()), "-n", SPACE, "deployment/one", "deployment/two")
+def test_several_of_which_none_is_there(api: Cluster) -> None:
+    outcome = run("--kubectl", api(items()), "-n", SPACE, "deployment/one", "deployment/two")
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
 
 
-def test_a_selector_that_changes_changes_what_is_watched(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_selector_that_changes_changes_what_is_watched(api: Cluster, tmp_path: Path) -> None:
     mine = items()
     mine[0]["metadata"]["generation"] += 1
-    program = cluster(mine)
+    program = api(mine)
     mine[0]["spec"]["selector"]["matchLabels"] = {"app": "new"}
     (tmp_path / "later.json").write_text(json.dumps({"kind": "List", "items": mine}))
     later = f'[ "$(grep -c watch=1 {tmp_path}/calls 2>/dev/null)" -ge 3 ] && cp {tmp_path}/later.json {tmp_path}/now.json; exec'
@@ -215,10 +198,10 @@ def test_a_selector_that_changes_changes_what_is_watched(cluster: Cluster, tmp_p
     assert ["app%20in%20%28new%2Cweb%29" in call for call in watched] == [False, True]
 
 
-def test_what_is_watched_is_as_narrow(cluster: Cluster) -> None:
+def test_what_is_watched_is_as_narrow(api: Cluster) -> None:
     mine = items()
     mine[0]["metadata"]["generation"] += 1  # nobody has observed it
-    program = cluster(mine + others(2))
+    program = api(mine + others(2))
     assert run("--kubectl", program, "-n", SPACE, "deployment/web", "--timeout", "3s").exit == 3
     query = "watch=1&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=0"
     watched = {call.removeprefix("get --raw ") for call in calls(program) if "watch=1" in call}
@@ -229,10 +212,10 @@ def test_what_is_watched_is_as_narrow(cluster: Cluster) -> None:
     }
 
 
-def test_a_watch_begins_where_the_list_has_ended(cluster: Cluster) -> None:
+def test_a_watch_begins_where_the_list_has_ended(api: Cluster) -> None:
     mine = items()
     mine[0]["metadata"]["generation"] += 1
-    program = cluster(mine)
+    program = api(mine)
     assert run("--kubectl", program, "-n", SPACE, "--timeout", "3s").exit == 3
     assert any("/pods?watch=1" in call and call.endswith("resourceVersion=4711") for call in calls(program))
 

@@ -32,7 +32,7 @@ from rollout_status_lib.sources.watches import Bell
 
 
 def read_names(kind: Kind, namespace: str, table: str) -> tuple[Json, ...]:
-    """The objects in the rows of a table, of which nothing but their names is known."""
+    """The objects that a table of kubectl's lists. Only their names are known."""
     names = [line.split()[0] for line in table.splitlines() if line.strip()]
     return tuple({"apiVersion": kind.api_version, "kind": kind.title, "metadata": {"name": name, "namespace": namespace}} for name in names)
 
@@ -97,7 +97,7 @@ class Live:
     def listen(self) -> None:
         """Watches every resource that the last poll has shown, and the events if it has read them."""
         self.bell.subjects = self.hooks.subjects()
-        self.bell.listen({path: self.versions.get(path, "0") for path in self.list_watched()})
+        self.bell.listen({path: self.versions.get(path, "") for path in self.list_watched()})
         silent = {
             f"{path} cannot be watched, so it is polled every {self.options.interval:g}s: {why}" for path, why in self.bell.silent.items()
         }
@@ -112,7 +112,7 @@ class Live:
         queries: dict[tuple[str, str], set[str]] = {}
         for request, _ in self.found:
             for resource in request.resources:
-                queries.setdefault((resource, self.plan.find_space(request)), set()).add(request.query)
+                queries.setdefault((resource, self.plan.find_space_of(request)), set()).add(request.query)
         for each in self.last.values():
             kind, namespace = self.rules.find_kind(each), str(get_field(each, "metadata", "namespace") or "")
             if kind:
@@ -182,17 +182,19 @@ class Live:
 
     def read_lists(self) -> tuple[list[Found], list[Json]]:
         """All that a poll asks for, and the calls that failed: workloads first, then what only they can tell how to ask for."""
-        namespaces = list(self.plan.wanted)
-        first = [request for namespace in namespaces for request in self.plan.list_first(namespace)]
+        first = [request for namespace in self.plan.wanted for request in self.plan.list_first(namespace)]
         found, failed = self.lists(first, at_ease=not self.plan.is_settled)
         self.learn(found)
         if failed:
             return found, failed
-        alike = [request for namespace in namespaces for request in self.plan.list_alike(namespace, found)]
-        more = [request for namespace in namespaces for request in self.plan.list_more(namespace, found)]
+        alike: list[Request] = []
+        owned: list[Request] = []
+        for namespace in self.plan.wanted:
+            others, below = self.plan.list_rest(namespace, found)
+            alike, owned = alike + others, owned + below
         self.is_complete = not alike
-        rest, failed = self.lists(more) if more else ([], [])
-        return found + (self.lists(alike)[0] if alike else []) + rest, failed  # who may not list others does without
+        rest, failed = self.lists(owned)
+        return found + self.lists(alike)[0] + rest, failed  # who may not list others does without
 
     def learn(self, found: Iterable[Found]) -> None:
         """Learns from the first answers what words mean, and where kubectl looks by itself."""
@@ -201,7 +203,7 @@ class Live:
                 self.rules.learn_kind(request.resources[0], answer)
             spaces = [space for each in answer if (space := get_field(each, "metadata", "namespace"))] if not request.where else ()
             if spaces:
-                self.plan.spaces[""] = str(spaces[0])
+                self.plan.space = str(spaces[0])
 
     def prepare(self, *, at_ease: bool) -> None:
         """Does what the run has to do before the first poll is judged; `at_ease` one part of it, since there will be more time."""
@@ -311,7 +313,7 @@ class Live:
     def look(self, found: Sequence[Found], kind: Kind, namespace: str, names: Collection[str]) -> source.Answer | None:
         """The objects that subjects use: those that were listed anyway, or what kubectl says. None, and a note, if they cannot be read."""
         for request, objects in found:
-            is_there = self.selection.everywhere or self.plan.find_space(request) == namespace
+            is_there = self.selection.everywhere or self.plan.find_space_of(request) == namespace
             if kind.resource in request.resources and request.is_whole and is_there:
                 return source.Answer(objects, whole=True)
         if kind.cluster:

@@ -74,7 +74,7 @@ class Plan:
     def __init__(self, rules: Rules, selection: Selection) -> None:
         self.rules, self.selection, self.functions = rules, selection, Functions(0.0)
         self.wanted: dict[str, list[Kind]] = {}  # namespace -> kinds of workloads; "" is the namespace in which kubectl looks by itself
-        self.spaces: dict[str, str] = {}  # "" -> the namespace in which kubectl looks by itself, once it is known
+        self.space = ""  # the namespace in which kubectl looks by itself, once it is known
         self.selectors: dict[str, dict[tuple[Kind, Labels], None]] = {}  # namespace -> the selectors of its workloads
         self.may_get = True  # objects by their names; who may not lists them
         self.sizes: dict[str, float] = {}  # workload -> how many pods it should have; infinity if it does not say
@@ -99,6 +99,10 @@ class Plan:
         kinds = self.wanted.get(namespace, ())
         return [each for each in self.selection.targets or () if each.kind in kinds and each.namespace in ("", namespace)]
 
+    def list_names(self, namespace: str) -> dict[tuple[str, str], None]:
+        """The resource and the name of each of these."""
+        return dict.fromkeys((each.kind.resource, each.name) for each in self.find_targets(namespace))
+
     def is_narrow(self, namespace: str) -> bool:
         """True if few workloads of a namespace are judged, as far as it is known."""
         if self.selection.everywhere and not self.selection.selector:
@@ -114,16 +118,20 @@ class Plan:
 
     def list_resources(self, namespace: str) -> list[str]:
         """The resources of the workloads of a namespace, and of what they own."""
-        kinds = dict.fromkeys(self.wanted[namespace])
+        kinds = self.wanted[namespace]
         return [kind.resource for kind in dict.fromkeys([*kinds, *self.list_below(kinds)])]
 
-    def find_space(self, request: Request) -> str:
+    def find_space(self, namespace: str) -> str:
+        """The namespace that is meant; empty if that is all, or not known."""
+        return "" if self.selection.everywhere else namespace or self.space
+
+    def find_space_of(self, request: Request) -> str:
         """The namespace that a request asks about; empty if that is all, or not known."""
-        return "" if self.selection.everywhere else request.where[1] if request.where else self.spaces.get("", "")
+        return self.find_space("".join(request.where[1:]))
 
     def list_first(self, namespace: str) -> list[Request]:
         """What to ask for at once: workloads, and what they own, unless only they can tell what that is."""
-        kinds = dict.fromkeys(self.wanted[namespace])
+        kinds = self.wanted[namespace]
         declared = [kind for kind in kinds if kind.resource not in self.rules.undeclared]
         where, selector = self.find_where(namespace), ("-l", self.selection.selector) if self.selection.selector else ()
         unknown = [Request((kind.resource,), frozenset([kind.resource]), where, selector) for kind in kinds if kind not in declared]
@@ -131,19 +139,20 @@ class Plan:
         workloads = Request(resources, frozenset(resources), where, selector)
         if not self.is_narrow(namespace):
             return [*unknown, *self.list_all(namespace, kinds, workloads)]
-        first = [self.choose(workloads, self.find_targets(namespace))] if resources else []
+        first = [self.choose(workloads, self.list_names(namespace))] if resources else []
         return [*unknown, *first, *(self.list_owned(namespace) if self.selectors.get(namespace) else ())]
 
-    def choose(self, workloads: Request, targets: Sequence[Target]) -> Request:
+    def choose(self, workloads: Request, named: Iterable[tuple[str, str]]) -> Request:
         """The request for these workloads alone, if they are named."""
-        names = tuple(dict.fromkeys(f"{each.kind.resource}/{each.name}" for each in targets if each.kind.resource in workloads.resources))
+        names = tuple(f"{resource}/{name}" for resource, name in named if resource in workloads.resources)
         if len(names) == 1:  # a list of one: nobody needs the right to get
             return replace(workloads, selector=("--field-selector", f"metadata.name={names[0].rpartition('/')[2]}"))
         return replace(workloads, names=names if self.may_get and len(names) <= MOST_NAMES else ())
 
     def find_where(self, namespace: str) -> tuple[str, ...]:
-        namespace = namespace or self.spaces.get("", "")
-        return ("-A",) if self.selection.everywhere else ("-n", namespace) if namespace else ()
+        """Kubectl's arguments for a namespace; none if it is not known where kubectl looks by itself."""
+        space = self.find_space(namespace)
+        return ("-A",) if self.selection.everywhere else ("-n", space) if space else ()
 
     def list_below(self, kinds: Iterable[Kind]) -> list[Kind]:
         """The kinds of what these kinds own that are listed."""
@@ -159,7 +168,7 @@ class Plan:
 
     def find_path(self, kind: Kind, namespace: str) -> str:
         """The path in the API by which the objects of a kind are read; empty if kubectl is to find it."""
-        space = "" if self.selection.everywhere else namespace or self.spaces.get("", "")
+        space = self.find_space(namespace)
         is_known = kind.version and (space or self.selection.everywhere)
         return build_api_path(kind.api_version, space, kind.plural) if is_known else ""
 
@@ -169,12 +178,12 @@ class Plan:
         for kind, value in workloads:
             if self.list_below([kind]):
                 known.setdefault((kind, self.read_labels(kind, value)))
-                size: Json = kind.desired.evaluate(value, self.functions) if kind.desired else None
+                size: Json = self.rules.read(kind.desired, value, self.functions)
                 self.sizes[f"{kind.resource}/{get_name(value)}"] = size if type(size) is int else float("inf")
 
     def read_labels(self, kind: Kind, workload: Json) -> Labels:
         """What a workload selects; nothing if nobody can tell."""
-        return read_selector(kind.selector.evaluate(workload, self.functions)) if kind.selector else ()
+        return read_selector(self.rules.read(kind.selector, workload, self.functions))
 
     def list_owned(self, namespace: str) -> list[Request]:
         """What the workloads of a namespace own, by what they select, in as few lists as can be."""
@@ -194,9 +203,17 @@ class Plan:
             for (text, path), kinds in lists.items()
         ]
 
+    def list_rest(self, namespace: str, found: Sequence[Found]) -> tuple[list[Request], list[Request]]:
+        """What else to ask for, once the workloads of a namespace are read: others that a name may mean, and what the workloads own."""
+        if not self.is_narrow(namespace):
+            return [], []
+        workloads, asked = self.find_workloads(namespace, found), [request for request, _ in found]
+        self.learn(namespace, workloads)
+        return self.list_alike(namespace, workloads, asked), [each for each in self.list_owned(namespace) if each not in asked]
+
     def find_workloads(self, namespace: str, found: Sequence[Found]) -> list[tuple[Kind, Json]]:
-        """The workloads of a namespace among what was read for their sake, each with its kind."""
-        spaces = ("", namespace or self.spaces.get("", ""))
+        """The workloads of a namespace that are meant, among what was read for their sake, each with its kind."""
+        spaces, names = ("", self.find_space(namespace)), self.list_names(namespace)
         return [
             (kind, each)
             for request, objects in found
@@ -204,27 +221,16 @@ class Plan:
             if (self.selection.everywhere or (get_field(each, "metadata", "namespace") or "") in spaces)
             and (kind := self.rules.find_kind(each))
             and kind.resource in request.workloads
+            and (self.selection.targets is None or (kind.resource, get_name(each)) in names)
         ]
 
-    def list_alike(self, namespace: str, found: Sequence[Found]) -> list[Request]:
+    def list_alike(self, namespace: str, workloads: Sequence[tuple[Kind, Json]], asked: Sequence[Request]) -> list[Request]:
         """All of the kinds of what was asked for by its name and is not there: another one may be meant."""
-        present = {(kind.resource, get_name(each)) for kind, each in self.find_workloads(namespace, found)}
-        absent = {each.kind.resource for each in self.find_targets(namespace) if (each.kind.resource, each.name) not in present}
-        asked = {resource for request, _ in found if request.is_whole for resource in request.resources}
-        resources = tuple(sorted(absent - asked - self.rules.undeclared.keys())) if self.is_narrow(namespace) else ()
+        there = {(kind.resource, get_name(each)) for kind, each in workloads}
+        absent = {resource for resource, _ in self.list_names(namespace).keys() - there}
+        whole = {resource for request in asked if request.is_whole for resource in request.resources}
+        resources = tuple(sorted(absent - whole - self.rules.undeclared.keys()))
         return [Request(resources, frozenset(resources), self.find_where(namespace))] if resources else []
-
-    def list_more(self, namespace: str, found: Sequence[Found]) -> list[Request]:
-        """What the workloads of a namespace own, where only they could tell how to ask for it."""
-        if not self.is_narrow(namespace):
-            return []
-        names = {(each.kind.resource, each.name) for each in self.find_targets(namespace)}
-        workloads = self.find_workloads(namespace, found)
-        self.learn(
-            namespace, [each for each in workloads if self.selection.targets is None or (each[0].resource, get_name(each[1])) in names]
-        )
-        asked = [request for request, _ in found]
-        return [each for each in self.list_owned(namespace) if each not in asked]
 
 
 def narrow(selectors: Sequence[Labels]) -> list[str]:
