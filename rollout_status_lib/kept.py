@@ -7,12 +7,12 @@ import hashlib
 import importlib.util
 import json
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from rollout_status_lib import Json
+from rollout_status_lib.whole import write_whole
 
 READERS = ("expressions.py", "functions.py", "interpreter.py", "rulefile.py", "slips.py")  # what is kept is made by these
 LARGEST = 1 << 22  # bytes of the file; with more it begins anew, so that it does not grow with each change of a rule
@@ -57,11 +57,7 @@ class Kept:
         self.is_changed = False
         with suppress(OSError):
             self.path.parent.mkdir(exist_ok=True)
-            number, name = tempfile.mkstemp(dir=self.path.parent)
-            with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123, a number and no path
-                json.dump(self.values, file)
-            Path(name).chmod(0o644)
-            Path(name).replace(self.path)
+            write_whole(self.path, json.dumps(self.values))
 
 
 KEPT = Kept()

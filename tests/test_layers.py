@@ -11,7 +11,7 @@ PACKAGE = "rollout_status_lib"
 # From the ground up: a module imports only from layers above its own line, and from modules before it in its layer
 LAYERS = """
     # The ground: no knowledge of rules
-    errors values untrusted objects kept secrets clean interrupts streams
+    errors values untrusted objects whole kept secrets clean interrupts streams
     # The expressions of rules: JMESPath, and what we add
     functions interpreter slips expressions commands
     # From rule files to the effective rules

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from rollout_status_lib.reports.timeline import Timeline
 from rollout_status_lib.source import Source
 from rollout_status_lib.story import Story, tell_story
 from rollout_status_lib.streams import PATIENCE, open_to_write, write_all
+from rollout_status_lib.whole import write_whole
 
 # The ending of a file -> what renders it
 RENDERERS: dict[str, Callable[[Story, Timeline, Mapping[str, Json]], str]] = {
@@ -45,7 +45,7 @@ class Reports:
         for path in self.paths:
             try:
                 story = tell_story(result, self.timeline.list_sightings(), self.timeline.last)
-                write_whole(path, RENDERERS[path.suffix.lower()](story, self.timeline, result))
+                write_report(path, RENDERERS[path.suffix.lower()](story, self.timeline, result))
             except MISHAPS as error:
                 self.problems.append(f"the report {path} could not be written: {error}")
         for problem in self.problems:
@@ -66,22 +66,10 @@ def refuse_unwritable(path: Path) -> None:
         raise RolloutError("usage", f"--report {path}: {describe_error(error)}") from None
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Puts a file into its place as a whole. The umask decides who may read it: unlike a recording, it is there to be shown.
-
-    What is there and no file, like a pipe or a device, is written to.
-    """
+def write_report(path: Path, text: str) -> None:
+    """Puts a report into its place as a whole; unlike a recording, it is there to be shown. A pipe or a device is written to."""
     if path.exists() and not path.is_file():
         with open_to_write(path) as descriptor:
             write_all(descriptor, text.encode(), PATIENCE)
-        return
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    else:
+        write_whole(path, text)

@@ -24,6 +24,7 @@ from rollout_status_lib.selection import Selection, Target
 from rollout_status_lib.source import Poll, Snapshot
 from rollout_status_lib.sources.manifests import is_manifest
 from rollout_status_lib.values import format_timestamp
+from rollout_status_lib.whole import write_whole
 
 RECORDED = re.compile(r"recording\.yaml|applied\.json|revisions\.json|\d{3,}\.json")  # the files of a recording
 
@@ -198,11 +199,8 @@ class Recorder:
 
     def write(self, name: str, text: str) -> None:
         """Writes a file so that it is there as a whole or not at all. If that fails there is a note: the verdict is never hidden."""
-        whole = self.folder / f".{name}"
         try:
-            with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-            whole.replace(self.folder / name)
+            write_whole(self.folder / name, text, private=True)
         except OSError as error:
             self.notes = [f"the recording is not complete: {error}"]
 
