@@ -159,9 +159,8 @@ def replay(objects: list[Json]) -> tuple[float, int]:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"kind": "List", "items": objects}, file)
         file.flush()
-        process = subprocess.Popen([*TOOL, "--replay", file.name, "--set", "settle=0", "--retry-limit=1"], stdout=subprocess.DEVNULL)
-        _, _, used = os.wait4(process.pid, 0)
-    return used.ru_utime + used.ru_stime, used.ru_maxrss // 1024
+        _, cpu, memory = shared.weigh([*TOOL, "--replay", file.name, "--set", "settle=0", "--retry-limit=1"])
+    return cpu, memory
 
 
 def waits_for_claims() -> str:

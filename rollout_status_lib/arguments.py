@@ -116,10 +116,12 @@ class Screen(argparse.HelpFormatter):
         return "\n".join([head, *groups])
 
 
+parse_seconds, parse_some_seconds = (functools.partial(parse_duration, least=least) for least in (0, 0.001))
+
+
 def build_parser() -> Parser:
     """The command line: its flags, in Go's way of writing them, and what they set."""
     several: Any = {"action": "append", "default": []}
-    seconds, some_seconds = functools.partial(parse_duration, least=0), functools.partial(parse_duration, least=0.001)
     flags = Parser(
         prog="rollout-status",
         usage="rollout-status [explain] [KIND/NAME ... | KIND NAME ...] [flags]\n"
@@ -159,27 +161,32 @@ def build_parser() -> Parser:
     add("--rules", **several, type=parse_word, metavar="PATH", help="rules of your own: a file or a folder; repeatable")
     add("--set", **several, type=parse_setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
     add = flags.add_argument_group("how long").add_argument
-    add("--interval", default=5.0, type=some_seconds, metavar="TIME", help="longest time between polls (5s)")
-    add("--timeout", default=0.0, type=seconds, metavar="TIME", help="limit for the whole run; 0: none (0)")
-    add("--stable-for", default=0.0, type=seconds, metavar="TIME", help="how long the success must last (0)")
-    add("--wait-for-create", default=0.0, type=seconds, metavar="TIME", help="how long to wait for workloads to be created (0)")
+    add("--interval", default=5.0, type=parse_some_seconds, metavar="TIME", help="longest time between polls (5s)")
+    add("--timeout", default=0.0, type=parse_seconds, metavar="TIME", help="limit for the whole run; 0: none (0)")
+    add("--stable-for", default=0.0, type=parse_seconds, metavar="TIME", help="how long the success must last (0)")
+    add("--wait-for-create", default=0.0, type=parse_seconds, metavar="TIME", help="how long to wait for workloads to be created (0)")
     add("--wait-for-all", action="store_true", help="do not stop at the first failure, wait for all verdicts")
     add("--allow-empty", action="store_true", help="succeed if there is nothing to judge")
     add("--once", action="store_true", help="judge the current state and do not wait")
     add("--check-access", action="store_true", help="only print which rights you have, and a Role with the missing ones")
+    add_source_flags(flags)
+    add_output_flags(flags)
+    flags.set_defaults(nothing_found="")
+    return flags
+
+
+def add_source_flags(flags: Parser) -> None:
+    """Adds the flags about where it looks, and what it keeps of that."""
     add = flags.add_argument_group("where from").add_argument
     add("--context", default="", type=parse_name, metavar="NAME", help="passed to kubectl")
     add("--kubecontext", default="", type=parse_name, metavar="NAME", dest="context", help=argparse.SUPPRESS)
     add("--kubeconfig", default="", type=parse_name, metavar="FILE", help="passed to kubectl")
     add("--kubectl", default=os.environ.get("KUBECTL") or "kubectl", metavar="PATH", help="default: $KUBECTL, else kubectl on PATH")
-    add("--request-timeout", default=30.0, type=some_seconds, metavar="TIME", help="limit for each kubectl call (30s)")
+    add("--request-timeout", default=30.0, type=parse_some_seconds, metavar="TIME", help="limit for each kubectl call (30s)")
     add("--record", default="", metavar="DIR", help="record the run into this new folder, for --replay")
     add("--dump", default="", metavar="DIR", help="the same, but only if the exit code is not 0")
     add("--replay", default="", metavar="PATH", help="a recording, or a file with the output of `kubectl get ... -o json`")
     add("--now", type=parse_timestamp, metavar="TIME", help="when that file was taken; default: the newest time in it")
-    add_output_flags(flags)
-    flags.set_defaults(nothing_found="")
-    return flags
 
 
 def add_output_flags(flags: Parser) -> None:
