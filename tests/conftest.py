@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,27 @@ def run(*arguments: str, stdin: str = "") -> Outcome:
     if result:
         jsonschema.validate(result, SCHEMA)
     return Outcome(code, result, text, stderr.getvalue())
+
+
+@pytest.fixture
+def nothing_is_left_behind() -> Iterator[None]:
+    """After the test no process runs that it started. One that could not be started is left by sh, as a zombie."""
+    yield
+    end = time.monotonic() + 10  # a process that has just been killed, or could not be started, takes a moment to end
+    while (left := find_children()) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not left
+
+
+def find_children() -> list[str]:
+    """The processes that this one has started and that have not ended. Other processes, and threads, end meanwhile."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]  # after the name: the state, the parent
+            if parent == str(os.getpid()) and (path / "cmdline").read_text():
+                found.append(path.name)
+    return found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -21,20 +21,10 @@ from rollout_status_lib.arguments import build_parser
 from rollout_status_lib.clean import LONGEST_LINE, to_line
 from rollout_status_lib.sources.kubectl import Answer, Clock
 
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
+
 Program = Callable[..., str]
 SUCCESS = f"cat {snapshot('deployment/success')}"
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    """After each test no process is left that it started."""
-
-    def children() -> set[str]:
-        return {child for path in Path("/proc/self/task").glob("*/children") for child in path.read_text().split()}
-
-    before = children()
-    yield
-    assert children() <= before
 
 
 # Fails while there were fewer calls than $1, then answers

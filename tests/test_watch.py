@@ -4,8 +4,7 @@ import json
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -23,6 +22,8 @@ from rollout_status_lib.sources.live import Live
 from rollout_status_lib.sources.replay import Replay
 from rollout_status_lib.sources.watches import Bell, Watch
 
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
+
 Program = Callable[..., str]
 WAITING, READY = snapshot("container/slow-readiness", 1), snapshot("container/slow-readiness")
 BOOKMARK = """echo '{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1"}}}'"""
@@ -35,22 +36,6 @@ NEWS = f"""cp {READY} $DIR/new.json; mv $DIR/new.json $DIR/now.json; echo '%s'; 
 def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses between polls are so long that only a bell, or time itself, brings a verdict before --timeout."""
     monkeypatch.setattr(Live, "FIRST_PAUSE", 600.0)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind() -> Iterator[None]:
-    """After each test no process runs that it started. One that could not be started is left by sh, as a zombie."""
-    yield
-    end = time.monotonic() + 10  # a process that has just been killed, or could not be started, takes a moment to end
-    while (left := find_children()) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not left
-
-
-def find_children() -> list[str]:
-    """The processes that this one has started and that have not ended."""
-    children = {child for path in Path("/proc/self/task").glob("*/children") for child in path.read_text().split()}
-    return [child for child in children if (path := Path(f"/proc/{child}/cmdline")).exists() and path.read_text()]
 
 
 def watched(program: str) -> list[str]:
