@@ -40,7 +40,7 @@ def get_name(resource: Json) -> str:
 
 
 def get_namespace(resource: Json) -> str:
-    """The namespace; `default` if the object names none, like a cluster-wide one."""
+    """The namespace where its events are: its own, or `default` for one that is in none."""
     return str(get_field(resource, "metadata", "namespace") or "default")
 
 
@@ -195,8 +195,12 @@ def find_times(value: Json, names: Collection[str]) -> Iterator[float]:
 
 
 def make_reference(resource: Json) -> dict[str, str]:
-    """Kind, namespace and name of an object, as the result names it."""
-    return {"kind": str(get_field(resource, "kind")), "namespace": get_namespace(resource), "name": get_name(resource)}
+    """Kind, namespace and name of an object, as the result names it. The namespace is empty for one that is in none, as in Kubernetes."""
+    return {
+        "kind": str(get_field(resource, "kind")),
+        "namespace": str(get_field(resource, "metadata", "namespace") or ""),
+        "name": get_name(resource),
+    }
 
 
 def guess_plural(kind: str) -> str:

@@ -92,7 +92,7 @@ class Cause:
     @property
     def path(self) -> str:
         """The broken object: `Pod/shop/web-1/main`."""
-        return "/".join(self.resource)
+        return write_key(self.resource)
 
     @property
     def tail(self) -> tuple[str, ...]:
@@ -250,7 +250,7 @@ def name_workloads(keys: Sequence[Key]) -> str:
 
 def name_others(cause: Cause) -> str:
     """A sentence with the further workloads that have the same cause."""
-    return f"the same stops {', '.join('/'.join(key) for key in cause.others)}"
+    return f"the same stops {', '.join(map(write_key, cause.others))}"
 
 
 def make_cause(entry: Json, began: float | None) -> Cause:
@@ -381,6 +381,11 @@ def describe_serving(serving: Json) -> str:
 def make_key(reference: Mapping[str, Json]) -> Key:
     """The values of a reference, in their order; empty for no reference."""
     return tuple(map(clean_name, reference.values()))
+
+
+def write_key(key: Key) -> str:
+    """A key as one word: `Pod/shop/web-1/main`, or `Node/node-7` for what is in no namespace."""
+    return "/".join(filter(None, key))
 
 
 def format_moment(moment: float) -> str:

@@ -236,6 +236,16 @@ def test_the_headline_names_the_first_of_many(tmp_path: Path) -> None:
     assert re.search(r"Job \w+namespace [\w-]+image [\w:/.]+", page.text)
 
 
+def test_what_is_in_no_namespace_is_told_without_one(tmp_path: Path) -> None:
+    case = "packs/cert-manager/clusterissuer-failed"
+    page, markdown, junit = reports(FIXTURES / case, tmp_path, *args_of(case))
+    assert "ClusterIssuer letsencrypt30s" in page.text
+    assert "- in: ClusterIssuer/letsencrypt\n" in markdown
+    assert [(each.get("name"), each[0].get("classname")) for each in junit] == [("cluster", "cluster")]
+    text = run("--replay", str(FIXTURES / case), *args_of(case), "-o", "text").stdout
+    assert "  in: ClusterIssuer/letsencrypt\n" in text
+
+
 def test_a_legend_explains_each_mark(tmp_path: Path) -> None:
     page, _, _ = reports(FIXTURES / "kubectl/down-for-a-while", tmp_path)
     for words in (

@@ -9,15 +9,16 @@ from rollout_status_lib.lines import describe_cause, describe_changes, describe_
 from rollout_status_lib.reports.markup import make, write_markup
 from rollout_status_lib.story import Cause, Outcome, Story
 
+CLUSTER = "cluster"  # the suite of what is in no namespace
 OWN = "rollout-status"  # the name of the whole, and of the suite for what is about no workload
 
 
 def render_junit(story: Story) -> str:
-    """A suite for the causes that are about no workload, and one for each namespace with a case for each workload."""
+    """A suite for the causes that are about no workload, and one for each namespace, or `cluster`, with a case for each workload."""
     own = [make_cause_case(cause, story) for cause in story.causes if not cause.workload]
     suites: dict[str, list[Element]] = {OWN: own} if own else {}
     for outcome in story.outcomes:
-        suites.setdefault(outcome.namespace, []).append(make_outcome_case(outcome, story))
+        suites.setdefault(outcome.namespace or CLUSTER, []).append(make_outcome_case(outcome, story))
     time = format_seconds(story.elapsed)
     elements = [
         make("testsuite", *cases, name=name, **count_cases(cases), skipped=count(cases, "skipped"), time=time)
@@ -40,7 +41,7 @@ def make_outcome_case(outcome: Outcome, story: Story) -> Element:
         content = [make("failure", outcome.message, type=story.causes[0].code, message=outcome.message)]
     elif not content and outcome.status != "ready":
         content = [make("skipped", message=f"{outcome.status}: {outcome.message}")]
-    return make("testcase", *content, name=outcome.title, classname=outcome.namespace, time=format_seconds(outcome.seconds))
+    return make("testcase", *content, name=outcome.title, classname=outcome.namespace or CLUSTER, time=format_seconds(outcome.seconds))
 
 
 def make_cause_case(cause: Cause, story: Story) -> Element:

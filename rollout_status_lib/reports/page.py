@@ -62,8 +62,8 @@ def list_judged(story: Story, timeline: Timeline) -> Iterator[tuple[str, str]]:
 
 
 def join_first(words: Sequence[str]) -> str:
-    """The first words, each once, and how many more there are."""
-    words = list(dict.fromkeys(words))
+    """The first words that are not empty, each once, and how many more there are."""
+    words = list(dict.fromkeys(filter(None, words)))
     return ", ".join([*words[:NAMES], *([f"{len(words) - NAMES} more"] if words[NAMES:] else [])])
 
 

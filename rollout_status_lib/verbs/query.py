@@ -69,5 +69,5 @@ def evaluate_for_each(expression: Expression, kind: str, run: Run) -> Iterator[s
         scope = Scope(View(moment.get_roots(subject)), rule, moment.functions)
         scope.events_of = functools.partial(moment.read_events, subject)
         scope.used_of = functools.partial(moment.uses.read_values, subject)
-        title = "/".join([*make_reference(subject.holder).values(), *subject.part.values()])
+        title = "/".join(filter(None, [*make_reference(subject.holder).values(), *subject.part.values()]))
         yield f"{title}: {hide(json.dumps(scope.evaluate(expression)))}"

@@ -22,7 +22,7 @@ from rollout_status_lib.errors import MISHAPS
 from rollout_status_lib.lines import describe_cause, make_field
 from rollout_status_lib.progress import Progress
 from rollout_status_lib.reports.markdown import render_markdown
-from rollout_status_lib.story import Cause, Story, tell_story
+from rollout_status_lib.story import Cause, Story, tell_story, write_key
 from rollout_status_lib.streams import PATIENCE, open_to_write, write_all
 
 CAUSES = 10  # in the log; GitHub shows no more annotations of a step
@@ -82,7 +82,7 @@ class Github(Log):
     """Annotations, groups, and the summary of the step."""
 
     def mark(self, cause: Cause, serving: Sequence[str]) -> list[str]:  # noqa: ARG002, an annotation stands alone
-        about = f" of {'/'.join(cause.workload)}" if cause.workload else ""
+        about = f" of {write_key(cause.workload)}" if cause.workload else ""
         text = "\n".join(describe_cause(cause, cause.tail, cause.serving))
         return [f"::error title={escape_property(cause.code + about)}::{escape_data(text)}"]
 
