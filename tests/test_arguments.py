@@ -205,16 +205,17 @@ def test_demo_is_a_crash_loop() -> None:
 
 
 def test_a_crash_loop_is_told_from_its_first_crash_on() -> None:
-    """With all flags at their defaults, it ends after 3 restarts."""
+    """With all flags at their defaults, three restarts are tolerated, and the crash of the fourth one is fatal. Each line says how many are left."""
     outcome = run("demo")
     told = [line.partition("] ")[2] for line in outcome.stderr.splitlines() if line.startswith("[")]
     assert told[0].startswith(
         'deployment/web: Container "main" has exited once, with exit code 3 after 2s; fails after 3 restarts (pod web-'
     )
     assert told[1].startswith('deployment/web: Container "main" has exited 2 times, last with exit code 3 after 2s; fails after 3 restarts')
+    assert "has exited 4 times, last with exit code 3 after 2s; fails if it exits again (pod web-" in told[-2]
     error = outcome.error
     assert (error["summary"], error["exitCode"], error["restarts"]) == ('Container "main" exits with code 3 after 2s', 3, 4)
-    assert error["details"] == ["it has exited 5 times, last with exit code 3 after 2s; fails after 3 restarts"]
+    assert error["details"] == ["it has exited 5 times, last with exit code 3 after 2s; at most 3 restarts are allowed"]
     assert outcome.result["elapsedSeconds"] < 120
 
 
