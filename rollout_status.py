@@ -140,8 +140,8 @@ class Judge:
     def judge_call(self, memory: Memory, call: Json, at: float, *, again: bool) -> tuple[Finding, Memory]:
         """What rules/kubectl.yaml says of a call that failed; `again` if its poll was judged before."""
         resource = str(call["resource"])
-        failures = memory.failed_calls.get(resource, 0) + (not again)
-        since = at if memory.failing_since < 0 else memory.failing_since
+        failures, last = memory.failed_calls.get(resource, (0, -1.0))
+        failures += not again and last != at  # those of one poll are one
         moment = Moment(self, memory, Snapshot(at, (), None, lambda _: None))
         value = {"failures": failures, "meant": self.rules.suggest_kind(resource), **call}
         found = list(moment.find(Subject.of(self.rules.kinds["call"], value, "call")))
@@ -150,8 +150,8 @@ class Judge:
         return max(found, key=lambda finding: finding.verdict == "fail"), replace(
             memory,
             started=moment.started,
-            failing_since=since,
-            failed_calls={**memory.failed_calls, resource: failures},
+            failing_since=at if memory.failing_since < 0 else memory.failing_since,
+            failed_calls={**memory.failed_calls, resource: (failures, at)},
             since={**memory.since, **moment.present},
         )
 

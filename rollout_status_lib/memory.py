@@ -46,7 +46,7 @@ class Memory:
     paces: Mapping[str, Pace] = field(default_factory=dict)  # workload -> how it has moved
     seen: Mapping[tuple[str, str, str], Workload] = field(default_factory=dict)  # every workload that was ever judged
     first: Mapping[Json, Json] = field(default_factory=dict)  # kind, namespace and name of a workload -> the first object seen there
-    failed_calls: Mapping[str, int] = field(default_factory=dict)  # resource -> failures in a row
+    failed_calls: Mapping[str, tuple[int, float]] = field(default_factory=dict)  # resource -> failed polls in a row, and the last of them
     grown: Mapping[str, tuple[Json, Subject]] = field(default_factory=dict)  # the subjects of the last snapshot
     settled: Mapping[str, tuple[Json, Reads]] = field(default_factory=dict)  # subject without findings -> what that depends on
 
