@@ -76,6 +76,8 @@ class Kubectl:
         Once a signal has come that no longer ends the run, they are killed, and no more are begun.
         """
         INTERRUPTS.check()
+        if not calls:
+            meanwhile()
         running: list[Started] = []
         left = self.end - time.monotonic()
         part = max(self.LEAST, left if waves == 1 else min(left, self.limit) / waves)
