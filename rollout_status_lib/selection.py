@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -66,6 +66,7 @@ class Selection:
     skipped: tuple[str, ...] = ()  # the kinds of objects that have nothing to wait for
     may_be_empty: bool = False  # True if it is a success when there is nothing to judge
     nothing: str = ""  # what to say if there is nothing to judge; empty: nothing_found says it
+    dropped: set[tuple[str, str]] = field(default_factory=set)  # namespace, if any are named, and resource of what may not be listed there
 
     def take(self, rules: Rules, objects: Collection[Json], *, printed: bool) -> list[str]:
         """Chooses the workloads among the objects of manifests, or of what `kubectl apply` printed. Others are left out, with a note."""
@@ -82,7 +83,7 @@ class Selection:
                 hint = "kubectl create -f ... -o json | rollout-status -f -"
                 raise RolloutError("usage", f"{each['kind']} with generateName: only the command that creates it knows its name", hint=hint)
             if kind is None and self.unasked:
-                kind = rules.find_kind_by_word(".".join(filter(None, get_kind_key(each))))
+                kind = rules.find_kind_by_word(make_word(each))
                 self.kinds = tuple(dict.fromkeys((*self.kinds, kind)))
             if owner or kind not in self.kinds:
                 passed.append(each)
@@ -112,9 +113,13 @@ class Selection:
         """True if there were objects, and none of them has anything to wait for."""
         return self.targets == () and bool(self.skipped)
 
-    def drop(self, resource: str) -> None:
-        """Takes back what was chosen of a resource: it may not be listed."""
-        self.targets = self.targets and tuple(target for target in self.targets if target.kind.resource != resource)
+    def drop(self, resource: str, namespace: str) -> bool:
+        """Takes back what was chosen of a resource in a namespace: it may not be listed there. False if nothing is left to judge."""
+        if self.targets is not None:
+            self.targets = tuple(each for each in self.targets if each.kind.resource != resource or each.namespace not in ("", namespace))
+            return bool(self.targets)
+        self.dropped.add((namespace if self.namespaces else "", resource))
+        return any((space, kind.resource) not in self.dropped for space in self.namespaces or ("",) for kind in self.kinds)
 
     def find_owner(self, rules: Rules, kind: Kind | None, resource: Json) -> Json:
         """The owner reference of an object that is judged as a part of its owner, and not by itself; null if it is none."""
@@ -127,9 +132,7 @@ class Selection:
 
         None is left out where kinds were asked for.
         """
-        self.kinds = tuple(
-            dict.fromkeys(kind for each in objects if (kind := rules.find_kind(each) or rules.find_kind_by_word(each["kind"])))
-        )
+        self.kinds = tuple(dict.fromkeys(rules.find_kind(each) or rules.find_kind_by_word(make_word(each)) for each in objects))
         self.take(rules, objects, printed=True)
         self.unasked = skipped is not None
         return self.skip(skipped or ())
@@ -187,6 +190,11 @@ class Selection:
         if self.selector:
             return f'Selector "{self.selector}" did not match any {kinds} in {where}'
         return f"There are no {kinds} to judge in {where}"
+
+
+def make_word(resource: Json) -> str:
+    """The word by which the command line names the kind of an object: with its group, since other groups may have such a kind too."""
+    return ".".join(filter(None, get_kind_key(resource)))
 
 
 def make_selection(options: argparse.Namespace, rules: Rules) -> Selection:

@@ -122,7 +122,7 @@ class Source(Protocol):
         """The polls, in the order of their time; they end when there is no time left."""
 
     def drop(self, call: Json) -> bool:
-        """Asks no more for the resource of a failed call; False when nothing is left to ask for."""
+        """Asks no more for the resource of a failed call in its namespace; False when nothing is left to ask for."""
 
     def kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
         """The objects of a kind that is not listed with the others; none, and a note, when they cannot be read."""

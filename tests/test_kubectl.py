@@ -169,25 +169,31 @@ def test_call_that_fails(kubectl: Program, script: str, code: str, word: str) ->
     assert word in outcome.error["message"]
 
 
-def test_what_is_watched_by_default_may_be_forbidden(kubectl: Program) -> None:
+@pytest.mark.parametrize(
+    "where", [("-n", "r-deployment-success"), (), ("-A",)]
+)  # without -n the namespace is learned from the first answer
+def test_what_is_watched_by_default_may_be_forbidden(kubectl: Program, where: tuple[str, ...]) -> None:
     script = """
     case "$*" in
       *daemonsets*,*|*,daemonsets*|*" daemonsets"*) echo 'Error from server (Forbidden): daemonsets.apps is forbidden' >&2; exit 1 ;;
       *) cat %s ;;
     esac"""
     program = kubectl(script % snapshot("deployment/success"))
-    outcome = run("--kubectl", program, "-n", "r-deployment-success")
+    outcome = run("--kubectl", program, *where)
     assert outcome.exit == 0
     assert "daemonsets.apps" in outcome.result["notes"][0]
-    asked = run("--kubectl", program, "--kinds", "daemonset,deployment", "-n", "r-deployment-success")
+    asked = run("--kubectl", program, "--kinds", "daemonset,deployment", *where)
     assert (asked.exit, asked.error["code"]) == (4, "forbidden")
 
 
-def test_nothing_may_be_listed(kubectl: Program) -> None:
-    outcome = run("--kubectl", kubectl("echo 'Error from server (Forbidden): x is forbidden' >&2; exit 1"))
+def test_nothing_may_be_listed(kubectl: Program, tmp_path: Path) -> None:
+    forbidden = kubectl("echo 'Error from server (Forbidden): x is forbidden' >&2; exit 1")
+    outcome = run("--kubectl", forbidden, "--record", str(tmp_path / "record"))
     assert (outcome.exit, outcome.error["code"]) == (4, "forbidden")
     assert "Nothing is left that could be judged" in outcome.error["message"]
     assert outcome.error["hint"].startswith("kubectl auth can-i list ")
+    again = run("--replay", str(tmp_path / "record"))
+    assert (again.exit, again.error) == (outcome.exit, outcome.error)
 
 
 def test_outage_is_said_and_survived(kubectl: Program) -> None:

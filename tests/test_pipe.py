@@ -98,3 +98,33 @@ def test_manifests_that_hold_nothing_of_the_kinds_that_were_asked_for(kubectl: P
     outcome = run("--kubectl", kubectl("exit 1"), "-f", "-", "--kinds", "deployment", stdin=text)
     assert (outcome.exit, outcome.error["code"]) == (1, "not-found")
     assert outcome.error["message"] == "There is no workload to judge in the manifests"
+
+
+def widget(kind: str, namespace: str, ready: str) -> dict:
+    condition = {"type": "Ready", "status": ready, "lastTransitionTime": "2026-11-23T06:45:38Z"}
+    meta = {"name": "w", "namespace": namespace, "uid": namespace, "generation": 1, "resourceVersion": "5"}
+    status = {"observedGeneration": 1, "conditions": [condition]}
+    return {"apiVersion": "example.com/v1", "kind": kind, "metadata": meta, "status": status}
+
+
+@pytest.mark.parametrize("kind", ["Widget", "Deployment"])  # of a group that no file declares
+@pytest.mark.parametrize(("ready", "exit_code"), [("False", 3), ("True", 0)])
+def test_what_one_namespace_forbids_is_judged_in_the_other(kubectl: Program, tmp_path: Path, kind: str, ready: str, exit_code: int) -> None:
+    (tmp_path / "b.json").write_text(json.dumps({"kind": "List", "items": [widget(kind, "b", ready)]}))
+    forbidden = "echo 'Error from server (Forbidden): it is forbidden' >&2; exit 1"
+    program = kubectl(f'case "$*" in *"-n a "*) {forbidden} ;; *) cat $DIR/b.json ;; esac')
+    text = json.dumps({"kind": "List", "items": [widget(kind, "a", "True"), widget(kind, "b", ready)]})
+    record = str(tmp_path / "record")
+    outcome = run("--kubectl", program, "-f", "-", "--timeout", "3s", "--interval", "100ms", "--record", record, stdin=text)
+    assert outcome.exit == exit_code
+    assert [each["namespace"] for each in outcome.result["workloads"]] == ["b"]
+    again = run("--replay", record, "--timeout", "3s")
+    assert (again.exit, again.result["workloads"]) == (outcome.exit, outcome.result["workloads"])
+
+
+def test_a_rule_file_is_read_where_nothing_rolls_out(kubectl: Program, tmp_path: Path) -> None:
+    rule = "{id: acme/broken, subject: deployment, when: a..b, message: x}"
+    (tmp_path / "team.yaml").write_text(f"version: 1\nrules:\n- {rule}\n")
+    text = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop", "uid": "u"}})
+    outcome = run("--kubectl", kubectl("exit 1"), "-f", "-", "--rules", str(tmp_path / "team.yaml"), stdin=text)
+    assert (outcome.exit, outcome.error["code"]) == (2, "invalid-rules")

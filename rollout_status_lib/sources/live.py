@@ -292,11 +292,9 @@ class Live:
         return not self.kubectl.run(("config", "view", "--minify"))[0].exit
 
     def drop(self, call: Json) -> bool:
-        """Stops asking for the resource of a failed call; False if nothing is left to ask for."""
-        kinds = self.plan.wanted[call["namespace"] or ""]
-        kinds[:] = [kind for kind in kinds if kind.resource != call["resource"]]
-        self.selection.drop(call["resource"])
-        return any(self.plan.wanted.values())
+        """Stops asking for the resource of a failed call in its namespace; False if nothing is left to ask for."""
+        self.plan.drop(call["resource"], call["namespace"] or "")
+        return self.selection.drop(call["resource"], call["namespace"] or "")
 
     def events(self, namespace: str) -> list[Json] | None:
         """The events of a namespace. None, and a note, while they cannot be read."""

@@ -169,9 +169,8 @@ class Replay:
         return replace(poll, at=at, again=True, snapshot=poll.snapshot and replace(poll.snapshot, at=at))
 
     def drop(self, call: Json) -> bool:
-        """A replay asks for nothing; what was chosen of the resource is taken back."""
-        self.selection.drop(call["resource"])
-        return True
+        """A replay asks for nothing; what was chosen of the resource is taken back. False if nothing is left to judge."""
+        return self.selection.drop(call["resource"], call["namespace"] or "")
 
     def kept(self, _: Kind, namespace: str) -> Sequence[Json]:
         """The revisions that the recorded run read at its end."""

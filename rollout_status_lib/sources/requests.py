@@ -94,6 +94,12 @@ class Plan:
                 targets = [(each.kind, each.manifest) for each in self.find_targets(namespace) if each.manifest]
                 self.learn(namespace, [each for each in targets if self.read_labels(*each)])  # the API server may add what is not told
 
+    def drop(self, resource: str, namespace: str) -> None:
+        """Asks no more for a resource in a namespace; for that in which kubectl looks by itself a call may have its name or none."""
+        for space, kinds in self.wanted.items():
+            if namespace in (space, self.find_space(space)):
+                kinds[:] = [kind for kind in kinds if kind.resource != resource]
+
     def find_targets(self, namespace: str) -> list[Target]:
         """What is chosen by its name in a namespace, and whose kind may be read."""
         kinds = self.wanted.get(namespace, ())
