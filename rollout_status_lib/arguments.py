@@ -21,6 +21,7 @@ from rollout_status_lib.values import (
     parse_timestamp,
     parse_word,
 )
+from rollout_status_start import VERBS
 
 WATCHING = ("watch", "w", "wait")  # kubectl's and Helm's words for what is done anyway; without it, it is --once
 # Flags of kubectl and Helm that are about what this does not do
@@ -89,11 +90,13 @@ class Parser(argparse.ArgumentParser):
         """The arguments by name. RolloutError `usage` if one is wrong; it says what may have been meant."""
         words = list(argv)
         mode = find_mode(words)
+        options = argparse.Namespace()
         try:
             options = self.parse_intermixed_args(list(self.go_style(words, skips_empty=bool(mode))))
             options.names = pair_names(getattr(options, "names", ()))
         except UnreadableError as error:
-            self.error(str(error))
+            verb = next((each for each in getattr(options, "names", ()) if each in VERBS), "")
+            self.error(f"{verb} stands first: write rollout-status {verb} ..." if verb else str(error))
         if mode:
             apply_mode(options)
         return options

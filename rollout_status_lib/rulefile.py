@@ -64,6 +64,18 @@ def refuse_depth(events: Iterable[yaml.Event]) -> None:
             raise RecursionError
 
 
+# `key: 'a text' and more`, `key: {a mapping} and more`
+HALF_QUOTED = re.compile(r"""\s*(?:- )?[\w/-]+: +(?=(['"\[{]))(?:'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[\[{].*[\]}]) *[^#\s]""")
+
+
+def find_yaml_slip(line: str) -> str:
+    """What to write instead of a line at which YAML stops; empty if nothing stands out."""
+    if re.match(r" *\t", line):
+        return "indent with spaces, not with a tab"
+    half = HALF_QUOTED.match(line)
+    return f"a text that begins with {half[1]} needs quotes around all of it, or a block (>-)" if half else ""
+
+
 def name_field(at: FieldPath) -> str:
     """The name of a field, or of the list that it is in."""
     return next(str(name) for name in reversed(at) if isinstance(name, str))
@@ -102,7 +114,7 @@ class Document:
             self.lines[()] = node.start_mark.line + 1 if node else 1
             content = {} if node is None else self.read(node, ())
         except (RecursionError, yaml.YAMLError) as error:
-            self.refuse((), f"cannot be read: {self.explain(error)}")
+            self.refuse((), f"cannot be read: {self.explain(error, text)}")
         return content, [*self.lines.items()], [*self.names.items()]
 
     def compose(self, text: str) -> yaml.Node | None:
@@ -119,7 +131,7 @@ class Document:
             self.refuse((), "aliases (*name) are not allowed: write it out")
         return yaml.compose(text, loader)
 
-    def explain(self, error: Exception) -> str:
+    def explain(self, error: Exception, text: str = "") -> str:
         """What is wrong with the text of the file, and what to write instead. The file's line becomes that of the mistake."""
         import yaml  # noqa: PLC0415, what is kept needs no parser
 
@@ -131,6 +143,10 @@ class Document:
         if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
             return " ".join(describe_error(error).split())
         problem = f"{error.context or ''}: {error.problem}"
+        line = error.problem_mark.line
+        if remedy := find_yaml_slip("".join(text.split("\n")[line : line + 1])):
+            self.lines[()] = line + 1
+            return f"{remedy} ({error.problem})"
         is_at_its_start = error.context_mark and re.search("quoted scalar|simple key|flow", problem)
         mark: Any = error.context_mark if is_at_its_start else error.problem_mark
         self.lines[()] = mark.line + 1

@@ -11,6 +11,7 @@ QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`"""
 
 # What people write outside of quotes in an expression that cannot be parsed, and what to write instead. `_` stands for a quoted text
 SLIPS = (
+    (r"[\u2018\u2019\u201c\u201d]", "these quotes are for print: write a text in straight ones, 'text'"),
     (r"['\"`]", "a quote is opened and not closed; one inside a text is written \\' there"),
     (r"#", "the rest of a block belongs to it: put the comment outside"),
     (r"\band\b|(?<!&)&(?!&)(?=\s)", "write && for `and`"),
@@ -47,7 +48,8 @@ def find_slip(text: str) -> str:
     bare = QUOTED.sub("_", text)
     for opened, closed in ("()", "[]"):
         if bare.count(opened) != bare.count(closed):
-            return f"{bare.count(opened)} {opened} and {bare.count(closed)} {closed}: each needs its other one"
+            missing = closed if bare.count(opened) > bare.count(closed) else opened
+            return f"a {missing} is missing: there are {bare.count(opened)} {opened} and {bare.count(closed)} {closed}"
     return next((remedy for pattern, remedy in SLIPS if re.search(pattern, bare)), "")
 
 

@@ -129,6 +129,11 @@ def parse_pattern(text: str) -> re.Pattern[str]:
     return pattern
 
 
+def count(number: int, thing: str) -> str:
+    """A number of things, in words: `1 case`, `2 cases`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def parse_kind_and_name(text: str) -> tuple[str, str]:
     """The kind and the name in `KIND/NAME`; UnreadableError otherwise."""
     kind, _, name = text.partition("/")

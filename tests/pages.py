@@ -92,10 +92,6 @@ def escape(text: str) -> str:
 
 def describe_verb(verb: str) -> Iterator[str]:
     """What a verb is for, its flags and its exit codes, from its --help."""
-    if verb == "explain":
-        yield "`rollout-status explain` takes the arguments of a run, live or of a replay, and says why each workload, pod and container has its status:"
-        yield "which rules hold, and the values that they have read. Its exit code is that of the run; `--nearly` also shows the rules that nearly hold."
-        return
     done = subprocess.run([sys.executable, "rollout_status.py", verb, "--help"], capture_output=True, text=True, check=True, cwd=ROOT)
     usage, about, *_, exits = [" ".join(part.split()) for part in done.stdout.strip().split("\n\n")]
     yield f"`{usage.removeprefix('usage: ')}`"
@@ -104,7 +100,7 @@ def describe_verb(verb: str) -> Iterator[str]:
     actions = [action for action in find_actions(verb) if action.dest != "help"]
     if actions:
         yield from ("", "| | |", "|---|---|")
-        yield from (f"| {spell(action)} | {escape(str(action.help or 'of one rule'))} |" for action in actions)
+        yield from (f"| {spell(action)} | {escape(str(action.help))} |" for action in actions)
     codes = re.sub(r", 2 wrong input|, 70 a bug.*", "", exits.removeprefix("Exit codes: "))
     yield ""
     yield f"Exit codes: {codes}."

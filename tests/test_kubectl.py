@@ -532,6 +532,14 @@ def test_a_recorded_run_replays(kubectl: Program, tmp_path: Path) -> None:
     assert "File exists" in run("--kubectl", program, "--record", __file__).error["message"]
 
 
+def test_a_run_that_cannot_begin_records_nothing(kubectl: Program, tmp_path: Path) -> None:
+    """So it can be run again as it is, once its rules are right."""
+    (tmp_path / "team.yaml").write_text("version: 1\nrules:\n- id: acme/x\n")
+    words = ("--kubectl", kubectl("exit 1"), "--rules", str(tmp_path / "team.yaml"), "--record", str(tmp_path / "new" / "recording"))
+    assert [run(*words).error["code"] for _ in range(2)] == ["invalid-rules"] * 2
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(("source", "uid"), [("-", "another"), ("-", None), ("web.yaml", None)])
 def test_a_recorded_run_replays_what_was_applied(kubectl: Program, tmp_path: Path, source: str, uid: str | None) -> None:
     applied = json.loads(printed("deployment/success", "Deployment"))

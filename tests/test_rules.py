@@ -335,7 +335,7 @@ def test_file_that_is_named_twice_is_read_once(tmp_path: Path, monkeypatch: pyte
 
 def test_a_few_cases_are_no_test_of_the_built_in_rules() -> None:
     case = str(FIXTURES / "deployment/success")
-    assert run("test", case).stdout == "1 cases, 0 failed\n"
+    assert run("test", case).stdout == "1 case, 0 failed\n"
     assert "no case in which it holds" in run("test", case, "--strict").stdout
 
 

@@ -41,6 +41,7 @@ def test_broken_file(path: Path) -> None:
         assert hits, (line, words, findings)
         findings.remove(hits[0])
     assert (findings, outcome.exit, outcome.stderr) == ([], 1, "")
+    assert outcome.stdout.splitlines()[-1] == ("1 finding" if len(expected) == 1 else f"{len(expected)} findings")
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
@@ -182,7 +183,7 @@ def change(case: Path, **fields: object) -> None:
 def test_case_that_passes(case: Path) -> None:
     outcome = run("test", str(case))
     assert outcome.exit == 0
-    assert outcome.stdout == "1 cases, 0 failed\n"
+    assert outcome.stdout == "1 case, 0 failed\n"
     assert run("test", str(case), "--strict").exit == 1
 
 
@@ -190,7 +191,7 @@ def test_case_that_fails_shows_the_difference(case: Path) -> None:
     change(case, args=["--retry-limit", "-1", "--timeout", "1s"])
     outcome = run("test", str(case))
     assert outcome.exit == 1
-    for line in ("case: failed: The container has no", "  -exit: 1", "  +exit: 3", "1 cases, 1 failed"):
+    for line in ("case: failed: The container has no", "  -exit: 1", "  +exit: 3", "1 case, 1 failed"):
         assert line in outcome.stdout
     change(case, about="")
     assert "case: failed\n" in run("test", str(case)).stdout
@@ -272,7 +273,12 @@ def test_case_that_expects_an_impossible_part(case: Path, message: object) -> No
 
 def test_cases_of_the_current_folder_come_first(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(case.parent)
-    assert run("test").stdout == "1 cases, 0 failed\n"
+    assert run("test").stdout == "1 case, 0 failed\n"
+    (case / "case.yaml").unlink()
+    assert (
+        f"no case.yaml in or below {case}: write `args: []` into {case}/case.yaml, and then test it with --update"
+        in run("test", str(case)).stderr
+    )
     shutil.rmtree(case)
     assert "no case.yaml in or below the current folder: rollout-status new-rule makes one of a recording" in run("test").stderr
     copied = run("fixtures", "copied")
@@ -307,7 +313,7 @@ def test_a_new_rule_is_ready_to_lint_and_to_test(tmp_path: Path, monkeypatch: py
     assert outcome.stdout.startswith(f"team.yaml: acme/{rule}")
     assert when in Path("team.yaml").read_text()
     assert run("lint", "team.yaml").stdout == "no findings\n"
-    assert run("test", "rec").stdout == "1 cases, 0 failed\n"
+    assert run("test", "rec").stdout == "1 case, 0 failed\n"
     expected = yaml.safe_load(Path("rec/case.yaml").read_text())["expect"]
     assert any(held.startswith(f"acme/{rule}") for held in expected["rules"])
     assert "team.yaml already exists: remove it, or name another --file" in run("new-rule", "--replay", "rec", "--subject", kind).stderr
@@ -352,12 +358,12 @@ def test_what_no_rule_can_be_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_against_other_rules(case: Path, tmp_path: Path) -> None:
     team = tmp_path / "team.yaml"
     team.write_text("version: 1\noverride: {container-crash-loop: {code: acme/crash}}\n")
-    assert run("test", str(case), "--against", "builtin").stdout == "1 cases, 0 differ\n"
+    assert run("test", str(case), "--against", "builtin").stdout == "1 case, 0 differ\n"
     assert "case: exit 1 acme/crash -> exit 1 process-crashing\n" in run("test", str(case), "--against", str(team)).stdout
     team.write_text("version: 1\noverride: {container-crash-loop: {message: other}}\n")
     assert "exit 1 process-crashing, with other words or rules\n" in run("test", str(case), "--against", str(team)).stdout
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
-    assert run("test", str(case), "--against", str(tmp_path / "rules")).stdout == "1 cases, 0 differ\n"
+    assert run("test", str(case), "--against", str(tmp_path / "rules")).stdout == "1 case, 0 differ\n"
 
 
 # --------------------------------------------------------------------------------------------------------------- rules
@@ -468,6 +474,7 @@ def test_explain_nearly() -> None:
     text = explained("deployment/crash-loop", "--retry-limit", "1", "--nearly")
     assert re.search(r"nearly: deployment-[a-z-]+ \(\S+:\d+\): all of its `when` holds, but for this part:\n +\S.* = ", text)
     assert "nearly" not in explained("deployment/crash-loop", "--retry-limit", "1")
+    assert "[--nearly]" in run("explain", "--help").stdout
     for case in ("deployment/two-equal-replicasets", "statefulset/blocked-by-old-pod", "generic/failed", "job/backoff-limit"):
         assert explained(case, "--nearly")
 

@@ -51,6 +51,8 @@ def test_without_watching_it_is_once(flag: str) -> None:
         (["undo", "deployment/web"], "rollout-status changes nothing; write kubectl rollout undo"),
         (["deployment"], "'deployment' is not KIND/NAME"),
         (["deployment/web", "api"], "'api' is not KIND/NAME"),
+        (["explain"], "explain stands first: write rollout-status explain"),
+        (["deployment/web", "lint"], "lint stands first: write rollout-status lint"),
         (["--atomic"], "--atomic: it changes nothing; to roll back: rollout-status"),
         (["--install"], "helm upgrade --install"),
         (["--for=condition=Ready"], "--expect EXPR"),

@@ -88,13 +88,14 @@ class Recorder:
         self.notes: list[str] = []
 
     def end(self, logs: Mapping[str, str], revisions: Sequence[Json], exit_code: int) -> None:
-        """Completes the recording. --dump leaves nothing behind after a success, or if there was no poll."""
-        if not self.hidden or (exit_code and self.polls):
+        """Completes the recording. Nothing is left behind if there was no poll, and by --dump after a success."""
+        if self.polls and (exit_code or not self.hidden):
             self.save(logs, revisions)
-        if self.hidden and exit_code and self.polls:
-            self.keep(self.hidden)
-        elif self.hidden:
-            shutil.rmtree(self.hidden, ignore_errors=True)
+            if self.hidden:
+                self.keep(self.hidden)
+        else:
+            if self.hidden:
+                shutil.rmtree(self.hidden, ignore_errors=True)
             with suppress(OSError):  # it holds somebody else's files
                 for path in self.made:
                     path.rmdir()

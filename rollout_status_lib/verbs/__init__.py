@@ -35,6 +35,11 @@ class Engine(Protocol):
     def __call__(self, argv: Sequence[str], base: Path | None = None) -> Run: ...
 
 
+def is_help(argv: Sequence[str]) -> bool:
+    """True if a verb that reads its arguments itself is asked what it is for."""
+    return list(argv[:1]) in (["-h"], ["-help"], ["--help"])
+
+
 def run_engine(engine: Engine, argv: Sequence[str], base: Path | None = None) -> Run:
     """A run that has ended. RolloutError if a bug, a missing part or a signal has ended it: a verb has nothing to add then."""
     run = engine(argv, base)

@@ -9,6 +9,7 @@ from typing import Any
 import jmespath.exceptions
 
 from rollout_status_lib import Json
+from rollout_status_lib.arguments import describe_exits
 from rollout_status_lib.clean import to_line
 from rollout_status_lib.declarations import ANNOTATION, Rule
 from rollout_status_lib.errors import RolloutError
@@ -21,9 +22,16 @@ from rollout_status_lib.progress import complain
 from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.secrets import hide
 from rollout_status_lib.subjects import Subject
-from rollout_status_lib.verbs import Engine, run_verb
+from rollout_status_lib.verbs import Engine, is_help, run_verb
 from rollout_status_lib.views.text import render_text
 
+HELP = f"""usage: rollout-status explain [--nearly] [arguments of a run or of a replay]
+
+Judges as a run does, and says why each workload, pod and container has its
+status: which rules hold, and the values that they have read. With --nearly
+also the rules that would hold but for one part of their `when`.
+
+{describe_exits("the rollout succeeded", "it failed", "3 or 4 no verdict, as for a run")}"""
 LONGEST_VALUE = 120  # characters
 
 
@@ -33,6 +41,8 @@ def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
 
 
 def explain(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
+    if is_help(argv):
+        return HELP, 0
     run = engine([argument for argument in argv if argument != "--nearly"])
     lines: list[str] = []
     if run.judgement:

@@ -18,6 +18,7 @@ from rollout_status_lib.objects import get_field
 from rollout_status_lib.rule_merge import list_rule_files
 from rollout_status_lib.rulefile import Document, Entry, FieldPath
 from rollout_status_lib.rules import Rules
+from rollout_status_lib.values import count
 from rollout_status_lib.verbs import Engine, run_verb
 from rollout_status_lib.verbs.crds import list_always, make_tree, read_crds
 from rollout_status_lib.verbs.fields import ALWAYS, read_fields
@@ -79,7 +80,7 @@ def lint(teams: Sequence[Path], schemas: Mapping[str, Json] | None = None) -> tu
     # What is cut off at a comment is mostly wrong as an expression too: only the cause is reported
     places = {line.partition(": ")[0] for line in cut}
     findings = dict.fromkeys([*cut, *(line for line in others if line.partition(": ")[0] not in places)])
-    summary = f"{len(findings)} findings" if findings else "no findings"
+    summary = count(len(findings), "finding") if findings else "no findings"
     return "\n".join([*sorted(findings, key=get_place), *linter.list_endless(), summary]), int(bool(findings))
 
 

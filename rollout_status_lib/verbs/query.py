@@ -15,9 +15,11 @@ from rollout_status_lib.rules import Rules, make_expectation
 from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.secrets import hide
 from rollout_status_lib.subjects import walk_subjects
-from rollout_status_lib.verbs import Engine, Run, run_engine, run_verb
+from rollout_status_lib.verbs import Engine, Run, is_help, run_engine, run_verb
 
-USAGE = "query EXPR --subject KIND [arguments as for watching or replaying]"
+USAGE = "query EXPR --subject KIND [arguments of a run or of a replay]"
+ABOUT = """Prints what an expression (JMESPath, as in rules) gives for each container,
+pod, deployment or other KIND, as it is now or at the end of the replay."""
 EXITS = describe_exits("the values are printed", "there is no such subject", "3 or 4 nothing could be judged, as for a run")
 
 
@@ -27,8 +29,8 @@ def main(argv: Sequence[str], engine: Engine) -> tuple[str, int]:
 
 
 def query(argv: list[str], engine: Engine) -> tuple[str, int]:
-    if argv[:1] in (["-h"], ["-help"], ["--help"]):
-        return f"usage: rollout-status {USAGE}\n\nWhat the expression gives for each such subject.\n\n{EXITS}", 0
+    if is_help(argv):
+        return f"usage: rollout-status {USAGE}\n\n{ABOUT}\n\n{EXITS}", 0
     name, rest = take_subject(argv)
     expression = Expression.parse(argv[0], "query")
     run = run_engine(engine, rest if any("replay" in word for word in rest) else [*rest, "--once"])

@@ -29,7 +29,7 @@ def main(argv: Sequence[str], _: Engine) -> tuple[str, int]:
         "The effective rules; of one, each field with the file and the line that it comes from.",
         describe_exits("the rules are printed"),
     )
-    flags.add_argument("id", nargs="?")
+    flags.add_argument("id", nargs="?", metavar="ID", help="of one rule")
     flags.add_argument("--rules", action="append", default=[], metavar="PATH", help="a team's rules; repeatable")
     flags.add_argument("--markdown", action="store_true", help="all of it as a page")
     return run_verb("rules", lambda: show_rules(flags.parse(argv)))

@@ -25,7 +25,7 @@ from rollout_status_lib.rules import Rules
 from rollout_status_lib.sources.replay import read_document
 from rollout_status_lib.subjects import walk_subjects
 from rollout_status_lib.untrusted import is_name
-from rollout_status_lib.values import parse_timestamp
+from rollout_status_lib.values import count, parse_timestamp
 from rollout_status_lib.verbs import Engine, Run, run_engine, run_verb
 
 FORBIDDEN = ("dump", "kubectl", "record", "replay", "report")  # flags that a case from anywhere must not have
@@ -99,7 +99,8 @@ def read_case(folder: Path) -> Document:
             document.refuse(at, f"{at[-1]} must be a list")
     for name in ("recording.yaml", *([case["stdin"]] if "stdin" in case else ())):
         if not is_name(name) or not (folder / name).is_file() or (folder / name).is_symlink():
-            document.refuse(("stdin",), f"there is no file {name} beside it")
+            remedy = ": --record writes it, or write polls: [{at: TIME, objects: FILE}]" if name == "recording.yaml" else ""
+            document.refuse(("stdin",), f"there is no file {name} beside it{remedy}")
     for word in map(str, case["args"]):
         if word.lstrip("-").partition("=")[0] in FORBIDDEN and word.startswith("-"):
             document.refuse(("args",), f"a case cannot have {word.partition('=')[0]}: it is replayed, runs no program and writes no file")
@@ -187,7 +188,9 @@ def test(options: Any, engine: Engine) -> tuple[str, int]:
     cases = find_cases(folders)
     if not cases:
         where = ", ".join(options.folders) or "the current folder"
-        hint = "" if options.folders else ": rollout-status new-rule makes one of a recording; the built-in ones: rollout-status fixtures"
+        hint = ": rollout-status new-rule makes one of a recording; the built-in ones: rollout-status fixtures"
+        if recorded := next((each for each in folders if (each / "recording.yaml").is_file()), None):
+            hint = f": write `args: []` into {recorded / 'case.yaml'}, and then test it with --update"
         raise RolloutError("usage", f"there is no case.yaml in or below {where}{hint}")
     rules = [str(Path(path).resolve()) for path in options.rules]
     outcomes = [run_case(engine, case, rules, name=name) for case, name in cases.items()]
@@ -198,7 +201,7 @@ def test(options: Any, engine: Engine) -> tuple[str, int]:
     is_whole = (is_checkout and not options.folders) or rules or options.strict
     untested = list(find_unexercised(outcomes, rules)) if is_whole else []
     failed = sum(bool(outcome.fault) if options.update else True for outcome in outcomes if not outcome.passed)
-    summary = f"{len(outcomes)} cases, {failed} failed" + (f", {len(untested)} rules without a case" if is_whole else "")
+    summary = f"{count(len(outcomes), 'case')}, {failed} failed" + (f", {count(len(untested), 'rule')} without a case" if is_whole else "")
     return "\n".join([*lines, *untested, summary]), int(bool(failed or (options.strict and untested)))
 
 
@@ -269,4 +272,4 @@ def compare(engine: Engine, outcomes: Sequence[Outcome], against: str) -> tuple[
             lines.append(
                 f"{outcome.name}: {verdicts[0]} -> {verdicts[1]}" + ("" if verdicts[0] != verdicts[1] else ", with other words or rules")
             )
-    return "\n".join([*lines, f"{len(outcomes)} cases, {len(lines)} differ"]), 0
+    return "\n".join([*lines, f"{count(len(outcomes), 'case')}, {len(lines)} {'differs' if len(lines) == 1 else 'differ'}"]), 0
