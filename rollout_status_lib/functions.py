@@ -56,7 +56,7 @@ class Functions(jmespath.functions.Functions):
     def _func_to_number(self, value: Json) -> float | None:
         """The number, or the one that a text stands for; null for anything else."""
         for read in (int, float) if isinstance(value, str) else ():
-            with suppress(ValueError):
+            with suppress(ValueError, OverflowError):  # a whole number of 309 digits is no float
                 number = read(value)
                 return number if math.isfinite(number) else None
         return value if type(value) in (int, float) else None

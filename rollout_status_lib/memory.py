@@ -75,4 +75,5 @@ def is_older_state(one: Json, other: Json) -> bool:
     if all(type(each) is int for each in generations) and generations[0] != generations[1]:
         return bool(generations[0] < generations[1])
     versions = [get_version(each) for each in (one, other)]
-    return all(map(str.isdecimal, versions)) and int(versions[0]) < int(versions[1])
+    # as Kubernetes itself compares them; a recording may have more digits than Python reads
+    return all(map(str.isdecimal, versions)) and (len(versions[0]), versions[0]) < (len(versions[1]), versions[1])

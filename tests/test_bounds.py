@@ -192,6 +192,7 @@ def test_a_token_of_an_object_is_none_of_its_list() -> None:
         ({"generation": 1}, {"generation": 2}, True),
         ({"generation": 2, "resourceVersion": "1"}, {"generation": 1, "resourceVersion": "2"}, False),
         ({"generation": 1, "resourceVersion": "9"}, {"generation": 1, "resourceVersion": "10"}, True),
+        ({"resourceVersion": "8" * 5000}, {"resourceVersion": "9" * 5000}, True),
         ({"resourceVersion": "a"}, {"resourceVersion": "b"}, False),
         ({}, {"resourceVersion": "1"}, False),
     ],

@@ -575,6 +575,7 @@ def test_rules_that_went_missing_are_no_silence(
         ("{`[NaN]`}", "NaN, Infinity and numbers"),
         ("{sort_by(container.ports, &name)[0]}", "acme/x, whose message has no value"),
         ("{to_number('NaN')}{to_number('1e999')}|", "|"),
+        (f"{{to_number('{'9' * 400}')}}{{to_number('{'9' * 5000}')}}|", "|"),
         ("{to_number('3')}{to_number('2.5')}{to_number(container)}", "32.5"),
         ("{sort_by(`[1]`, &name)}", "sort_by() takes a text or a number, not null"),
         ("{container.env[::`0`]}", "acme/x"),
