@@ -19,10 +19,12 @@ def find_serving(workload: Workload, rules: Rules, snapshot: Snapshot) -> dict[s
 
     Of several revisions the one with the most pods that are ready counts. Nothing for a workload that is ready, or that serves nobody.
     """
+    if workload.status not in ("waiting", "failed"):
+        return {}
     functions = Functions(snapshot.at)
     pods = list(find_pods(workload, rules, functions) if workload.kind.desired else find_selected(workload, rules, snapshot, functions))
     desired: Json = workload.kind.desired.evaluate(workload.value, functions) if workload.kind.desired else len(pods)
-    if workload.status not in ("waiting", "failed") or type(desired) is not int or desired < 1:
+    if type(desired) is not int or desired < 1:
         return {}
     by_revision: dict[str, list[Json]] = {}
     for pod in pods:

@@ -251,6 +251,12 @@ def test_revisions_that_cannot_be_understood_cost_no_verdict(tmp_path: Path) -> 
     )
 
 
+def test_nobody_asks_what_serves_of_a_workload_that_is_ready(tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_text("version: 1\nkinds:\n- {name: deployment, desired: sum(metadata.name)}\n")
+    outcome = run("--replay", str(FIXTURES / "deployment/success"), "--rules", str(tmp_path / "team.yaml"))
+    assert (outcome.exit, outcome.result.get("notes")) == (0, None)
+
+
 def test_revisions_of_a_team_without_a_command(tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text(
         "version: 1\nkinds:\n- name: deployment\n  revisions:\n    kept_in: replicaset\n"
