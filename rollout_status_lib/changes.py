@@ -20,34 +20,30 @@ from rollout_status_lib.values import format_value
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """The step from an earlier revision of a workload to its current one.
+    """The step from an earlier revision of a workload to its current one: the earlier one's number, and both templates."""
 
-    `kept` are the objects in which the workload keeps its revisions; `number`, `before` and `after` are the earlier
-    revision's number and both templates.
-    """
-
-    kept: tuple[Json, ...]
     number: int
     before: Json
     after: Json
 
     @staticmethod
-    def of(workload: Workload, revisions: Revisions, owned: Sequence[Json], functions: Functions) -> Change | None:
-        """The step from the newest revision with another template; a revision that still serves is preferred. None without one."""
+    def of(workload: Workload, revisions: Revisions, kept: Iterable[Json], functions: Functions) -> Change | None:
+        """The step from the newest revision with another template; a revision that still serves is preferred. None without one.
+
+        `kept` are the objects in which the workload keeps its revisions.
+        """
         after = drop_field(revisions.current.evaluate(workload.value, functions), revisions.without)
         others = []
-        for each in owned:
-            number, before = (
-                revisions.number.evaluate(each, functions),
-                drop_field(revisions.template.evaluate(each, functions), revisions.without),
-            )
+        for each in kept:
+            number = revisions.number.evaluate(each, functions)
+            before = drop_field(revisions.template.evaluate(each, functions), revisions.without)
             if type(number) is int and isinstance(before, dict) and isinstance(after, dict) and before != after:
                 serves = revisions.serves is not None and is_true(revisions.serves.evaluate(each, functions))
                 others.append((serves, number, before))
         if not others:
             return None
         _, number, before = max(others, key=lambda each: each[:2])
-        return Change(tuple(owned), number, before, after)
+        return Change(number, before, after)
 
 
 def describe_changes(change: Change, kinds: Mapping[str, Kind], makes: str, functions: Functions) -> Iterator[str]:
@@ -117,9 +113,9 @@ def index_listed(snapshot: Snapshot) -> dict[str, list[Json]]:
     return index_by_controller(snapshot.objects)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1000)
 def index_kept(read: Callable[[Kind, str], Iterable[Json]], kind: Kind, namespace: str) -> dict[str, list[Json]]:
-    """The same for the objects of a kind that is not listed with the others."""
+    """The same for the objects of a kind that is not listed with the others: they are read once for each namespace."""
     return index_by_controller(read(kind, namespace))
 
 
@@ -152,4 +148,4 @@ def find_changes(workload: Workload, rules: Rules, snapshot: Snapshot, source: S
     is_possible = revisions.can_roll_back is None or is_true(revisions.can_roll_back.evaluate(scope, functions))
     if revisions.rollback and is_possible:
         found["rollback"] = add_kubectl_flags(revisions.rollback.fill(lambda each: each.evaluate(scope, functions)), source.flags)
-    return found, list(change.kept) if not kind.listed else []
+    return found, [] if kind.listed else kept

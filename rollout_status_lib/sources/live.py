@@ -69,7 +69,6 @@ class Live:
         self.with_events: set[str] = set()  # namespaces whose events were read
         flags = {"context": options.context, "kubeconfig": options.kubeconfig}
         self.flags = " ".join(f"--{flag}={shlex.quote(value)}" for flag, value in flags.items() if value)  # for commands that people paste
-        self.kept = functools.cache(self.read_kept)
 
     def polls(self, hooks: Hooks) -> Generator[Poll]:
         """A poll after each pause; the last one when --timeout is up."""
@@ -333,7 +332,7 @@ class Live:
             self.notes.append(f"{note}{error}")
             return None
 
-    def read_kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
+    def kept(self, kind: Kind, namespace: str) -> Sequence[Json]:
         """The objects of a kind that is not listed with the others. None of them, and a note, if they cannot be read."""
         try:
             return self.objects(self.kubectl.run(("get", kind.resource, "-n", namespace, "-o", "json"))[0])
