@@ -96,7 +96,7 @@ class Functions(jmespath.functions.Functions):
     @signature(NUMBER, NUMBER)
     def _func_subtract(self, left: float | None, right: float | None) -> float | None:
         """The first less the second; null if either is null."""
-        return None if left is None or right is None else left - right
+        return None if left is None or right is None else round(left - right, 6)  # 1.126 less 0.126 is 1, not a bit less
 
     @signature(NUMBER)
     def _func_span(self, seconds: float | None) -> str | None:

@@ -198,7 +198,7 @@ def make_deadlines() -> str:
     limited = [
         f"`{name}`" for name, entry in sorted(params.items()) if entry.get("type") == "duration" and FOR_EVER not in entry.get("doc")
     ]
-    lines += [f"one workload. `-1` means for ever, except for {', '.join(limited)}.", ""]
+    lines += [f"one workload. `-1` means for ever; {', '.join(limited[:-1])} and {limited[-1]} need a time.", ""]
     lines += ["| parameter | default | what it limits | rules |", "|---|---|---|---|"]
     readers = {name: read_params(rule) for name, rule in RULES.files.entries["rules"].items()}
     for name, entry in sorted(params.items()):

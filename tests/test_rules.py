@@ -45,6 +45,7 @@ def value(text: str) -> object:
         ("condition(nothing, 'Ready')", None),
         ("subtract(status.count, `1`)", 2),
         ("subtract(nothing, `1`)", None),
+        ("floor(subtract(`1.126`, `0.126`))", 1),
         ("mentions(metadata.name, ['x', 'WE'])", True),
         ("mentions(nothing, ['x'])", False),
         ("among(metadata.name, ['x', 'WEB'])", True),
