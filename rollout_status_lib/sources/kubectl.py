@@ -183,9 +183,10 @@ class Started:
 
     def kill(self) -> None:
         """Kills it with everything that it has started; does nothing if it has ended."""
-        if self.process is not None:  # its truth value would wait for its output
+        process = self.process  # the timer's thread comes here too, and it may end meanwhile
+        if process is not None:  # its truth value would wait for its output
             self.timer.cancel()
-            kill_all(self.process.pid, self.mark)
+            kill_all(process.pid, self.mark)
 
 
 def stop_all(calls: Iterable[Started]) -> None:
