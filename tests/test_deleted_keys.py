@@ -79,7 +79,12 @@ EXCEPTIONS: dict[tuple[str, Path_], tuple[set[str], str]] = {
     },
     **{
         ("Service", ("spec", "selector", *path)): (
-            {"packs/network/piped-crash", "packs/network/piped-not-serving", "packs/network/piped-with-a-deployment"},
+            {
+                "packs/network/piped-crash",
+                "packs/network/piped-not-serving",
+                "packs/network/piped-with-a-deployment",
+                "packs/network/service-leads-nowhere",
+            },
             "absent: it selects nothing, and somebody else writes what is behind it",
         )
         for path in ((), ("app",))
