@@ -249,9 +249,10 @@ def describe_failure(row: tuple[str, str, str]) -> str:
         expected = yaml.safe_load((FIXTURES / case / "case.yaml").read_text())["expect"]
         rules: Entries = RULES.files.entries["rules"]
         assert any(param in read_params(rules[name]) for name in expected["rules"]), f"no rule of {case} reads {param}"
-        code = expected["result"].get("error", {}).get("code")
+        ended, workloads = expected["result"].get("error", {}), expected["result"].get("workloads", ())
+        codes = [each["code"] for each in (ended, *workloads) if each.get("code", "timeout") != "timeout"]  # one that waits has its code too
         default = RULES.files.entries["params"][param].get("default")
-        return f"| {failure} | {default} (`{param}`) | {f'`{code}`' if code and code != 'timeout' else ''} |"
+        return f"| {failure} | {default} (`{param}`) | {f'`{codes[0]}`' if codes else ''} |"
     outcome = run("--replay", str(FIXTURES / case), "--quiet")
     assert outcome.exit == 1, case
     return f"| {failure} | {max(1, round(outcome.result['elapsedSeconds']))} s | `{outcome.error['code']}` |"

@@ -73,7 +73,7 @@ def test_each_root_is_in_the_reference() -> None:
     moment = seen.judge.examine(seen.before, seen.snapshot)
     (workload,) = moment.judge_all()[0].workloads
     roots = {*moment.get_roots(workload.subject), "events", "history", "used"} - seen.rules.kinds.keys()
-    assert [root for root in roots - {"null", "unasked"} if f"`{root}`" not in PAGE.read_text()] == []
+    assert [root for root in roots - {"null"} if f"`{root}`" not in PAGE.read_text()] == []
 
 
 def test_parameter_types_recordings_cases_and_editors() -> None:
