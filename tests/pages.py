@@ -250,7 +250,8 @@ def describe_failure(row: tuple[str, str, str]) -> str:
         rules: Entries = RULES.files.entries["rules"]
         assert any(param in read_params(rules[name]) for name in expected["rules"]), f"no rule of {case} reads {param}"
         ended, workloads = expected["result"].get("error", {}), expected["result"].get("workloads", ())
-        codes = [each["code"] for each in (ended, *workloads) if each.get("code", "timeout") != "timeout"]  # one that waits has its code too
+        told = [each.get("code", "timeout") for each in (ended, *workloads)]  # one that waits has its code too
+        codes = [code for code in told if code != "timeout"]
         default = RULES.files.entries["params"][param].get("default")
         return f"| {failure} | {default} (`{param}`) | {f'`{codes[0]}`' if codes else ''} |"
     outcome = run("--replay", str(FIXTURES / case), "--quiet")
