@@ -146,7 +146,7 @@ def test_update_does_not_expect_an_error_of_the_rules(tmp_path: Path) -> None:
     write(tmp_path, when="deployment.", verdict="note")
     assert "not written, since the rules are wrong: " in run("test", str(tmp_path / "case"), "--update").stdout
     write(tmp_path, when="deployment.spec != null", verdict="note")
-    assert run("test", str(tmp_path / "case"), "--update").stdout == "case: written\n1 cases, 0 failed\n"
+    assert run("test", str(tmp_path / "case"), "--update").stdout == "case: written\n1 case, 0 failed\n"
 
 
 ERR = "metadata.name > `3`"
