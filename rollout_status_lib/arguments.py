@@ -163,6 +163,15 @@ def build_parser() -> Parser:
     add("--expect", **several, metavar="EXPR", help="wait until this is true of each workload; repeatable")
     add("--rules", **several, type=parse_word, metavar="PATH", help="rules of your own: a file or a folder; repeatable")
     add("--set", **several, type=parse_setting, metavar="NAME=VALUE", help="any parameter of the rules; repeatable")
+    add_time_flags(flags)
+    add_source_flags(flags)
+    add_output_flags(flags)
+    flags.set_defaults(nothing_found="")
+    return flags
+
+
+def add_time_flags(flags: Parser) -> None:
+    """Adds the flags about how long it waits, and for what."""
     add = flags.add_argument_group("how long").add_argument
     add("--interval", default=5.0, type=parse_some_seconds, metavar="TIME", help="longest time between polls (5s)")
     add("--timeout", default=0.0, type=parse_seconds, metavar="TIME", help="limit for the whole run; 0: none (0)")
@@ -172,10 +181,6 @@ def build_parser() -> Parser:
     add("--allow-empty", action="store_true", help="succeed if there is nothing to judge")
     add("--once", action="store_true", help="judge the current state and do not wait")
     add("--check-access", action="store_true", help="only print which rights you have, and a Role with the missing ones")
-    add_source_flags(flags)
-    add_output_flags(flags)
-    flags.set_defaults(nothing_found="")
-    return flags
 
 
 def add_source_flags(flags: Parser) -> None:
