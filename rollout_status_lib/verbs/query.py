@@ -14,6 +14,7 @@ from rollout_status_lib.objects import make_reference
 from rollout_status_lib.rules import Rules, make_expectation
 from rollout_status_lib.scope import Scope, View
 from rollout_status_lib.secrets import hide
+from rollout_status_lib.story import write_key
 from rollout_status_lib.subjects import walk_subjects
 from rollout_status_lib.verbs import Engine, Run, is_help, run_engine, run_verb
 
@@ -71,5 +72,5 @@ def evaluate_for_each(expression: Expression, kind: str, run: Run) -> Iterator[s
         scope = Scope(View(moment.get_roots(subject)), rule, moment.functions)
         scope.events_of = functools.partial(moment.read_events, subject)
         scope.used_of = functools.partial(moment.uses.read_values, subject)
-        title = "/".join(filter(None, [*make_reference(subject.holder).values(), *subject.part.values()]))
+        title = write_key((*make_reference(subject.holder).values(), *subject.part.values()))
         yield f"{title}: {hide(json.dumps(scope.evaluate(expression)))}"
